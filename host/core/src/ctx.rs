@@ -1,0 +1,82 @@
+//! The context of a call: on whose behalf, until when. Made by the host, first argument everywhere.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::time::Instant;
+
+use crate::receipt::ReceiptLog;
+use crate::{AgentName, Error, InvocationId, RequestId, Result, TenantId, Timestamp, WriteId};
+
+/// On whose behalf a call is made and what it may take.
+///
+/// One context lives as long as one invocation and is shared by all its host calls. The tenant comes from the
+/// credential; nothing that a guest says can change it.
+#[derive(Debug)]
+pub struct CallCtx {
+    /// Whose data is touched.
+    pub tenant: TenantId,
+    /// Which agent of the tenant is running; memory and files are private to it.
+    pub agent: AgentName,
+    /// Which invocation this is; the same when it is repeated after a failure.
+    pub invocation: InvocationId,
+    /// The request as it stands in logs.
+    pub request: RequestId,
+    /// When the invocation was first accepted: what the guest's clock shows.
+    pub accepted_at: Timestamp,
+    /// When the call is stopped.
+    pub deadline: Instant,
+    /// What the capabilities did, for the answer.
+    pub receipt: ReceiptLog,
+    next_write: AtomicU32,
+}
+
+impl CallCtx {
+    /// A context whose first write has number 0.
+    pub fn new(
+        tenant: TenantId,
+        agent: AgentName,
+        invocation: InvocationId,
+        request: RequestId,
+        accepted_at: Timestamp,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            tenant,
+            agent,
+            invocation,
+            request,
+            accepted_at,
+            deadline,
+            receipt: ReceiptLog::default(),
+            next_write: AtomicU32::new(0),
+        }
+    }
+
+    /// The id of the next write. Called by the facade once a write, before the first attempt.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` after 2^32 - 1 writes of one invocation.
+    pub fn next_write_id(&self) -> Result<WriteId> {
+        let call = self
+            .next_write
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1))
+            .map_err(|_| {
+                Error::quota_exceeded("write", "this invocation has used up its write numbers")
+            })?;
+        Ok(WriteId {
+            invocation: self.invocation,
+            call,
+        })
+    }
+
+    /// Fails with `Timeout` once the deadline has passed.
+    pub fn check_deadline(&self, operation: &'static str) -> Result<()> {
+        if Instant::now() < self.deadline {
+            return Ok(());
+        }
+        Err(Error::timeout(
+            operation,
+            "the invocation's deadline has passed",
+        ))
+    }
+}

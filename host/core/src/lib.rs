@@ -1,0 +1,33 @@
+//! The contracts of Stuga, in reading order.
+//!
+//! This crate says what a capability promises and who may use it; it does nothing itself. It knows neither wasmtime,
+//! AWS, axum nor the file system, and it never asks what time it is: time comes in through [`clock::Clock`].
+
+pub mod capability;
+pub mod clock;
+pub mod ctx;
+pub mod error;
+pub mod files;
+pub mod grant;
+pub mod id;
+pub mod invocation;
+pub mod memory;
+pub mod receipt;
+
+#[cfg(feature = "testkit")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a suite fails by panicking, like any test"
+)]
+pub mod testkit;
+
+pub use capability::{Capability, CapabilityName, Write, WriteAck};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use ctx::CallCtx;
+pub use error::{Error, ErrorKind, Result};
+pub use grant::Grants;
+pub use id::{AgentName, InvocationId, RequestId, TenantId, WriteId};
+pub use receipt::{Backend, BreakerState, Receipt};

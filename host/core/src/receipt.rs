@@ -1,0 +1,123 @@
+//! Receipts: how an answer was made.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::CapabilityName;
+
+/// Which side served a call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// The implementation on this host.
+    Local,
+    /// The implementation on AWS.
+    Cloud,
+}
+
+/// State of the breaker that stood before the cloud backend when a call was made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerState {
+    /// Calls go through.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few calls go through as probes.
+    HalfOpen,
+    /// An operator or a drill forces the local backend.
+    Isolated,
+}
+
+/// What one invocation did with one capability.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CapabilityUse {
+    /// Which capability.
+    pub capability: CapabilityName,
+    /// Who served the latest call.
+    pub backend: Backend,
+    /// None in `local` mode, where no breaker stands in the path.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub breaker: Option<BreakerState>,
+    /// Age in milliseconds of the oldest local copy that answered instead of the cloud; none when nothing was stale.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub staleness_ms: Option<u64>,
+    /// Writes of this invocation that wait in the journal for the cloud.
+    pub pending: u32,
+    /// Tries at a backend, at least one a call.
+    pub attempts: u32,
+    /// Calls that read.
+    pub reads: u32,
+    /// Calls that wrote.
+    pub writes: u32,
+}
+
+/// What guest and host spent on an invocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Cost {
+    /// Wall time of the guest's call in microseconds, host calls included.
+    pub duration_us: u64,
+    /// Time in microseconds the call waited for an instance.
+    pub queued_us: u64,
+    /// Size of the guest's linear memory after the call, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// How an answer was made: part of every answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The agent's version.
+    pub agent_version: String,
+    /// SHA-256 of the component, in hexadecimal digits.
+    pub component: String,
+    /// Capabilities in the order of their first use.
+    pub capabilities: Vec<CapabilityUse>,
+    /// What it took.
+    pub cost: Cost,
+}
+
+/// Collects the capability part of a receipt during an invocation. The facade alone writes to it.
+#[derive(Debug, Default)]
+pub struct ReceiptLog(Mutex<Vec<CapabilityUse>>);
+
+impl ReceiptLog {
+    /// Notes one call: `note` fills in what it did. The first note for a capability begins from zero.
+    pub fn note(
+        &self,
+        capability: CapabilityName,
+        backend: Backend,
+        note: impl FnOnce(&mut CapabilityUse),
+    ) {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = uses.iter().position(|u| u.capability == capability);
+        let entry = match at {
+            Some(at) => uses.get_mut(at),
+            None => {
+                uses.push(CapabilityUse {
+                    capability,
+                    backend,
+                    breaker: None,
+                    staleness_ms: None,
+                    pending: 0,
+                    attempts: 0,
+                    reads: 0,
+                    writes: 0,
+                });
+                uses.last_mut()
+            }
+        };
+        if let Some(entry) = entry {
+            entry.backend = backend;
+            note(entry);
+        }
+    }
+
+    /// What was noted so far, in the order of first use.
+    pub fn snapshot(&self) -> Vec<CapabilityUse> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,76 @@
+//! The generic facade: one piece of code for all capabilities.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use stuga_core::{Backend, CallCtx, Capability, Result, Write};
+
+/// A capability as a guest sees it, whoever serves it.
+pub struct Failover<C: ?Sized> {
+    local: Arc<C>,
+}
+
+impl<C: ?Sized> Clone for Failover<C> {
+    fn clone(&self) -> Self {
+        Self {
+            local: Arc::clone(&self.local),
+        }
+    }
+}
+
+impl<C: Capability + ?Sized> Failover<C> {
+    /// The facade in `local` mode: every call goes to `local`, no breaker stands in the path.
+    pub fn local(local: Arc<C>) -> Self {
+        Self { local }
+    }
+
+    /// Reads from the backend that may answer now.
+    ///
+    /// `read` gets an owned handle, so that its future borrows nothing of the facade; it may run more than once.
+    ///
+    /// # Errors
+    /// `Timeout` when the deadline of `ctx` has passed before the read began, else what the backend answers.
+    pub async fn read<T, F, Fut>(&self, ctx: &CallCtx, read: F) -> Result<T>
+    where
+        F: Fn(Arc<C>) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        ctx.check_deadline(C::Write::CAPABILITY.as_str())?;
+        let result = read(Arc::clone(&self.local)).await;
+        ctx.receipt
+            .note(C::Write::CAPABILITY, Backend::Local, |used| {
+                used.attempts = used.attempts.saturating_add(1);
+                used.reads = used.reads.saturating_add(1);
+            });
+        result
+    }
+
+    /// Does what must come before a write and is no write itself, such as spooling a file's content.
+    ///
+    /// # Errors
+    /// As [`Failover::read`].
+    pub async fn prepare<T, F, Fut>(&self, ctx: &CallCtx, prepare: F) -> Result<T>
+    where
+        F: Fn(Arc<C>) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        ctx.check_deadline(C::Write::CAPABILITY.as_str())?;
+        prepare(Arc::clone(&self.local)).await
+    }
+
+    /// Applies a write under an id that is made here, before the first attempt. Durable when it returns.
+    ///
+    /// # Errors
+    /// `Timeout` when the deadline of `ctx` has passed before the write began, else what the backend answers.
+    pub async fn write(&self, ctx: &CallCtx, write: &C::Write) -> Result<<C::Write as Write>::Ack> {
+        ctx.check_deadline(write.operation())?;
+        let id = ctx.next_write_id()?;
+        let result = self.local.apply(ctx, id, write).await;
+        ctx.receipt
+            .note(C::Write::CAPABILITY, Backend::Local, |used| {
+                used.attempts = used.attempts.saturating_add(1);
+                used.writes = used.writes.saturating_add(1);
+            });
+        result
+    }
+}
