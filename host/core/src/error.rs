@@ -79,7 +79,7 @@ struct Inner {
     kind: ErrorKind,
     operation: &'static str,
     message: Cow<'static, str>,
-    context: Vec<(&'static str, String)>,
+    context: Vec<(Cow<'static, str>, String)>,
     retry_after: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -127,8 +127,12 @@ impl Error {
 
     /// Adds a fact, such as `("limit", "1048576")`.
     #[must_use]
-    pub fn with_context(mut self, name: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((name, value.to_string()));
+    pub fn with_context(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl fmt::Display,
+    ) -> Self {
+        self.0.context.push((name.into(), value.to_string()));
         self
     }
 
@@ -162,7 +166,7 @@ impl Error {
     }
 
     /// Facts for the caller, in the order in which they were added.
-    pub fn context(&self) -> &[(&'static str, String)] {
+    pub fn context(&self) -> &[(Cow<'static, str>, String)] {
         &self.0.context
     }
 

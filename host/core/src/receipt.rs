@@ -1,6 +1,6 @@
 //! Receipts: how an answer was made.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +68,9 @@ pub struct Cost {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Receipt {
     /// The agent's version.
-    pub agent_version: String,
+    pub agent_version: Arc<str>,
     /// SHA-256 of the component, in hexadecimal digits.
-    pub component: String,
+    pub component: Arc<str>,
     /// Capabilities in the order of their first use.
     pub capabilities: Vec<CapabilityUse>,
     /// What it took.

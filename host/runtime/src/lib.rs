@@ -1,1 +1,20 @@
+//! Runs agents. The only crate that knows wasmtime.
+//!
+//! [`Runtime::load`] turns component bytes into a [`Plugin`] (compiled, inspected, described), [`Runtime::deploy`] makes
+//! it an [`Agent`] of one tenant, and [`Agent::invoke`] runs one call. Compilation happens in `load` only.
+
+mod agent;
 mod bindings;
+mod cache;
+mod engine;
+mod error;
+mod host;
+mod plugin;
+mod settings;
+mod state;
+
+pub use agent::{Agent, AgentStats, Reply, Request};
+pub use engine::{Runtime, RuntimeConfig, RuntimeStats};
+pub use error::{InvokeError, LoadError};
+pub use plugin::{Manifest, Plugin, Skill};
+pub use settings::{AgentSettings, InstanceMode, Limits};

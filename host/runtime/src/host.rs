@@ -1,0 +1,13 @@
+//! The host's interfaces: generated traits on one side, the facade on the other. One file for each interface.
+
+mod clock;
+mod config;
+mod error;
+mod files;
+mod log;
+mod memory;
+mod output;
+mod random;
+
+pub(crate) use error::from_guest;
+pub(crate) use log::report_dropped_lines;

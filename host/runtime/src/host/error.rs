@@ -1,0 +1,85 @@
+//! The one conversion of errors between host and guest.
+
+use stuga_core::{Error, ErrorKind};
+use tracing::error;
+
+use crate::bindings::stuga::agent::types::{Error as WitError, ErrorDetail, Host};
+use crate::state::HostState;
+
+/// Longest message of an agent's own error that is kept, in bytes.
+const MESSAGE_MAX_BYTES: usize = 8 << 10;
+/// Most facts of an agent's own error that are kept.
+const CONTEXT_MAX_ENTRIES: usize = 32;
+
+impl Host for HostState {
+    fn convert_error(&mut self, error: Error) -> wasmtime::Result<WitError> {
+        Ok(to_guest(&error))
+    }
+}
+
+fn to_guest(error: &Error) -> WitError {
+    if error.kind() == ErrorKind::Internal {
+        error!(
+            operation = error.operation(),
+            error = error.message(),
+            causes = error.causes(),
+            "a host call failed"
+        );
+    }
+    let detail = ErrorDetail {
+        message: error.to_string(),
+        retry_after_ms: error
+            .retry_after()
+            .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        context: error
+            .context()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect(),
+    };
+    match error.kind() {
+        ErrorKind::NotFound => WitError::NotFound(detail),
+        ErrorKind::Invalid => WitError::Invalid(detail),
+        ErrorKind::Denied => WitError::Denied(detail),
+        ErrorKind::Conflict => WitError::Conflict(detail),
+        ErrorKind::QuotaExceeded => WitError::QuotaExceeded(detail),
+        ErrorKind::RateLimited => WitError::RateLimited(detail),
+        ErrorKind::Timeout => WitError::Timeout(detail),
+        ErrorKind::Unavailable => WitError::Unavailable(detail),
+        ErrorKind::Internal => WitError::Internal(detail),
+    }
+}
+
+/// What an agent answered as its own error, cut to bounds.
+pub(crate) fn from_guest(error: WitError) -> Error {
+    let (kind, detail) = match error {
+        WitError::NotFound(detail) => (ErrorKind::NotFound, detail),
+        WitError::Invalid(detail) => (ErrorKind::Invalid, detail),
+        WitError::Denied(detail) => (ErrorKind::Denied, detail),
+        WitError::Conflict(detail) => (ErrorKind::Conflict, detail),
+        WitError::QuotaExceeded(detail) => (ErrorKind::QuotaExceeded, detail),
+        WitError::RateLimited(detail) => (ErrorKind::RateLimited, detail),
+        WitError::Timeout(detail) => (ErrorKind::Timeout, detail),
+        WitError::Unavailable(detail) => (ErrorKind::Unavailable, detail),
+        WitError::Internal(detail) => (ErrorKind::Internal, detail),
+    };
+    let mut message = detail.message;
+    cut(&mut message, MESSAGE_MAX_BYTES);
+    let mut error = Error::new(kind, "agent.invoke", message);
+    for (mut name, mut value) in detail.context.into_iter().take(CONTEXT_MAX_ENTRIES) {
+        cut(&mut name, MESSAGE_MAX_BYTES);
+        cut(&mut value, MESSAGE_MAX_BYTES);
+        error = error.with_context(name, value);
+    }
+    match detail.retry_after_ms {
+        Some(after) => error.with_retry_after(std::time::Duration::from_millis(after)),
+        None => error,
+    }
+}
+
+/// Shortens `text` to at most `max` bytes at a character's edge.
+pub(super) fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max));
+    }
+}

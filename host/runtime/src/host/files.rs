@@ -1,0 +1,104 @@
+//! `files`: a put spools its content first, then names it by digest.
+
+use stuga_core::files::{self, DEFAULT_CONTENT_TYPE, FileInfo, FilesWrite};
+use stuga_core::{CapabilityName, Error, Result};
+
+use crate::bindings::stuga::agent::files::{File, Host, Info, Page, PutOptions};
+use crate::state::HostState;
+
+impl Host for HostState {
+    async fn put(&mut self, path: String, content: Vec<u8>, options: PutOptions) -> Result<Info> {
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, "files.put")?;
+        let mut metadata = options.metadata;
+        metadata.sort();
+        let mut write = FilesWrite::Put {
+            path,
+            sha256: "0".repeat(64),
+            size: content.len() as u64,
+            content_type: options
+                .content_type
+                .unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
+            metadata,
+        };
+        // Everything but the digest is checked before a byte is spooled.
+        write.check()?;
+        files::check_content("files.put", content.len())?;
+        let content = content.as_slice();
+        let spooled = capabilities
+            .files
+            .prepare(ctx, |files| async move { files.spool(ctx, content).await })
+            .await?;
+        if let FilesWrite::Put { sha256, size, .. } = &mut write {
+            *sha256 = spooled.sha256;
+            *size = spooled.size;
+        }
+        let ack = capabilities.files.write(ctx, &write).await?;
+        ack.info
+            .map(Info::from)
+            .ok_or_else(|| Error::internal("files.put", "the backend did not say what it stored"))
+    }
+
+    async fn get(&mut self, path: String) -> Result<Option<File>> {
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, "files.get")?;
+        files::check_path("files.get", &path)?;
+        let path = path.as_str();
+        let file = capabilities
+            .files
+            .read(ctx, |files| async move { files.get(ctx, path).await })
+            .await?;
+        Ok(file.map(|file| File {
+            info: file.info.into(),
+            content: file.content,
+        }))
+    }
+
+    async fn stat(&mut self, path: String) -> Result<Option<Info>> {
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, "files.stat")?;
+        files::check_path("files.stat", &path)?;
+        let path = path.as_str();
+        let info = capabilities
+            .files
+            .read(ctx, |files| async move { files.stat(ctx, path).await })
+            .await?;
+        Ok(info.map(Info::from))
+    }
+
+    async fn list(&mut self, prefix: String, cursor: Option<String>, limit: u32) -> Result<Page> {
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, "files.list")?;
+        files::check_prefix("files.list", &prefix)?;
+        files::check_limit("files.list", limit)?;
+        let (prefix, cursor) = (prefix.as_str(), cursor.as_deref());
+        let page = capabilities
+            .files
+            .read(ctx, |files| async move {
+                files.list(ctx, prefix, cursor, limit).await
+            })
+            .await?;
+        Ok(Page {
+            files: page.files.into_iter().map(Info::from).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    async fn delete(&mut self, path: String) -> Result<bool> {
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, "files.delete")?;
+        let write = FilesWrite::Delete { path };
+        write.check()?;
+        Ok(capabilities.files.write(ctx, &write).await?.existed)
+    }
+}
+
+impl From<FileInfo> for Info {
+    fn from(info: FileInfo) -> Self {
+        Self {
+            path: info.path,
+            size: info.size,
+            content_type: info.content_type,
+            sha256: info.sha256,
+            version: info.version,
+            created_at: info.created_at.as_millis(),
+            updated_at: info.updated_at.as_millis(),
+            metadata: info.metadata,
+        }
+    }
+}

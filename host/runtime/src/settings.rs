@@ -1,0 +1,54 @@
+//! What a tenant decides about one of its agents.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stuga_core::{AgentName, Grants, TenantId};
+
+/// How an agent of a tenant is run.
+#[derive(Clone, Debug)]
+pub struct AgentSettings {
+    /// Whose agent it is.
+    pub tenant: TenantId,
+    /// Its name within the tenant.
+    pub agent: AgentName,
+    /// What it may reach.
+    pub grants: Grants,
+    /// What its `config` interface answers: name to JSON text.
+    pub config: BTreeMap<String, String>,
+    /// What a call may take.
+    pub limits: Limits,
+    /// Whether instances are kept between calls.
+    pub instance: InstanceMode,
+    /// How many instances may run at the same time, at least 1.
+    pub max_instances: u32,
+    /// After how many calls a warm instance is replaced, at least 1.
+    pub max_invocations: u64,
+    /// How long an instance beyond the first may rest before it is dropped.
+    pub idle: Duration,
+}
+
+/// Whether instances are kept between calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceMode {
+    /// An instance serves one call after another of the same agent of the same tenant.
+    #[default]
+    Warm,
+    /// Every call gets a new instance.
+    Fresh,
+}
+
+/// What one call may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Largest linear memory in bytes.
+    pub memory_bytes: u64,
+    /// Longest time of a call; the caller sets the context's deadline from it.
+    pub deadline: Duration,
+    /// Longest answer in bytes.
+    pub output_bytes: usize,
+    /// How many calls may wait for an instance when all are busy.
+    pub waiting: u32,
+}

@@ -1,0 +1,155 @@
+//! What stands behind one instance: the call that runs in it and what it may take.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
+use stuga_core::{CallCtx, CapabilityName, Error, Grants, Result};
+use stuga_resilience::Capabilities;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use wasmtime::ResourceLimiter;
+
+/// What an instance may reach and take: the same for all calls of an agent.
+pub(crate) struct Authority {
+    pub(crate) grants: Grants,
+    pub(crate) config: BTreeMap<String, String>,
+    /// None while a component is only asked what it is.
+    pub(crate) capabilities: Option<Capabilities>,
+    pub(crate) memory_bytes: u64,
+    pub(crate) random_key: [u8; 32],
+}
+
+/// The `T` of the store.
+pub(crate) struct HostState {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) call: Option<Call>,
+    pub(crate) memory: MemoryUse,
+}
+
+/// One call. It comes and goes while the instance stays.
+pub(crate) struct Call {
+    pub(crate) ctx: Arc<CallCtx>,
+    pub(crate) parts: Option<mpsc::Sender<String>>,
+    pub(crate) started: Instant,
+    pub(crate) lines: u32,
+    pub(crate) lines_dropped: u32,
+    random: Option<ChaCha20Rng>,
+}
+
+/// The instance's linear memory.
+#[derive(Default)]
+pub(crate) struct MemoryUse {
+    pub(crate) limit: u64,
+    pub(crate) bytes: u64,
+    /// Whether the guest was refused more during this call: the likely cause of a trap that follows.
+    pub(crate) refused: bool,
+}
+
+impl Call {
+    pub(crate) fn new(ctx: Arc<CallCtx>, parts: Option<mpsc::Sender<String>>) -> Self {
+        Self {
+            ctx,
+            parts,
+            started: Instant::now(),
+            lines: 0,
+            lines_dropped: 0,
+            random: None,
+        }
+    }
+}
+
+impl HostState {
+    pub(crate) fn new(authority: Arc<Authority>) -> Self {
+        let memory = MemoryUse {
+            limit: authority.memory_bytes,
+            ..MemoryUse::default()
+        };
+        Self {
+            authority,
+            call: None,
+            memory,
+        }
+    }
+
+    /// Readies the state for a call.
+    pub(crate) fn begin(&mut self, call: Call) {
+        self.memory.refused = false;
+        self.call = Some(call);
+    }
+
+    /// When the call that runs must stop; none between calls.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.call.as_ref().map(|call| call.ctx.deadline)
+    }
+
+    /// The call that runs and the backends, once the grant was checked.
+    pub(crate) fn permit(
+        &self,
+        capability: CapabilityName,
+        operation: &'static str,
+    ) -> Result<(&CallCtx, &Capabilities)> {
+        self.authority.grants.check(capability, operation)?;
+        match (&self.call, &self.authority.capabilities) {
+            (Some(call), Some(capabilities)) => Ok((&call.ctx, capabilities)),
+            _ => Err(Error::denied(
+                operation,
+                "no capability can be used outside of an invocation, such as in `describe`",
+            )),
+        }
+    }
+
+    /// The invocation's own stream of random numbers.
+    pub(crate) fn random(&mut self) -> Option<&mut ChaCha20Rng> {
+        let key = self.authority.random_key;
+        let call = self.call.as_mut()?;
+        let invocation = call.ctx.invocation;
+        Some(call.random.get_or_insert_with(|| {
+            let mut seed = Sha256::new();
+            seed.update(key);
+            seed.update(invocation.as_uuid().as_bytes());
+            ChaCha20Rng::from_seed(seed.finalize().into())
+        }))
+    }
+}
+
+impl ResourceLimiter for HostState {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let wanted = self
+            .memory
+            .bytes
+            .saturating_add((desired.saturating_sub(current)) as u64);
+        let allowed = wanted <= self.memory.limit;
+        if allowed {
+            self.memory.bytes = wanted;
+        } else {
+            self.memory.refused = true;
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        _desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // The pool's own bound on table elements holds.
+        Ok(true)
+    }
+}
+
+/// A new key for the guests' randomness.
+pub(crate) fn fresh_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    let mut rng = ChaCha20Rng::from_os_rng();
+    rand_core::RngCore::fill_bytes(&mut rng, &mut key);
+    key
+}
