@@ -1,1 +1,42 @@
-fn main(){}
+//! The chores of the repository: `cargo xtask --help`.
+//!
+//! Each chore sets up what it needs by itself, so that it works on a fresh machine with a Rust toolchain, and says what
+//! to do when it cannot. No chore is needed by the product at run time.
+
+mod guests;
+mod shell;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The chores of the repository.
+#[derive(Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    after_help = "Examples:\n  cargo xtask guests                 build every guest component\n  cargo xtask guests meetmind        build one"
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the guests (plugins and test fixtures) as components into target/guests
+    Guests(guests::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().task {
+        Task::Guests(args) => guests::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Files of one agent of one tenant, for what is too large for memory or is handed out to people.
+//!
+//! A path is relative, `/` between parts of 1 to 255 bytes, none of them `.` or `..`, no backslash, no control
+//! characters, at most 1,024 bytes. A content has at most 16 MiB. Wants [`Capability::Files`](crate::Capability::Files).
+
+use crate::backend::files as backend;
+use crate::{Pages, Result};
+
+/// What is known of a file without reading it. Times are milliseconds since 1970-01-01 UTC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileInfo {
+    /// Its path.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// A media type; `application/octet-stream` when none was given.
+    pub content_type: String,
+    /// SHA-256 of the content, 64 lowercase hexadecimal digits.
+    pub sha256: String,
+    /// Changes with every put of the path and only grows. Compare it for equality.
+    pub version: u64,
+    /// When the path was first written since it was last absent.
+    pub created_at: u64,
+    /// When this content was written.
+    pub updated_at: u64,
+    /// In the order of the names.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// A file with its content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct File {
+    /// What is known of it.
+    pub info: FileInfo,
+    /// Its bytes.
+    pub content: Vec<u8>,
+}
+
+/// What to store beside the content.
+#[derive(Clone, Debug, Default)]
+pub struct PutOptions {
+    pub(crate) content_type: Option<String>,
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+impl PutOptions {
+    /// No content type, no metadata.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the content a media type, such as `text/markdown`.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Adds metadata: at most 32 names of 1 to 64 bytes, values of at most 1,024. A name given twice is `Invalid`.
+    #[must_use]
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// One page of a listing, in ascending order of the path's bytes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Page {
+    /// The files.
+    pub files: Vec<FileInfo>,
+    /// Give this to [`list`] to read on; none when the listing is complete.
+    pub next_cursor: Option<String>,
+}
+
+/// Stores the whole content at `path`, replacing what stood there at once: a reader sees the old or the new.
+pub fn put(path: &str, content: &[u8]) -> Result<FileInfo> {
+    backend::put(path, content, &PutOptions::new())
+}
+
+/// Stores the whole content at `path` with a content type and metadata.
+pub fn put_with(path: &str, content: &[u8], options: &PutOptions) -> Result<FileInfo> {
+    backend::put(path, content, options)
+}
+
+/// The file at `path`, or none when it is absent.
+pub fn get(path: &str) -> Result<Option<File>> {
+    backend::get(path)
+}
+
+/// What is known of the file at `path`, or none when it is absent.
+pub fn stat(path: &str) -> Result<Option<FileInfo>> {
+    backend::stat(path)
+}
+
+/// Files whose path begins with `prefix` (all for ""), at most `limit` (1 to 1,000) a page.
+pub fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
+    backend::list(prefix, cursor, limit)
+}
+
+/// All files whose path begins with `prefix`, in ascending order of the path's bytes, page after page.
+pub fn list_all(prefix: &str) -> Pages<FileInfo> {
+    Pages::new(prefix, |prefix, cursor, limit| {
+        list(prefix, cursor, limit).map(|page| (page.files, page.next_cursor))
+    })
+}
+
+/// Removes the file and says whether there was one. Deleting what is absent succeeds.
+pub fn delete(path: &str) -> Result<bool> {
+    backend::delete(path)
+}

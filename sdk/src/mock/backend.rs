@@ -1,0 +1,141 @@
+//! The capability functions of a native build: each goes to the mock host that is running on this thread.
+//!
+//! The counterpart of `guest.rs`, function by function.
+
+use super::current;
+use super::state::State;
+
+/// Hands the running host to `f`.
+///
+/// # Panics
+/// When no host is running: a mistake of the test, and these functions exist only in tests.
+#[expect(clippy::panic, reason = "a mistake of the test, so the test fails")]
+fn with<T>(f: impl FnOnce(&mut State) -> T) -> T {
+    match current() {
+        Some(host) => f(&mut host.borrow_mut()),
+        None => panic!(
+            "no host: outside a component, run this inside stuga_sdk::mock::Host::new().run(|| ...)"
+        ),
+    }
+}
+
+pub(crate) mod memory {
+    use stuga_core::memory::Expected;
+
+    use super::with;
+    use crate::Result;
+    use crate::memory::{Item, Page, Version};
+    use crate::mock::memory as store;
+
+    pub(crate) fn get(key: &str) -> Result<Option<Item>> {
+        with(|state| store::get(state, key))
+    }
+
+    pub(crate) fn put(key: &str, value: &[u8], ttl_ms: Option<u64>) -> Result<Version> {
+        with(|state| store::put(state, key, value, ttl_ms, Expected::Any))
+    }
+
+    pub(crate) fn compare_and_set(
+        key: &str,
+        expected: Option<Version>,
+        value: &[u8],
+        ttl_ms: Option<u64>,
+    ) -> Result<Version> {
+        let expected = expected.map_or(Expected::Absent, Expected::Version);
+        with(|state| store::put(state, key, value, ttl_ms, expected))
+    }
+
+    pub(crate) fn delete(key: &str) -> Result<bool> {
+        with(|state| store::delete(state, key))
+    }
+
+    pub(crate) fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
+        with(|state| store::list(state, prefix, cursor, limit))
+    }
+}
+
+pub(crate) mod files {
+    use super::with;
+    use crate::Result;
+    use crate::files::{File, FileInfo, Page, PutOptions};
+    use crate::mock::files as store;
+
+    pub(crate) fn put(path: &str, content: &[u8], options: &PutOptions) -> Result<FileInfo> {
+        with(|state| store::put(state, path, content, options))
+    }
+
+    pub(crate) fn get(path: &str) -> Result<Option<File>> {
+        with(|state| store::get(state, path))
+    }
+
+    pub(crate) fn stat(path: &str) -> Result<Option<FileInfo>> {
+        with(|state| store::stat(state, path))
+    }
+
+    pub(crate) fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
+        with(|state| store::list(state, prefix, cursor, limit))
+    }
+
+    pub(crate) fn delete(path: &str) -> Result<bool> {
+        with(|state| store::delete(state, path))
+    }
+}
+
+pub(crate) mod log {
+    use super::current;
+    use crate::log::Level;
+
+    /// Logging works without a host, too: pure functions that log can be tested as they are.
+    pub(crate) fn write(level: Level, message: &str, fields: &[(String, String)]) {
+        if let Some(host) = current() {
+            host.borrow_mut().log(level, message, fields);
+        }
+    }
+}
+
+pub(crate) mod output {
+    use super::with;
+    use crate::Result;
+
+    pub(crate) fn emit(json: &str) -> Result<()> {
+        with(|state| state.emit(json))
+    }
+}
+
+pub(crate) mod clock {
+    use super::with;
+
+    pub(crate) fn now() -> u64 {
+        with(|state| state.now)
+    }
+
+    pub(crate) fn elapsed() -> u64 {
+        with(|state| state.elapsed())
+    }
+}
+
+pub(crate) mod random {
+    use super::with;
+    use crate::random::BYTES_MAX;
+
+    /// A host stops the call of an agent that asks for too much; so does this one.
+    pub(crate) fn bytes(len: u32) -> Vec<u8> {
+        assert!(
+            len <= BYTES_MAX,
+            "{len} random bytes asked for; the limit is {BYTES_MAX}"
+        );
+        with(|state| state.bytes(len))
+    }
+
+    pub(crate) fn next_u64() -> u64 {
+        with(|state| state.next_u64())
+    }
+}
+
+pub(crate) mod config {
+    use super::with;
+
+    pub(crate) fn get(name: &str) -> Option<String> {
+        with(|state| state.config.get(name).cloned())
+    }
+}
