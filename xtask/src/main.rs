@@ -5,6 +5,8 @@
 
 mod guests;
 mod shell;
+mod steps;
+mod test;
 mod toolchain;
 
 use std::process::ExitCode;
@@ -15,7 +17,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     bin_name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask guests                 build every guest component\n  cargo xtask guests meetmind        build one"
+    after_help = "Examples:\n  cargo xtask test                   set up and run every test\n  cargo xtask guests                 build every guest component\n  cargo xtask guests meetmind        build one"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -26,11 +28,14 @@ struct Cli {
 enum Task {
     /// Build the guests (plugins and test fixtures) as components into target/guests
     Guests(guests::Args),
+    /// Set up, then run every test, and say what ran and what did not
+    Test(test::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Guests(args) => guests::run(&args),
+        Task::Test(args) => test::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -75,3 +75,20 @@ fn shown(command: &Command) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+/// Runs a `cargo build` that reports as JSON and returns where it put the executable of that name.
+pub(crate) fn executable(cargo_build: &mut Command, name: &str) -> Result<PathBuf> {
+    let messages = cargo_build
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start `{}`", shown(cargo_build)))?;
+    if !messages.status.success() {
+        bail!("`{}` failed ({})", shown(cargo_build), messages.status);
+    }
+    String::from_utf8_lossy(&messages.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .find(|path| path.file_stem().is_some_and(|stem| stem == name))
+        .with_context(|| format!("`{}` built no executable `{name}`", shown(cargo_build)))
+}

@@ -1,0 +1,203 @@
+//! `cargo xtask test`: everything that tests need, then the tests, then a plain summary.
+//!
+//! Tests find the components in `STUGA_GUESTS` and the server in `STUGA_BIN`. A test that cannot run, because a server
+//! that it needs cannot be had here, adds the line `name<TAB>reason` to the file `STUGA_SKIPPED` and returns: it is
+//! then counted as skipped, and in CI as a failure.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::Steps;
+use crate::toolchain::Choice;
+use crate::{guests, shell};
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask test\n  cargo xtask test -p stuga-core\n  cargo xtask test -p stuga-tests --test e2e -- hostile"
+)]
+pub(crate) struct Args {
+    /// Which toolchain builds the guests
+    #[arg(long, value_enum, default_value_t)]
+    toolchain: Choice,
+
+    /// Arguments of `cargo test`, which choose the tests; the whole workspace when there are none
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    cargo_test: Vec<String>,
+}
+
+/// The task `test`.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut steps = Steps::new(3);
+    let guests = steps.step("Build the guests", || guests::build_all(args.toolchain))?;
+    let server = steps.step("Build the server", build_server)?;
+    let skipped = shell::target().join(format!("skipped-{}.txt", std::process::id()));
+    fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
+
+    let mut cargo = shell::cargo();
+    cargo.args(["test", "--no-fail-fast"]);
+    if args.cargo_test.is_empty() {
+        cargo.arg("--workspace");
+    }
+    cargo.args(&args.cargo_test);
+    cargo.env("STUGA_GUESTS", guests);
+    cargo.env("STUGA_BIN", server);
+    cargo.env("STUGA_SKIPPED", &skipped);
+
+    let summary = steps.step("Run the tests", || observe(&mut cargo, &skipped));
+    fs::remove_file(&skipped).ok();
+    summary?.conclude()
+}
+
+/// Builds the binary `stuga` and says where it is.
+fn build_server() -> Result<PathBuf> {
+    let mut cargo = shell::cargo();
+    cargo.args(["build", "--package", "stuga-server", "--bin", "stuga"]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    shell::executable(&mut cargo, "stuga")
+}
+
+/// What came of the tests.
+#[derive(Default)]
+struct Summary {
+    passed: usize,
+    suites: usize,
+    failed: Vec<String>,
+    /// Tests that did not run, each with its reason.
+    skipped: Vec<String>,
+    /// Whether cargo itself was content; it is not when something does not compile.
+    complete: bool,
+}
+
+/// Runs the tests, shows what they write, and counts.
+fn observe(cargo: &mut Command, skipped: &Path) -> Result<Summary> {
+    let mut child = cargo
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start `cargo test`")?;
+    let mut summary = Summary::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.context("cannot read what `cargo test` writes")?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            summary.read(&line);
+        }
+    }
+    summary.complete = child.wait().context("`cargo test` was lost")?.success();
+    let skipped = fs::read_to_string(skipped).context("the list of skipped tests was lost")?;
+    summary.take_skipped(&skipped);
+    Ok(summary)
+}
+
+impl Summary {
+    /// Takes in one line of a test binary.
+    fn read(&mut self, line: &str) {
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            self.suites += 1;
+            self.passed += count(counts, "passed");
+        } else if let Some((name, "FAILED")) = outcome(line) {
+            self.failed.push(name.to_owned());
+        } else if let Some((name, result)) = outcome(line)
+            && let Some(reason) = result.strip_prefix("ignored")
+        {
+            let reason = reason.trim_start_matches([',', ' ']);
+            let reason = if reason.is_empty() {
+                "marked #[ignore]"
+            } else {
+                reason
+            };
+            self.skipped.push(format!("{name}: {reason}"));
+        }
+    }
+
+    /// Takes in the tests that returned early and were counted as passed.
+    fn take_skipped(&mut self, lines: &str) {
+        for line in lines.lines().filter(|line| !line.is_empty()) {
+            let (name, reason) = line.split_once('\t').unwrap_or((line, "no reason given"));
+            self.passed = self.passed.saturating_sub(1);
+            self.skipped.push(format!("{name}: {reason}"));
+        }
+    }
+
+    /// Prints the summary and fails when anything failed.
+    fn conclude(self) -> Result<()> {
+        let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        println!(
+            "\nSummary of {} test binaries and doc-test runs:",
+            self.suites
+        );
+        list("failed", &self.failed);
+        list("not run", &self.skipped);
+        if self.skipped.is_empty() {
+            println!("  nothing was left out");
+        }
+        let unnamed = !self.complete && self.failed.is_empty();
+        if unnamed {
+            println!("  cargo test itself failed: see its first error above");
+        }
+        let (failed, skipped) = (self.failed.len(), self.skipped.len());
+        println!("{} passed, {failed} failed, {skipped} skipped", self.passed);
+        if in_ci && skipped > 0 {
+            bail!("{skipped} tests were skipped, which counts as failed when CI=true");
+        }
+        if self.complete && failed == 0 {
+            return Ok(());
+        }
+        bail!("the tests failed")
+    }
+}
+
+fn list(what: &str, lines: &[String]) {
+    for line in lines {
+        println!("  {what}: {line}");
+    }
+}
+
+/// The name and the result in a line such as `test a::b ... ok`.
+fn outcome(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("test ")?.rsplit_once(" ... ")
+}
+
+/// The number before `word` in `ok. 3 passed; 0 failed; ...`.
+fn count(counts: &str, word: &str) -> usize {
+    counts
+        .split([';', '.'])
+        .filter_map(|part| part.trim().strip_suffix(word))
+        .find_map(|number| number.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Summary;
+
+    #[test]
+    fn counts_and_names_come_from_the_lines_of_a_test_binary() {
+        let mut summary = Summary::default();
+        for line in [
+            "running 3 tests",
+            "test a::fine ... ok",
+            "test a::broken ... FAILED",
+            "test b::slow ... ignored, needs a server",
+            "test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+        ] {
+            summary.read(line);
+        }
+        assert_eq!(summary.passed, 1);
+        assert_eq!(summary.failed, ["a::broken"]);
+        assert_eq!(summary.skipped, ["b::slow: needs a server"]);
+    }
+
+    #[test]
+    fn a_test_that_says_it_was_skipped_does_not_count_as_passed() {
+        let mut summary = Summary::default();
+        summary.read("test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+        summary.take_skipped("s3_put\tno S3 server here\n");
+        assert_eq!(summary.passed, 1);
+        assert_eq!(summary.skipped, ["s3_put: no S3 server here"]);
+    }
+}
