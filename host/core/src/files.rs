@@ -70,7 +70,8 @@ pub struct Page {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FilesWrite {
-    /// Stores a content at a path, replacing what stood there.
+    /// Stores a content at a path, replacing what stood there. `NotFound` when no content of this digest and size is
+    /// spooled.
     Put {
         /// Where.
         path: String,

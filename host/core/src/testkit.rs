@@ -2,9 +2,12 @@
 
 mod clock;
 pub mod files;
+pub mod invocation;
 pub mod memory;
+mod suite;
 
 pub use clock::ManualClock;
+pub use suite::{Case, Fixture, prove};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -1,1 +1,26 @@
+//! The backends on this host: what serves a tenant when there is no cloud, and while there is none.
+//!
+//! Each tenant has a directory of its own: `tenants/<id>/state.db` (SQLite) and `tenants/<id>/files/` (contents by
+//! digest). An answer to a write means that it is fsynced. Several processes may open the same data directory, such as
+//! the command line beside the server. This crate knows nothing of breakers, journals or rights; it sees a call's
+//! context and does what it says.
 
+mod applied;
+mod content;
+mod cursor;
+mod error;
+mod files;
+mod invocations;
+mod memory;
+mod quotas;
+mod registry;
+mod schema;
+mod scope;
+mod sweep;
+mod tally;
+mod tenant;
+mod tx;
+mod writer;
+
+pub use registry::{Local, LocalConfig};
+pub use tally::{Quotas, Usage};

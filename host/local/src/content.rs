@@ -1,0 +1,160 @@
+//! Contents of files by their SHA-256, in the directory `files` of a tenant. Knows nothing of paths that agents give.
+//!
+//! A content appears under its final name only when all its bytes are on disk: it is written under a temporary name,
+//! fsynced, renamed, and the directory is fsynced. The name is derived from the digest alone (`files/ab/cdef...`).
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::{Dir, OpenOptions};
+use sha2::{Digest, Sha256};
+use stuga_core::{Error, Result};
+use uuid::Uuid;
+
+use crate::error;
+
+/// Directory of contents that are being written. What a crash leaves there is removed when the tenant is opened.
+const TEMPORARY: &str = "tmp";
+/// Most leftovers that are looked at when a tenant is opened.
+const LEFTOVERS_MAX_SEEN: usize = 1_000;
+
+/// SHA-256 of `content` as 64 lowercase hexadecimal digits.
+pub(crate) fn digest(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
+}
+
+/// The contents of one tenant. All functions block.
+#[derive(Debug)]
+pub(crate) struct ContentStore {
+    files: Dir,
+}
+
+impl ContentStore {
+    /// Opens the directory, which only this crate writes to.
+    pub(crate) fn open(files: Dir) -> io::Result<Self> {
+        files.create_dir_all(TEMPORARY)?;
+        Ok(Self { files })
+    }
+
+    /// Makes `content` durable under `sha256`, which is its digest. Replaces what stands there: it is the same, unless
+    /// it was damaged.
+    pub(crate) fn store(
+        &self,
+        operation: &'static str,
+        sha256: &str,
+        content: &[u8],
+    ) -> Result<()> {
+        let (shard, name) = place(operation, sha256)?;
+        let temporary = Path::new(TEMPORARY).join(Uuid::new_v4().simple().to_string());
+        let stored = self.write(&temporary, content).and_then(|()| {
+            let new_shard = !self.files.is_dir(shard);
+            self.files.create_dir_all(shard)?;
+            self.files
+                .rename(&temporary, &self.files, Path::new(shard).join(name))?;
+            self.sync(Path::new(shard))?;
+            if new_shard {
+                self.sync(Path::new("."))
+            } else {
+                Ok(())
+            }
+        });
+        stored.map_err(|e| {
+            // Best effort: opening the tenant removes what stays.
+            let _ = self.files.remove_file(&temporary);
+            error::io(operation, e)
+        })
+    }
+
+    /// The content under `sha256`, checked against it.
+    ///
+    /// # Errors
+    /// `Internal` when it is absent or not what the digest says.
+    pub(crate) fn load(&self, operation: &'static str, sha256: &str, size: u64) -> Result<Vec<u8>> {
+        let path = path(operation, sha256)?;
+        let damaged = |how: &str| {
+            tracing::error!(sha256, how, "the content of a file is damaged");
+            Error::internal(operation, "file content damaged; put the file again")
+                .with_source(format!("content {sha256} is {how}"))
+        };
+        let file = match self.files.open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(damaged("absent")),
+            other => other.map_err(|e| error::io(operation, e))?,
+        };
+        let capacity = usize::try_from(size).map_err(|_| damaged("too large"))?;
+        let mut content = Vec::with_capacity(capacity);
+        // One byte more than expected tells a longer file without reading all of it.
+        file.take(size.saturating_add(1))
+            .read_to_end(&mut content)
+            .map_err(|e| error::io(operation, e))?;
+        if content.len() != capacity || digest(&content) != sha256 {
+            return Err(damaged("changed"));
+        }
+        Ok(content)
+    }
+
+    /// Whether a content of that digest and size is stored. Reads none of it.
+    pub(crate) fn holds(&self, operation: &'static str, sha256: &str, size: u64) -> Result<bool> {
+        match self.files.metadata(path(operation, sha256)?) {
+            Ok(metadata) => Ok(metadata.is_file() && metadata.len() == size),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(error::io(operation, e)),
+        }
+    }
+
+    /// Removes a content; that there is none is no error.
+    pub(crate) fn remove(&self, operation: &'static str, sha256: &str) -> Result<()> {
+        match self.files.remove_file(path(operation, sha256)?) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(error::io(operation, e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes temporary files that were last written before `modified_before`: no process is still writing them.
+    pub(crate) fn remove_leftovers(
+        &self,
+        modified_before: std::time::SystemTime,
+    ) -> io::Result<()> {
+        for entry in self.files.read_dir(TEMPORARY)?.take(LEFTOVERS_MAX_SEEN) {
+            let entry = entry?;
+            let modified = entry.metadata()?.modified()?.into_std();
+            if modified < modified_before {
+                entry.remove_file()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let mut file = self.files.open_with(path, &options)?;
+        file.write_all(content)?;
+        file.sync_all()
+    }
+
+    fn sync(&self, directory: &Path) -> io::Result<()> {
+        self.files.open(directory)?.sync_all()
+    }
+}
+
+fn path(operation: &'static str, sha256: &str) -> Result<PathBuf> {
+    let (shard, name) = place(operation, sha256)?;
+    Ok(Path::new(shard).join(name))
+}
+
+/// Directory and name of a content. Anything but a digest is refused, so that no caller can name another file.
+fn place<'a>(operation: &'static str, sha256: &'a str) -> Result<(&'a str, &'a str)> {
+    let is_digest = sha256.len() == 64
+        && sha256
+            .bytes()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    sha256
+        .split_at_checked(2)
+        .filter(|_| is_digest)
+        .ok_or_else(|| {
+            Error::internal(
+                operation,
+                "a content is named by something that is no digest",
+            )
+        })
+}

@@ -1,0 +1,289 @@
+//! [`Local`]: opens tenants' stores when they are needed and closes the ones that rest.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder};
+use serde::Deserialize;
+use stuga_core::files::Files;
+use stuga_core::invocation::InvocationStore;
+use stuga_core::memory::Memory;
+use stuga_core::{Clock, Error, Result, TenantId};
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
+
+use crate::content::ContentStore;
+use crate::error;
+use crate::files::LocalFiles;
+use crate::invocations::LocalInvocations;
+use crate::memory::LocalMemory;
+use crate::quotas::QuotaTable;
+use crate::scope;
+use crate::tally::{Quotas, Tally, Usage};
+use crate::tenant::{Shared, Tenant};
+
+/// Temporary files of that age belong to no process any more.
+const LEFTOVER_AGE: Duration = Duration::from_secs(3_600);
+
+/// How the local backends behave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LocalConfig {
+    /// How many tenants' stores stay open while nobody uses them. A store in use is never closed, however many there
+    /// are. An open store takes about five file descriptors and some hundred KiB.
+    pub max_open_tenants: usize,
+    /// What a tenant may store that was given no quotas of its own.
+    pub default_quotas: Quotas,
+}
+
+impl Default for LocalConfig {
+    fn default() -> Self {
+        Self {
+            max_open_tenants: 128,
+            default_quotas: Quotas::default(),
+        }
+    }
+}
+
+/// The local backends of all tenants. A cheap handle; clones share everything.
+#[derive(Clone)]
+pub struct Local(Arc<Inner>);
+
+struct Inner {
+    root: Dir,
+    path: PathBuf,
+    config: LocalConfig,
+    shared: Arc<Shared>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    tenants: HashMap<TenantId, Arc<Slot>>,
+    closed: bool,
+}
+
+/// A tenant's place: whoever comes first opens the store, the others wait for it.
+#[derive(Default)]
+struct Slot {
+    tenant: OnceCell<Arc<Tenant>>,
+    used: AtomicU64,
+}
+
+impl Local {
+    /// Opens the data directory, or creates it, readable by this user alone. Blocks for a moment; stores of tenants are
+    /// opened when they are first used.
+    ///
+    /// # Errors
+    /// `Unavailable` when the directory cannot be created or opened.
+    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>, config: LocalConfig) -> Result<Self> {
+        let open = || {
+            Dir::create_ambient_dir_all(data_dir, ambient_authority())?;
+            let root = Dir::open_ambient_dir(data_dir, ambient_authority())?;
+            create_private_dir(&root, Path::new("tenants"))?;
+            Ok((root, data_dir.canonicalize()?))
+        };
+        let (root, path) = open().map_err(|e: std::io::Error| {
+            Error::unavailable(
+                "store.open",
+                format!("the data directory {} cannot be opened", data_dir.display()),
+            )
+            .with_source(e)
+        })?;
+        Ok(Self(Arc::new(Inner {
+            root,
+            path,
+            config,
+            shared: Arc::new(Shared {
+                clock,
+                quotas: QuotaTable::new(config.default_quotas),
+                tasks: TaskTracker::new(),
+            }),
+            open: Mutex::default(),
+        })))
+    }
+
+    /// Memory of all tenants.
+    pub fn memory(&self) -> Arc<dyn Memory> {
+        let local = self.clone();
+        Arc::new(LocalMemory { local })
+    }
+
+    /// Files of all tenants.
+    pub fn files(&self) -> Arc<dyn Files> {
+        let local = self.clone();
+        Arc::new(LocalFiles { local })
+    }
+
+    /// Idempotency keys of all tenants.
+    pub fn invocations(&self) -> Arc<dyn InvocationStore> {
+        let local = self.clone();
+        Arc::new(LocalInvocations { local })
+    }
+
+    /// Sets what a tenant may store, from its next write on.
+    pub fn set_quotas(&self, tenant: &TenantId, quotas: Quotas) {
+        self.0.shared.quotas.set(tenant, quotas);
+    }
+
+    /// How much a tenant has stored.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` when its store cannot be read.
+    pub async fn usage(&self, tenant: &TenantId) -> Result<Usage> {
+        const OPERATION: &str = "store.usage";
+        let store = self.tenant(tenant).await?;
+        store
+            .read(OPERATION, |_, conn| {
+                Tally::load(conn)
+                    .map(|tally| tally.usage())
+                    .map_err(|e| error::sqlite(OPERATION, e))
+            })
+            .await
+    }
+
+    /// Refuses new calls, waits for the writes that were accepted, and closes all stores.
+    ///
+    /// # Errors
+    /// The first store that could not be checkpointed; the others are closed all the same, and nothing acknowledged is
+    /// lost: the next open reads the log.
+    pub async fn close(&self) -> Result<()> {
+        let tenants = {
+            let mut open = self.lock();
+            open.closed = true;
+            std::mem::take(&mut open.tenants)
+        };
+        self.0.shared.tasks.close();
+        self.0.shared.tasks.wait().await;
+        let closing = tokio::task::spawn_blocking(move || {
+            let mut first = Ok(());
+            for tenant in tenants.values().filter_map(|slot| slot.tenant.get()) {
+                first = first.and(tenant.checkpoint());
+            }
+            first
+        });
+        closing
+            .await
+            .map_err(|e| Error::internal("store.close", "closing the stores died").with_source(e))?
+    }
+
+    /// A tenant's store, opened if it is not.
+    pub(crate) async fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>> {
+        let slot = self.slot(id)?;
+        slot.tenant
+            .get_or_try_init(|| self.open_tenant(id.clone()))
+            .await
+            .map(Arc::clone)
+    }
+
+    fn slot(&self, id: &TenantId) -> Result<Arc<Slot>> {
+        static TICK: AtomicU64 = AtomicU64::new(0);
+        let mut open = self.lock();
+        if open.closed {
+            return Err(Error::unavailable(
+                "store.open",
+                "the host is shutting down",
+            ));
+        }
+        let slot = match open.tenants.get(id) {
+            Some(slot) => Arc::clone(slot),
+            None => {
+                self.make_room(&mut open);
+                Arc::clone(open.tenants.entry(id.clone()).or_default())
+            }
+        };
+        slot.used
+            .store(TICK.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Ok(slot)
+    }
+
+    /// Closes the store that was not used for the longest time, when there are too many.
+    fn make_room(&self, open: &mut Open) {
+        if open.tenants.len() < self.0.config.max_open_tenants {
+            return;
+        }
+        // Counts cannot rise meanwhile: every handle is cloned from the map, which is locked.
+        let rests = |slot: &Arc<Slot>| {
+            Arc::strong_count(slot) == 1
+                && slot
+                    .tenant
+                    .get()
+                    .is_none_or(|tenant| Arc::strong_count(tenant) == 1)
+        };
+        let oldest = open
+            .tenants
+            .iter()
+            .filter(|(_, slot)| rests(slot))
+            .min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed))
+            .map(|(id, _)| id.clone());
+        if let Some(slot) = oldest.and_then(|id| open.tenants.remove(&id)) {
+            // Closing writes the log back into the database: not here.
+            self.0.shared.tasks.spawn_blocking(move || drop(slot));
+        }
+    }
+
+    async fn open_tenant(&self, id: TenantId) -> Result<Arc<Tenant>> {
+        const OPERATION: &str = "store.open";
+        let inner = Arc::clone(&self.0);
+        let opening = self.0.shared.tasks.spawn_blocking(move || {
+            let directory = scope::directory(&id);
+            let content =
+                open_content(&inner.root, &directory).map_err(|e| error::io(OPERATION, e))?;
+            Tenant::open(
+                id,
+                &inner.path.join(directory),
+                content,
+                Arc::clone(&inner.shared),
+            )
+        });
+        opening
+            .await
+            .map_err(|e| Error::internal(OPERATION, "opening a store died").with_source(e))?
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_content(root: &Dir, directory: &Path) -> std::io::Result<ContentStore> {
+    let files = directory.join("files");
+    if !root.is_dir(&files) {
+        root.create_dir_all(&files)?;
+        for parent in files.ancestors().skip(1) {
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
+            root.open(parent)?.sync_all()?;
+        }
+    }
+    let content = ContentStore::open(root.open_dir(&files)?)?;
+    if let Some(long_ago) = SystemTime::now().checked_sub(LEFTOVER_AGE) {
+        content.remove_leftovers(long_ago)?;
+    }
+    Ok(content)
+}
+
+fn create_private_dir(root: &Dir, path: &Path) -> std::io::Result<()> {
+    if root.is_dir(path) {
+        return Ok(());
+    }
+    #[cfg_attr(not(unix), allow(unused_mut, reason = "only unix has a mode to set"))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use cap_std::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    match root.create_dir_with(path, &builder) {
+        // Another process was faster.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,94 @@
+//! The tables of a tenant's `state.db`, as migrations. Append to the list; never change what was released.
+
+use rusqlite_migration::{M, Migrations};
+
+/// Version 1. Text compares by its UTF-8 bytes (`BINARY`), which is the order that listings promise.
+const V1: &str = "
+-- One row: counters that change in the same transaction as what they count.
+CREATE TABLE tally (
+    id            INTEGER PRIMARY KEY CHECK (id = 0),
+    version       INTEGER NOT NULL,  -- the last version given to an item or a file; only grows
+    memory_items  INTEGER NOT NULL,
+    memory_bytes  INTEGER NOT NULL,  -- keys and values
+    files_count   INTEGER NOT NULL,
+    files_bytes   INTEGER NOT NULL,  -- as the files' sizes say, equal contents counted each time
+    content_bytes INTEGER NOT NULL,  -- as stored, with contents that no file names any more
+    applied       INTEGER NOT NULL,  -- rows of applied_write
+    claims        INTEGER NOT NULL,  -- rows of claim
+    answer_bytes  INTEGER NOT NULL   -- bodies in claim
+) STRICT;
+INSERT INTO tally VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+CREATE TABLE memory_item (
+    id         INTEGER PRIMARY KEY,
+    agent      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    value      BLOB NOT NULL,
+    UNIQUE (agent, key)
+) STRICT;
+CREATE INDEX memory_item_expiry ON memory_item (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE file (
+    id           INTEGER PRIMARY KEY,
+    agent        TEXT NOT NULL,
+    path         TEXT NOT NULL,
+    sha256       TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    metadata     TEXT NOT NULL,
+    version      INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL,
+    UNIQUE (agent, path)
+) STRICT;
+
+-- A content is entered here before its file is written, so that no file on disk is unknown.
+CREATE TABLE content (
+    sha256     TEXT PRIMARY KEY,
+    size       INTEGER NOT NULL,
+    named_by   INTEGER NOT NULL,  -- how many rows of `file` name it
+    wanted_at  INTEGER NOT NULL   -- when it was spooled or lost its name last
+) STRICT, WITHOUT ROWID;
+CREATE INDEX content_unnamed ON content (wanted_at) WHERE named_by = 0;
+
+-- Writes that were applied, in their order, with what they answered.
+CREATE TABLE applied_write (
+    seq        INTEGER PRIMARY KEY,
+    invocation BLOB NOT NULL,
+    call       INTEGER NOT NULL,
+    digest     BLOB NOT NULL,
+    ack        TEXT NOT NULL,
+    applied_at INTEGER NOT NULL,
+    UNIQUE (invocation, call)
+) STRICT;
+
+-- Idempotency keys and the answers of their invocations.
+CREATE TABLE claim (
+    key            TEXT PRIMARY KEY,
+    request_digest BLOB NOT NULL,
+    invocation     BLOB NOT NULL,
+    accepted_at    INTEGER NOT NULL,
+    touched_at     INTEGER NOT NULL,  -- when it was claimed or finished
+    status         INTEGER,
+    body           BLOB
+) STRICT;
+CREATE INDEX claim_invocation ON claim (invocation);
+CREATE INDEX claim_touched ON claim (touched_at);
+";
+
+/// All versions, oldest first.
+pub(crate) fn migrations() -> Migrations<'static> {
+    Migrations::new(vec![M::up(V1)])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_migrations_apply_to_an_empty_database() {
+        super::migrations().validate().unwrap();
+    }
+}

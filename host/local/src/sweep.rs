@@ -1,0 +1,53 @@
+//! Removes what has had its time, in bounded steps that ride on the writes of a tenant.
+//!
+//! Reads never depend on it: what is expired is absent to them at once.
+
+use std::time::Duration;
+
+use stuga_core::{Result, Timestamp};
+
+use crate::tx::WriteTx;
+use crate::{applied, files, invocations, memory};
+
+/// Rows of each table that one step removes at most: some milliseconds of work inside somebody's write.
+pub(crate) const STEP_MAX_ROWS: u32 = 256;
+/// Time between two steps when the last one found less than its bound.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Operation that errors of a step name.
+const OPERATION: &str = "store.sweep";
+
+/// When the next step is due.
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    last: Option<Timestamp>,
+    more: bool,
+}
+
+impl Schedule {
+    /// Takes a step when one is due.
+    pub(crate) fn step(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
+        // A clock that was set back must not stop the sweep.
+        let rests = self
+            .last
+            .is_some_and(|last| last <= tx.now && tx.now.since(last) < PAUSE);
+        if rests && !self.more {
+            return Ok(());
+        }
+        self.last = Some(tx.now);
+        self.more = false;
+        let removed = [
+            memory::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            applied::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            invocations::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+        ];
+        self.more = removed.iter().any(|rows| *rows >= STEP_MAX_ROWS);
+        Ok(())
+    }
+}
+
+/// The moment `age` before `now`.
+pub(crate) fn before(now: Timestamp, age: Duration) -> Timestamp {
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(age))
+}

@@ -1,0 +1,302 @@
+//! One tenant's open store: a writer with its queue, a few readers, the contents of files.
+//!
+//! All work on SQLite and on files runs on tokio's blocking threads; a call waits for it without holding an executor
+//! thread. The measured price of that hop stands in the crate's `puts` example.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use stuga_core::{CallCtx, Clock, Error, Result, TenantId, Timestamp};
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+use tokio_util::task::TaskTracker;
+
+use crate::content::ContentStore;
+use crate::error;
+use crate::quotas::QuotaTable;
+use crate::schema;
+use crate::sweep::Schedule;
+use crate::tx::{Terms, WriteTx};
+use crate::writer::{self, Job, Queue};
+
+/// How long a statement waits for a lock that another process holds, such as the command line beside the server.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Most connections that read one tenant's store at the same time.
+const READERS_MAX: usize = 4;
+/// Most reads of one tenant that run or wait.
+const READS_MAX_WAITING: usize = 1_024;
+/// When to try again after too many reads.
+const READ_RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Page cache of a connection in KiB; the operating system caches the file behind it.
+const CACHE_KIB: i32 = 512;
+/// The WAL is cut back to this size after a checkpoint.
+const WAL_KEEP_BYTES: i32 = 8 << 20;
+/// Tries to set up a new store while another process does the same.
+const SETUP_TRIES: u32 = 5;
+
+/// What all tenants of a [`crate::Local`] have in common.
+pub(crate) struct Shared {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) quotas: QuotaTable,
+    /// Owns every blocking task, so that closing can wait for them.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// One tenant's open store.
+pub(crate) struct Tenant {
+    id: TenantId,
+    database: PathBuf,
+    shared: Arc<Shared>,
+    content: ContentStore,
+    queue: Queue,
+    /// Taken by the one drain there is.
+    writer: Mutex<(Connection, Schedule)>,
+    readers: Mutex<Vec<Connection>>,
+    reading: Semaphore,
+    admitted: Semaphore,
+}
+
+impl Tenant {
+    /// Opens or creates the store in `directory`, which exists. Blocks.
+    pub(crate) fn open(
+        id: TenantId,
+        directory: &Path,
+        content: ContentStore,
+        shared: Arc<Shared>,
+    ) -> Result<Arc<Self>> {
+        const OPERATION: &str = "store.open";
+        let database = directory.join("state.db");
+        let mut conn = connect(&database).map_err(|e| error::sqlite(OPERATION, e))?;
+        set_up(&mut conn).map_err(|e| {
+            let error = error::migration(OPERATION, e);
+            tracing::error!(tenant = %id, causes = error.causes(), "a tenant's store cannot be opened");
+            error
+        })?;
+        Ok(Arc::new(Self {
+            id,
+            database,
+            shared,
+            content,
+            queue: Queue::default(),
+            writer: Mutex::new((conn, Schedule::default())),
+            readers: Mutex::default(),
+            reading: Semaphore::new(READERS_MAX),
+            admitted: Semaphore::new(READS_MAX_WAITING),
+        }))
+    }
+
+    /// The moment now.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Where the contents of files lie.
+    pub(crate) fn content(&self) -> &ContentStore {
+        &self.content
+    }
+
+    /// Applies `work` in a transaction with others and returns what it answers once that is durable.
+    ///
+    /// When `work` fails nothing of it stands. A caller that goes away before its turn leaves no trace; after that the
+    /// write stands.
+    ///
+    /// # Errors
+    /// What `work` answers; `RateLimited` when too many wait; `Unavailable` or `Internal` when the store fails.
+    pub(crate) async fn write<T, F>(
+        self: &Arc<Self>,
+        operation: &'static str,
+        weight: usize,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (job, answer) = writer::job(operation, work);
+        if self.queue.push(operation, job, weight)? {
+            let drain = Drain {
+                tenant: Arc::clone(self),
+                ended: false,
+            };
+            self.shared.tasks.spawn_blocking(move || drain.run());
+        }
+        answer
+            .await
+            .map_err(|_| Error::internal(operation, "the writer of the tenant's store stopped"))?
+    }
+
+    /// Runs `work` on a connection that sees everything committed before, as one snapshot for each statement.
+    ///
+    /// # Errors
+    /// What `work` answers; `RateLimited` when too many wait; `Unavailable` or `Internal` when the store fails.
+    pub(crate) async fn read<T, F>(self: &Arc<Self>, operation: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self, &Connection) -> Result<T> + Send + 'static,
+    {
+        let _admitted = self.admitted.try_acquire().map_err(|_| {
+            Error::rate_limited(operation, "too many reads of this tenant wait; try again")
+                .with_context("limit", READS_MAX_WAITING)
+                .with_retry_after(READ_RETRY_AFTER)
+        })?;
+        let _turn = self
+            .reading
+            .acquire()
+            .await
+            .map_err(|_| Error::internal(operation, "the tenant's readers are closed"))?;
+        let tenant = Arc::clone(self);
+        self.blocking(operation, move || {
+            let idle = lock(&tenant.readers).pop();
+            let conn = match idle {
+                Some(conn) => conn,
+                None => {
+                    connect_reader(&tenant.database).map_err(|e| error::sqlite(operation, e))?
+                }
+            };
+            let result = work(&tenant, &conn);
+            lock(&tenant.readers).push(conn);
+            result
+        })
+        .await
+    }
+
+    /// Runs `work` on a blocking thread.
+    pub(crate) async fn blocking<T, F>(&self, operation: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T> + Send + 'static,
+    {
+        self.shared
+            .tasks
+            .spawn_blocking(work)
+            .await
+            .map_err(|e| Error::internal(operation, "a task of the store died").with_source(e))?
+    }
+
+    /// Moves the WAL into the database and closes nothing yet; the last owner's drop does. Blocks.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        lock(&self.writer)
+            .0
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|e| error::sqlite("store.close", e))
+    }
+
+    fn commit(&self, writer: &mut (Connection, Schedule), mut batch: Vec<Box<dyn Job>>) {
+        batch.retain(|job| !job.is_abandoned());
+        if batch.is_empty() {
+            return;
+        }
+        let (conn, schedule) = writer;
+        let terms = Terms {
+            quotas: self.shared.quotas.of(&self.id),
+            clock: &*self.shared.clock,
+            content: &self.content,
+        };
+        let sweep = |tx: &mut WriteTx<'_>| {
+            let swept = schedule.step(tx);
+            if let Err(error) = &swept {
+                tracing::warn!(tenant = %self.id, %error, causes = error.causes(), "sweeping a store failed");
+            }
+            swept.is_ok()
+        };
+        let committed = writer::apply_all(conn, &mut batch, &terms, sweep);
+        if let Err(error) = &committed {
+            tracing::warn!(tenant = %self.id, writes = batch.len(), %error, "a batch of writes failed");
+        }
+        for job in batch {
+            job.settle(committed.as_ref().map(|&()| ()));
+        }
+    }
+}
+
+/// Waits for `work` until the deadline of `ctx`.
+///
+/// # Errors
+/// `Timeout` when the deadline comes first; a write may land all the same.
+pub(crate) async fn within<T>(
+    ctx: &CallCtx,
+    operation: &'static str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    timeout_at(ctx.deadline, work).await.unwrap_or_else(|_| {
+        Err(Error::timeout(
+            operation,
+            "the deadline passed while the tenant's store was busy",
+        ))
+    })
+}
+
+/// The right to drain a queue. However it ends, by panic or by a runtime that shuts down, nobody waits forever.
+struct Drain {
+    tenant: Arc<Tenant>,
+    /// Whether the queue has noted the end.
+    ended: bool,
+}
+
+impl Drain {
+    fn run(mut self) {
+        let tenant = Arc::clone(&self.tenant);
+        let mut writer = lock(&tenant.writer);
+        while let Some(batch) = tenant.queue.take_batch() {
+            tenant.commit(&mut writer, batch);
+        }
+        self.ended = true;
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.tenant.queue.abandon();
+        }
+    }
+}
+
+fn connect(database: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(database, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    conn.pragma_update(None, "temp_store", "memory")?;
+    conn.set_prepared_statement_cache_capacity(48);
+    Ok(conn)
+}
+
+fn connect_reader(database: &Path) -> rusqlite::Result<Connection> {
+    let conn = connect(database)?;
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}
+
+/// Brings a store to this version, whoever else does so at the same time.
+fn set_up(conn: &mut Connection) -> Result<(), rusqlite_migration::Error> {
+    conn.set_transaction_behavior(TransactionBehavior::Immediate);
+    let mut tries_left = SETUP_TRIES;
+    loop {
+        tries_left -= 1;
+        let done = make_durable(conn)
+            .map_err(rusqlite_migration::Error::from)
+            .and_then(|()| schema::migrations().to_latest(conn));
+        match done {
+            // Another process may have created the tables between our look at the version and our transaction.
+            Err(rusqlite_migration::Error::RusqliteError { .. }) if tries_left > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+fn make_durable(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "journal_mode", "wal")?;
+    // FULL fsyncs the WAL at each commit: an acknowledged write survives the loss of power.
+    conn.pragma_update(None, "synchronous", "full")?;
+    conn.pragma_update(None, "fullfsync", true)?;
+    conn.pragma_update(None, "journal_size_limit", WAL_KEEP_BYTES)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,40 @@
+//! The contract suites on the local backends, without a facade. A sentence that does not hold is named.
+
+use std::sync::Arc;
+
+use stuga_core::testkit::{self, Fixture, ManualClock, prove};
+use stuga_core::{Clock, Timestamp};
+use stuga_local::{Local, LocalConfig};
+use tempfile::TempDir;
+
+fn fixture<C: ?Sized>(backend: impl Fn(&Local) -> Arc<C>) -> Fixture<C> {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+    let directory = TempDir::new().unwrap();
+    let local = Local::open(
+        directory.path(),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+        LocalConfig::default(),
+    )
+    .unwrap();
+    Fixture::new(backend(&local), clock).keeping(directory)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_keeps_its_contract() {
+    prove(testkit::memory::cases(), || fixture(Local::memory)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_keep_their_contract() {
+    prove(testkit::files::cases(), || fixture(Local::files)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invocations_keep_their_contract() {
+    prove(testkit::invocation::cases(), || fixture(Local::invocations)).await;
+}
+
+#[tokio::test]
+async fn memory_keeps_its_contract_on_one_thread() {
+    prove(testkit::memory::cases(), || fixture(Local::memory)).await;
+}
