@@ -11,7 +11,8 @@ use crate::{World, call, ctx};
 
 #[tokio::test]
 async fn a_warm_instance_serves_one_call_after_another() {
-    let agent = World::new().deploy("fixture-echo", |_| ()).await.unwrap();
+    let world = World::new();
+    let agent = world.deploy("fixture-echo", |_| ()).await.unwrap();
     for expected in 1..=3 {
         assert_eq!(
             call(&agent, "calls", json!({})).await.unwrap()["value"],
@@ -23,7 +24,8 @@ async fn a_warm_instance_serves_one_call_after_another() {
 
 #[tokio::test]
 async fn a_fresh_instance_knows_nothing_of_the_call_before() {
-    let agent = World::new()
+    let world = World::new();
+    let agent = world
         .deploy("fixture-echo", |s| s.instance = InstanceMode::Fresh)
         .await
         .unwrap();
@@ -35,7 +37,8 @@ async fn a_fresh_instance_knows_nothing_of_the_call_before() {
 
 #[tokio::test]
 async fn an_instance_is_replaced_after_its_invocations() {
-    let agent = World::new()
+    let world = World::new();
+    let agent = world
         .deploy("fixture-echo", |s| s.max_invocations = 2)
         .await
         .unwrap();
@@ -92,8 +95,9 @@ async fn instances_that_rest_too_long_go_but_for_one() {
 
 #[tokio::test]
 async fn parts_come_in_order_and_before_the_answer() {
-    let agent = World::new().deploy("fixture-echo", |_| ()).await.unwrap();
-    let (sender, mut parts) = tokio::sync::mpsc::channel(1);
+    let world = World::new();
+    let agent = world.deploy("fixture-echo", |_| ()).await.unwrap();
+    let (sender, mut parts) = tokio::sync::mpsc::channel::<String>(1);
     let request = Request {
         skill: "emit".into(),
         input: json!({"n": 20}).to_string(),
@@ -184,7 +188,8 @@ async fn a_call_that_is_dropped_costs_its_instance_only() {
 
 #[tokio::test]
 async fn an_agents_error_comes_out_with_its_kind_and_keeps_the_instance() {
-    let agent = World::new().deploy("fixture-echo", |_| ()).await.unwrap();
+    let world = World::new();
+    let agent = world.deploy("fixture-echo", |_| ()).await.unwrap();
     let input = json!({"kind": "quota-exceeded", "retry_after_ms": 250});
     let error = match call(&agent, "fail", input).await.unwrap_err() {
         InvokeError::Agent(error) => error,
@@ -198,7 +203,8 @@ async fn an_agents_error_comes_out_with_its_kind_and_keeps_the_instance() {
 
 #[tokio::test]
 async fn the_receipt_says_what_was_used() {
-    let agent = World::new().deploy("fixture-echo", |_| ()).await.unwrap();
+    let world = World::new();
+    let agent = world.deploy("fixture-echo", |_| ()).await.unwrap();
     let request = Request {
         skill: "put".into(),
         input: json!({"key": "a", "text": "b"}).to_string(),

@@ -6,7 +6,7 @@ mod load;
 mod repeat;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,6 +22,9 @@ use stuga_runtime::{
 };
 use tokio::time::Instant;
 
+/// Each guest is compiled once for all tests of this binary.
+static CODE_CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+
 /// A runtime with a data directory of its own.
 struct World {
     runtime: Runtime,
@@ -34,6 +37,7 @@ impl World {
         Self::with(RuntimeConfig {
             max_instances: 16,
             random_key: Some([7; 32]),
+            code_cache: Some(CODE_CACHE.path().join("code")),
             ..RuntimeConfig::default()
         })
     }
