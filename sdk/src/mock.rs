@@ -24,7 +24,7 @@ mod memory;
 mod state;
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -38,7 +38,7 @@ use state::State;
 
 thread_local! {
     /// The hosts that are running on this thread, the innermost last.
-    static RUNNING: RefCell<Vec<Rc<RefCell<State>>>> = const { RefCell::new(Vec::new()) };
+    static RUNNING: RefCell<Vec<Host>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One line that was logged.
@@ -52,10 +52,10 @@ pub struct Line {
     pub fields: Vec<(String, String)>,
 }
 
-/// A host in memory for one agent of one tenant.
+/// A host in memory for one agent of one tenant. A clone is the same host.
 #[derive(Clone, Default)]
 pub struct Host {
-    state: Rc<RefCell<State>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Host {
@@ -67,14 +67,14 @@ impl Host {
     /// Sets the clock, in milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub fn clock(self, millis: u64) -> Self {
-        self.state.borrow_mut().now = millis;
+        self.state().now = millis;
         self
     }
 
     /// Sets what randomness is made from.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
-        self.state.borrow_mut().set_seed(seed);
+        self.state().set_seed(seed);
         self
     }
 
@@ -89,50 +89,55 @@ impl Host {
     )]
     pub fn config<T: Serialize>(self, name: &str, value: T) -> Self {
         let json = serde_json::to_string(&value).expect("a configuration value is JSON");
-        self.state.borrow_mut().config.insert(name.to_owned(), json);
+        self.state().config.insert(name.to_owned(), json);
         self
     }
 
     /// Takes a grant away.
     #[must_use]
     pub fn deny(self, capability: Capability) -> Self {
-        self.state.borrow_mut().denied.insert(capability);
+        self.state().denied.insert(capability);
         self
     }
 
     /// Runs `f` with the capability functions answering from this host. What it stores stays for the next run.
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> T {
-        RUNNING.with_borrow_mut(|hosts| hosts.push(Rc::clone(&self.state)));
+        RUNNING.with_borrow_mut(|hosts| hosts.push(self.clone()));
         let _leave = Leave;
         f()
     }
 
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         state.now = state.now.saturating_add(millis);
     }
 
     /// Lets every call of an operation, such as `memory.put`, fail from now on.
     pub fn fail(&self, operation: &str, error: Error) {
-        let mut state = self.state.borrow_mut();
+        let mut state = self.state();
         state.faults.insert(operation.to_owned(), error);
     }
 
     /// Ends what [`Host::fail`] began.
     pub fn heal(&self, operation: &str) {
-        self.state.borrow_mut().faults.remove(operation);
+        self.state().faults.remove(operation);
     }
 
     /// What was logged so far.
     pub fn logs(&self) -> Vec<Line> {
-        self.state.borrow().logs.clone()
+        self.state().logs.clone()
     }
 
     /// The partial results that were emitted so far.
     pub fn outputs(&self) -> Vec<Value> {
-        self.state.borrow().outputs.clone()
+        self.state().outputs.clone()
+    }
+
+    /// What the host holds. A test that panicked has failed already, so what it left behind may be used.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,8 +151,8 @@ impl Drop for Leave {
 }
 
 /// The innermost host that is running on this thread.
-fn current() -> Option<Rc<RefCell<State>>> {
-    RUNNING.with_borrow(|hosts| hosts.last().map(Rc::clone))
+fn current() -> Option<Host> {
+    RUNNING.with_borrow(|hosts| hosts.last().cloned())
 }
 
 impl From<stuga_core::Error> for Error {

@@ -12,7 +12,7 @@ use super::state::State;
 #[expect(clippy::panic, reason = "a mistake of the test, so the test fails")]
 fn with<T>(f: impl FnOnce(&mut State) -> T) -> T {
     match current() {
-        Some(host) => f(&mut host.borrow_mut()),
+        Some(host) => f(&mut host.state()),
         None => panic!(
             "no host: outside a component, run this inside stuga_sdk::mock::Host::new().run(|| ...)"
         ),
@@ -88,7 +88,7 @@ pub(crate) mod log {
     /// Logging works without a host, too: pure functions that log can be tested as they are.
     pub(crate) fn write(level: Level, message: &str, fields: &[(String, String)]) {
         if let Some(host) = current() {
-            host.borrow_mut().log(level, message, fields);
+            host.state().log(level, message, fields);
         }
     }
 }

@@ -79,7 +79,7 @@ impl Call {
                 .map_err(|e| e.into_error(Error::invalid, "input", &self.skill))?;
         }
 
-        let number = host.borrow_mut().begin(A::CAPABILITIES);
+        let number = host.state().begin(A::CAPABILITIES);
         let ctx = Context {
             id: format!("00000000-0000-7000-8000-{number:012x}"),
             skill: self.skill,
@@ -89,7 +89,7 @@ impl Call {
             extra: Vec::new(),
         };
         let output = instance.dispatch(&ctx, &self.input.to_string());
-        host.borrow_mut().end();
+        host.state().end();
 
         let output = serde_json::from_str(&output?)
             .map_err(|e| Error::internal(format!("the agent's answer is not JSON: {e}")))?;

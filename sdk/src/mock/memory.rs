@@ -124,9 +124,9 @@ pub(crate) fn list(state: &State, prefix: &str, cursor: Option<&str>, limit: u32
     Ok(page)
 }
 
-/// A cursor names the prefix it belongs to by its length and the last entry that was read.
+/// A cursor names the prefix it belongs to by its length, and the last entry that was read.
 pub(super) fn cursor_after(prefix: &str, last: &str) -> String {
-    format!("{}:{last}", prefix.len())
+    format!("{}:{}:{last}", prefix.len(), last.len())
 }
 
 /// Where a listing of `prefix` goes on.
@@ -134,13 +134,11 @@ pub(super) fn begin<'a>(prefix: &'a str, cursor: Option<&'a str>) -> Result<Boun
     let Some(cursor) = cursor else {
         return Ok(Bound::Included(prefix));
     };
-    cursor
-        .split_once(':')
-        .filter(|(len, last)| len.parse() == Ok(prefix.len()) && last.starts_with(prefix))
-        .map(|(_, last)| Bound::Excluded(last))
-        .ok_or_else(|| {
-            Error::invalid(
-                "the cursor is malformed or belongs to another prefix; list from the start",
-            )
-        })
+    let last = cursor.splitn(3, ':').nth(2).unwrap_or_default();
+    if cursor != cursor_after(prefix, last) || !last.starts_with(prefix) {
+        return Err(Error::invalid(
+            "the cursor is malformed or belongs to another prefix; list from the start",
+        ));
+    }
+    Ok(Bound::Excluded(last))
 }

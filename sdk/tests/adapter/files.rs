@@ -1,0 +1,119 @@
+//! Files over the SDK's functions.
+
+use async_trait::async_trait;
+use stuga_core::files::{
+    File, FileInfo, Files, FilesAck, FilesWrite, Page, Spooled, check_content,
+};
+use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
+use stuga_sdk::files as sdk;
+
+use super::Mock;
+
+/// Files of the mock hosts.
+pub(crate) struct FilesOf(pub(crate) Mock);
+
+#[async_trait]
+impl Capability for FilesOf {
+    type Write = FilesWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &FilesWrite) -> Result<FilesAck> {
+        write.check()?;
+        let content = self.content(ctx, write);
+        self.0.once(ctx, id, write, || {
+            self.0.run(ctx, write.operation(), || apply(write, content))
+        })
+    }
+}
+
+impl FilesOf {
+    /// The content that a put names, when its tenant spooled it with that size.
+    fn content(&self, ctx: &CallCtx, write: &FilesWrite) -> Option<Vec<u8>> {
+        let FilesWrite::Put { sha256, size, .. } = write else {
+            return None;
+        };
+        let whose = (ctx.tenant.clone(), sha256.clone());
+        let content = self.0.spool.lock().unwrap().get(&whose).cloned();
+        content.filter(|content| content.len() as u64 == *size)
+    }
+}
+
+fn apply(write: &FilesWrite, content: Option<Vec<u8>>) -> stuga_sdk::Result<FilesAck> {
+    let existed = sdk::stat(write.key())?.is_some();
+    let info = match write {
+        FilesWrite::Put {
+            path,
+            content_type,
+            metadata,
+            ..
+        } => {
+            let content = content.ok_or_else(|| {
+                stuga_sdk::Error::not_found("the content was not spooled; spool it first")
+            })?;
+            let options = sdk::PutOptions::new().content_type(content_type);
+            let options = metadata.iter().fold(options, |options, (name, value)| {
+                options.metadata(name, value)
+            });
+            Some(info(sdk::put_with(path, &content, &options)?))
+        }
+        FilesWrite::Delete { path } => {
+            sdk::delete(path)?;
+            None
+        }
+    };
+    Ok(FilesAck { info, existed })
+}
+
+#[async_trait]
+impl Files for FilesOf {
+    async fn spool(&self, ctx: &CallCtx, content: &[u8]) -> Result<Spooled> {
+        check_content("files.spool", content.len())?;
+        let host = stuga_sdk::mock::Host::new();
+        let put = host.run(|| sdk::put("spooled", content));
+        let put = put.map_err(|e| super::core_error("files.spool", &e))?;
+        let (sha256, size) = (put.sha256, put.size);
+        let mut spool = self.0.spool.lock().unwrap();
+        spool.insert((ctx.tenant.clone(), sha256.clone()), content.to_vec());
+        Ok(Spooled { sha256, size })
+    }
+
+    async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>> {
+        let found = self.0.run(ctx, "files.get", || sdk::get(path))?;
+        Ok(found.map(|file| File {
+            info: info(file.info),
+            content: file.content,
+        }))
+    }
+
+    async fn stat(&self, ctx: &CallCtx, path: &str) -> Result<Option<FileInfo>> {
+        Ok(self.0.run(ctx, "files.stat", || sdk::stat(path))?.map(info))
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page> {
+        let page = self
+            .0
+            .run(ctx, "files.list", || sdk::list(prefix, cursor, limit))?;
+        Ok(Page {
+            files: page.files.into_iter().map(info).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+}
+
+fn info(info: sdk::FileInfo) -> FileInfo {
+    FileInfo {
+        path: info.path,
+        size: info.size,
+        content_type: info.content_type,
+        sha256: info.sha256,
+        version: info.version,
+        created_at: Timestamp::from_millis(info.created_at),
+        updated_at: Timestamp::from_millis(info.updated_at),
+        metadata: info.metadata,
+    }
+}

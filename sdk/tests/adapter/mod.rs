@@ -1,0 +1,82 @@
+//! The SDK's functions over mock hosts, one for each agent of each tenant, as a backend of core.
+
+mod files;
+mod memory;
+
+pub(crate) use files::FilesOf;
+pub(crate) use memory::MemoryOf;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use stuga_core::testkit::ManualClock;
+use stuga_core::{AgentName, CallCtx, Clock, Error, ErrorKind, Result, TenantId, WriteId};
+use stuga_sdk::mock::Host;
+
+/// Mock hosts and what they must remember between calls.
+pub(crate) struct Mock {
+    clock: Arc<ManualClock>,
+    hosts: Mutex<HashMap<(TenantId, AgentName), Host>>,
+    /// Writes with their answers, as JSON.
+    applied: Mutex<HashMap<(TenantId, WriteId), (String, String)>>,
+    /// Contents by tenant and digest.
+    spool: Mutex<HashMap<(TenantId, String), Vec<u8>>>,
+}
+
+impl Mock {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        Self {
+            clock,
+            hosts: Mutex::default(),
+            applied: Mutex::default(),
+            spool: Mutex::default(),
+        }
+    }
+
+    /// Runs SDK calls on the host of the agent that `ctx` names.
+    fn run<T>(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        f: impl FnOnce() -> stuga_sdk::Result<T>,
+    ) -> Result<T> {
+        let whose = (ctx.tenant.clone(), ctx.agent.clone());
+        let host = self.hosts.lock().unwrap().entry(whose).or_default().clone();
+        let host = host.clock(self.clock.now().as_millis());
+        host.run(f).map_err(|e| core_error(operation, &e))
+    }
+
+    /// Applies a write once, whatever it is, and answers repetitions from memory.
+    fn once<W: stuga_core::Write>(
+        &self,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &W,
+        apply: impl FnOnce() -> Result<W::Ack>,
+    ) -> Result<W::Ack> {
+        let text = serde_json::to_string(write).unwrap();
+        let whose = (ctx.tenant.clone(), id);
+        if let Some((before, ack)) = self.applied.lock().unwrap().get(&whose) {
+            if *before != text {
+                return Err(Error::conflict(
+                    write.operation(),
+                    "the write id was used for another write",
+                ));
+            }
+            return Ok(serde_json::from_str(ack).unwrap());
+        }
+        let ack = apply()?;
+        let answer = serde_json::to_string(&ack).unwrap();
+        self.applied.lock().unwrap().insert(whose, (text, answer));
+        Ok(ack)
+    }
+}
+
+fn core_error(operation: &'static str, error: &stuga_sdk::Error) -> Error {
+    let kind = serde_json::from_value::<ErrorKind>(error.kind().as_str().into()).unwrap();
+    let converted = Error::new(kind, operation, error.message().to_owned());
+    let facts = error.context().iter().cloned();
+    facts.fold(converted, |converted, (name, value)| {
+        converted.with_context(name, value)
+    })
+}
