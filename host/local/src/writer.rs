@@ -201,3 +201,6 @@ fn in_savepoint(
     conn.prepare_cached("RELEASE write")?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! How fast durable puts and reads are, beside plain rusqlite on the same disk.
+//!
+//! `cargo run --release -p stuga-local --example puts [SECONDS]`. 256 byte values at random-looking keys, each row on a
+//! fresh store. "plain" is one connection with WAL and synchronous=FULL that commits N rows of (key, value) at a time,
+//! in a loop without any queue; "stuga" is N tasks that each put and wait, with versions, quotas and idempotency.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use stuga_core::memory::{Expected, MemoryWrite};
+use stuga_core::{
+    AgentName, CallCtx, InvocationId, RequestId, Result, SystemClock, TenantId, Timestamp,
+};
+use stuga_local::{Local, LocalConfig};
+use uuid::Uuid;
+
+const VALUE: [u8; 256] = [0x5a; 256];
+const WRITERS: [usize; 4] = [1, 8, 64, 256];
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Failure> {
+    let seconds = std::env::args().nth(1).map_or(Ok(2), |text| text.parse())?;
+    let time = Duration::from_secs(seconds);
+    for writers in WRITERS {
+        let plain = plain_puts(writers, time)?;
+        let stuga = stuga_puts(writers, time).await?;
+        let ratio = stuga / plain;
+        println!(
+            "puts/s  {writers:>4} at once: plain {plain:>9.0}  stuga {stuga:>9.0}  ratio {ratio:.2}"
+        );
+    }
+    reads(time).await?;
+    idle().await
+}
+
+fn plain_puts(group: usize, time: Duration) -> Result<f64, Failure> {
+    let directory = tempfile::tempdir()?;
+    let mut conn = Connection::open(directory.path().join("plain.db"))?;
+    conn.pragma_update(None, "journal_mode", "wal")?;
+    conn.pragma_update(None, "synchronous", "full")?;
+    conn.execute_batch("CREATE TABLE item (key TEXT PRIMARY KEY, value BLOB NOT NULL)")?;
+    let begin = Instant::now();
+    let mut done = 0_u64;
+    while begin.elapsed() < time {
+        let transaction = conn.transaction()?;
+        for _ in 0..group {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO item VALUES (?1, ?2)")?
+                .execute((key(done), VALUE))?;
+            done += 1;
+        }
+        transaction.commit()?;
+    }
+    Ok(done as f64 / begin.elapsed().as_secs_f64())
+}
+
+async fn stuga_puts(writers: usize, time: Duration) -> Result<f64, Failure> {
+    let directory = tempfile::tempdir()?;
+    let local = Local::open(
+        directory.path(),
+        Arc::new(SystemClock),
+        LocalConfig::default(),
+    )?;
+    let next = Arc::new(AtomicU64::new(0));
+    let begin = Instant::now();
+    let tasks: Vec<tokio::task::JoinHandle<Result<()>>> = (0..writers)
+        .map(|_| {
+            let (memory, next) = (local.memory(), Arc::clone(&next));
+            tokio::spawn(async move {
+                while begin.elapsed() < time {
+                    let ctx = ctx("bench")?;
+                    let write = MemoryWrite::Put {
+                        key: key(next.fetch_add(1, Ordering::Relaxed)),
+                        value: VALUE.to_vec(),
+                        ttl: None,
+                        expected: Expected::Any,
+                    };
+                    memory.apply(&ctx, ctx.next_write_id()?, &write).await?;
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    let rate = next.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64();
+    local.close().await?;
+    Ok(rate)
+}
+
+async fn reads(time: Duration) -> Result<(), Failure> {
+    let directory = tempfile::tempdir()?;
+    let local = Local::open(
+        directory.path(),
+        Arc::new(SystemClock),
+        LocalConfig::default(),
+    )?;
+    let memory = local.memory();
+    let ctx = ctx("bench")?;
+    for n in 0..1_000 {
+        let write = MemoryWrite::Put {
+            key: key(n),
+            value: VALUE.to_vec(),
+            ttl: None,
+            expected: Expected::Any,
+        };
+        memory.apply(&ctx, ctx.next_write_id()?, &write).await?;
+    }
+    let begin = Instant::now();
+    let mut done = 0_u64;
+    while begin.elapsed() < time {
+        let ctx = self::ctx("bench")?;
+        memory.get(&ctx, &key(done % 1_000)).await?;
+        done += 1;
+    }
+    let micros = begin.elapsed().as_secs_f64() * 1e6 / done as f64;
+    println!("one reader: {micros:.1} us a get");
+    local.close().await?;
+    Ok(())
+}
+
+/// What a thousand tenants cost that have written once and rest.
+async fn idle() -> Result<(), Failure> {
+    const TENANTS: usize = 1_000;
+    let directory = tempfile::tempdir()?;
+    let local = Local::open(
+        directory.path(),
+        Arc::new(SystemClock),
+        LocalConfig::default(),
+    )?;
+    let memory = local.memory();
+    let before = resident_kib()?;
+    let begin = Instant::now();
+    for n in 0..TENANTS {
+        let ctx = ctx(&format!("tenant-{n}"))?;
+        let write = MemoryWrite::Put {
+            key: key(0),
+            value: VALUE.to_vec(),
+            ttl: None,
+            expected: Expected::Any,
+        };
+        memory.apply(&ctx, ctx.next_write_id()?, &write).await?;
+        memory.get(&ctx, &key(0)).await?;
+    }
+    let grown = resident_kib()?.saturating_sub(before);
+    let each = begin.elapsed() / TENANTS as u32;
+    println!("{TENANTS} tenants at rest: {grown} KiB more, {each:?} to create one, put and get");
+    local.close().await?;
+    Ok(())
+}
+
+fn resident_kib() -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(number.ok_or("no VmRSS")?.parse()?)
+}
+
+/// Spreads consecutive numbers over the key space.
+fn key(n: u64) -> String {
+    format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+fn ctx(tenant: &str) -> Result<CallCtx> {
+    let id = Uuid::new_v4();
+    Ok(CallCtx::new(
+        TenantId::new(tenant)?,
+        AgentName::new("bench")?,
+        InvocationId::from_uuid(id),
+        RequestId::from_uuid(id),
+        Timestamp::default(),
+        tokio::time::Instant::now() + Duration::from_secs(60),
+    ))
+}
