@@ -1,1 +1,19 @@
+//! The host as a process: it puts the parts together and shows them to people.
+//!
+//! In reading order: [`config`] and [`tenants`] say what shall run, [`store`] where plugins lie, [`wire`] opens the
+//! backends, [`host`] runs the agents of all tenants, [`api`] and [`cli`] are the two surfaces over the same host.
+//! Nothing here knows wasmtime or SQLite by name.
 
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod host;
+pub mod metrics;
+pub mod store;
+pub mod telemetry;
+pub mod tenants;
+pub mod units;
+pub mod wire;
+pub mod yaml;
+
+mod atomic;

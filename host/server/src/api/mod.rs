@@ -1,0 +1,68 @@
+//! The HTTP surface. Handlers translate; what happens is the host's business.
+
+mod agents;
+mod answer;
+mod auth;
+mod body;
+mod docs;
+mod error;
+mod health;
+mod idempotency;
+mod invocations;
+mod invoke;
+mod observe;
+mod serve;
+mod stream;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::host::Host;
+
+pub use error::Problem;
+pub use serve::{Server, serve};
+
+/// What handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) host: Arc<Host>,
+}
+
+/// The routes of a host.
+pub fn router(host: Arc<Host>) -> Router {
+    let app = App { host };
+    let (router, description) = OpenApiRouter::with_openapi(docs::description())
+        .routes(routes!(invoke::invoke))
+        .routes(routes!(agents::list))
+        .routes(routes!(invocations::get))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+        .split_for_parts();
+    router
+        .merge(docs::routes(description))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            observe::observe,
+        ))
+        .with_state(app)
+}
+
+fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(message = message.unwrap_or("unknown"), "a handler panicked");
+    Problem::internal().into_response()
+}

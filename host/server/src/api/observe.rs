@@ -1,0 +1,43 @@
+//! The outermost layer: gives every request its id and span, every problem its body, and counts the answers.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use stuga_core::RequestId;
+use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::Empty;
+use uuid::Uuid;
+
+use super::App;
+use super::error::{PROBLEM_JSON, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = request
+        .headers()
+        .get(&REQUEST_ID)
+        .and_then(|id| RequestId::from_client(id.to_str().ok()?))
+        .unwrap_or_else(|| RequestId::from_uuid(Uuid::now_v7()));
+    let span = tracing::info_span!("request", request = %id, tenant = Empty, agent = Empty, invocation = Empty);
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    if let Some(problem) = response.extensions_mut().remove::<Box<Problem>>() {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        *response.body_mut() = Body::from(problem.render(&id));
+    }
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let (status, took) = (response.status().as_u16(), begun.elapsed());
+    app.host.metrics().request(status, took);
+    span.in_scope(|| tracing::debug!(status, took_us = took.as_micros(), "request answered"));
+    response
+}

@@ -1,0 +1,113 @@
+//! The command line. Each command is a function over the same library that the server uses.
+
+mod input;
+mod invoke;
+mod plugin;
+mod print;
+mod remote;
+mod serve;
+mod status;
+mod tenant;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Overrides};
+use crate::telemetry;
+
+use print::{Output, Printer};
+
+/// Runs domain agents as sandboxed WASM components, each tenant with its own instances, stores and keys.
+#[derive(Parser)]
+#[command(
+    name = "stuga",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    overrides: Overrides,
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t = Output::Text, global = true)]
+    output: Output,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Call a skill of an agent, here or on a server
+    Invoke(invoke::Args),
+    /// Plugins: what is there, and what a tenant runs
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Tenants: their files and API keys
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Show what every tenant runs
+    Status(status::Args),
+}
+
+/// Runs the command that the process was started with. 0: done, 1: failed, 2: wrong usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(cli.output);
+    match run(cli, &printer) {
+        Ok(code) => code,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&cli.overrides)?;
+    let quiet = if matches!(cli.command, Command::Serve(_)) {
+        "info"
+    } else {
+        "warn"
+    };
+    telemetry::start(config.log, config.log_filter.as_deref().unwrap_or(quiet))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::run(config, args).await,
+            Command::Invoke(args) => invoke::run(&config, args, printer).await,
+            Command::Plugin(command) => plugin::run(&config, command, printer).await,
+            Command::Tenant(command) => tenant::run(&config, command, printer),
+            Command::Status(args) => status::run(&config, &args, printer).await,
+        }
+    })
+}
+
+/// Today, as it stands beside a key.
+fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
+/// A moment as people read it; empty for the beginning of time, which stands for "not by command".
+fn show_time(time: stuga_core::Timestamp) -> String {
+    let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(time) if millis > 0 => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,181 @@
+//! The running host: every tenant with its agents, kept in step with the files, called by the API and the commands.
+//!
+//! What runs is a [`Snapshot`] that is swapped as a whole: a call sees one state from its beginning to its end, and an
+//! agent that is replaced or unloaded finishes the calls that it has.
+
+mod admission;
+mod deploy;
+mod failure;
+mod invoke;
+mod recent;
+mod schema;
+mod snapshot;
+pub mod trial;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use stuga_core::{Clock, Result, SystemClock, TenantId};
+use stuga_runtime::{Runtime, RuntimeConfig};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::tenants::keys::Pepper;
+use crate::wire::Backends;
+
+pub use admission::{Admission, Keyed, Permit};
+pub use deploy::Reloaded;
+pub use failure::{Failure, Misfit};
+pub(crate) use invoke::new_invocation;
+pub use invoke::{Call, Completed};
+pub use recent::{Recent, Recents, Record, State};
+pub use snapshot::{RunningAgent, RunningTenant, Snapshot, Totals};
+
+/// How often resting instances are trimmed and metrics folded.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Everything that runs.
+pub struct Host {
+    runtime: Runtime,
+    backends: Backends,
+    store: Store,
+    tenants_dir: PathBuf,
+    /// When set, this tenant alone is run.
+    only: Option<TenantId>,
+    pepper: Pepper,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+    current: ArcSwap<Snapshot>,
+    deployed: Mutex<deploy::Deployed>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    draining: CancellationToken,
+}
+
+impl Host {
+    /// Opens the data directory, reads the tenants and readies their agents. What cannot be readied is logged and
+    /// shown in the status; the others run.
+    ///
+    /// # Errors
+    /// When the data directory, the tenants directory or the runtime cannot be opened.
+    pub async fn open(config: &Config, only: Option<TenantId>) -> Result<Arc<Self>> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runtime = Runtime::new(RuntimeConfig {
+            max_instances: config.max_instances,
+            code_cache: Some(config.data_dir.join("cache")),
+            ..RuntimeConfig::default()
+        })?;
+        let host = Arc::new(Self {
+            runtime,
+            pepper: Pepper::open(&config.data_dir)?,
+            backends: Backends::open(&config.data_dir, Arc::clone(&clock))?,
+            store: Store::new(&config.data_dir),
+            tenants_dir: config.tenants.clone(),
+            only,
+            metrics: Metrics::new(),
+            clock,
+            current: ArcSwap::from_pointee(Snapshot::default()),
+            deployed: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            draining: CancellationToken::new(),
+        });
+        host.reload().await?;
+        Ok(host)
+    }
+
+    /// Keeps the host in step with its files and its instances trimmed, until [`Host::close`].
+    ///
+    /// # Errors
+    /// When the directories cannot be watched.
+    pub fn tend(self: &Arc<Self>) -> Result<()> {
+        watch::start(self)?;
+        let (host, stop) = (Arc::downgrade(self), self.stop.clone());
+        self.tasks.spawn(async move {
+            while let Some(()) = stop
+                .run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY))
+                .await
+            {
+                let Some(host) = Weak::upgrade(&host) else {
+                    return;
+                };
+                host.metrics.upkeep();
+                host.snapshot().trim();
+            }
+        });
+        Ok(())
+    }
+
+    /// What runs now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// What runs now, for a look that is over at once.
+    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    /// What keys are verified with.
+    pub fn pepper(&self) -> &Pepper {
+        &self.pepper
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The plugin store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The backends.
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
+    /// The clock that invocations are stamped with.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Tasks that must end before the backends are closed, such as invocations that outlive their client.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Says that the server stops taking calls, so that it is no longer ready.
+    pub fn drain(&self) {
+        self.draining.cancel();
+    }
+
+    /// Whether [`Host::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// Ends the background work, waits for invocations at most `patience`, and closes the backends.
+    pub async fn close(&self, patience: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                left = self.tasks.len(),
+                "invocations were still running when the time to drain was over"
+            );
+        }
+        self.backends.close().await;
+    }
+}

@@ -1,0 +1,65 @@
+//! Readying a component for a tenant as the server would, and throwing it away: what `stuga plugin load` checks first.
+
+use std::sync::Arc;
+
+use stuga_core::{Clock, Error, Result, SystemClock};
+use stuga_runtime::{Plugin, Runtime, RuntimeConfig};
+
+use super::deploy::{entry_snippet, settings};
+use super::schema::Skills;
+use crate::config::Config;
+use crate::tenants::Tenant;
+use crate::wire::Backends;
+
+/// Compiles and inspects a component. The compiled code stays in the cache for the server.
+///
+/// # Errors
+/// `Invalid` with what is wrong with it.
+pub async fn inspect(config: &Config, component: Vec<u8>) -> Result<(Runtime, Arc<Plugin>)> {
+    let runtime = Runtime::new(RuntimeConfig {
+        max_instances: 8,
+        code_cache: Some(config.data_dir.join("cache")),
+        ..RuntimeConfig::default()
+    })?;
+    let plugin = runtime
+        .load(component)
+        .await
+        .map_err(|error| Error::invalid("plugin.load", error.to_string()))?;
+    Skills::compile(plugin.manifest()).map_err(|error| Error::invalid("plugin.load", error))?;
+    Ok((runtime, plugin))
+}
+
+/// Inspects a component and starts it once with what the tenant grants it.
+///
+/// # Errors
+/// `Denied` when the tenant's file has no entry for it, else as [`inspect`].
+pub async fn for_tenant(
+    config: &Config,
+    tenant: &Tenant,
+    component: Vec<u8>,
+) -> Result<Arc<Plugin>> {
+    let (runtime, plugin) = inspect(config, component).await?;
+    let name = &plugin.manifest().name;
+    let Some(entry) = tenant.plugin(name.as_str()) else {
+        return Err(Error::denied(
+            "plugin.load",
+            format!(
+                "tenant {} has no entry for plugin {name}; {}",
+                tenant.id,
+                entry_snippet(name)
+            ),
+        ));
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let backends = Backends::open(&config.data_dir, clock)?;
+    let trial = runtime
+        .deploy(
+            Arc::clone(&plugin),
+            settings(tenant, entry),
+            backends.capabilities(),
+        )
+        .await;
+    backends.close().await;
+    trial.map_err(|error| Error::invalid("plugin.load", error.to_string()))?;
+    Ok(plugin)
+}

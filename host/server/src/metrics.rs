@@ -1,0 +1,228 @@
+//! Metrics of one host, for Prometheus. No label names a tenant or an agent: a label value stays forever, tenants do not.
+//!
+//! All handles are made here once; counting on the way of a request is an atomic addition.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use crate::host::Totals;
+
+/// Upper bounds of the duration buckets in seconds: from a warm call to the longest deadline.
+const BUCKETS: [f64; 14] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0,
+    120.0,
+];
+
+/// How an invocation ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// With an answer.
+    Ok,
+    /// The agent answered an error.
+    AgentError,
+    /// The guest trapped.
+    Trapped,
+    /// Stopped at its deadline.
+    Deadline,
+    /// No instance was free.
+    Busy,
+    /// The answer was too long or not JSON.
+    BadAnswer,
+    /// The host failed.
+    Internal,
+}
+
+impl Outcome {
+    const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::AgentError,
+        Self::Trapped,
+        Self::Deadline,
+        Self::Busy,
+        Self::BadAnswer,
+        Self::Internal,
+    ];
+
+    /// The value of the `outcome` label, also in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::AgentError => "agent-error",
+            Self::Trapped => "trapped",
+            Self::Deadline => "deadline",
+            Self::Busy => "busy",
+            Self::BadAnswer => "bad-answer",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// The metrics of one host.
+pub struct Metrics {
+    handle: PrometheusHandle,
+    invocations: [Counter; Outcome::ALL.len()],
+    invocation_seconds: Histogram,
+    requests: [Counter; 5],
+    request_seconds: Histogram,
+    replays: Counter,
+    reloads: Counter,
+    reload_failures: Counter,
+    tenants: Gauge,
+    agents: Gauge,
+    agents_failed: Gauge,
+    instances_warm: Gauge,
+    instances_busy: Gauge,
+    calls_waiting: Gauge,
+}
+
+impl Metrics {
+    /// Registers everything with a recorder of its own.
+    pub fn new() -> Self {
+        let builder = PrometheusBuilder::new();
+        // The only error is an empty list of buckets.
+        let builder = builder
+            .set_buckets(&BUCKETS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        with_local_recorder(&recorder, || Self::register(handle))
+    }
+
+    fn register(handle: PrometheusHandle) -> Self {
+        use metrics::{
+            counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+        };
+        describe_counter!(
+            "stuga_invocations_total",
+            "Invocations that ended, by outcome"
+        );
+        describe_histogram!(
+            "stuga_invocation_seconds",
+            "Time of an invocation, waiting for an instance included"
+        );
+        describe_counter!(
+            "stuga_http_requests_total",
+            "HTTP answers, by class of status"
+        );
+        describe_histogram!(
+            "stuga_http_request_seconds",
+            "Time from request head to response head"
+        );
+        describe_counter!(
+            "stuga_idempotent_replays_total",
+            "Answers given again for an Idempotency-Key"
+        );
+        describe_counter!(
+            "stuga_reloads_total",
+            "Times that tenants and plugins were read again"
+        );
+        describe_counter!(
+            "stuga_reload_failures_total",
+            "Tenant files or agents that could not be taken in a reload"
+        );
+        describe_gauge!("stuga_tenants", "Tenants");
+        describe_gauge!("stuga_agents", "Agents that are ready");
+        describe_gauge!("stuga_agents_failed", "Agents that could not be readied");
+        describe_gauge!("stuga_instances_warm", "Instances at rest");
+        describe_gauge!("stuga_instances_busy", "Instances that run a call");
+        describe_gauge!("stuga_calls_waiting", "Calls that wait for an instance");
+        Self {
+            invocations: Outcome::ALL
+                .map(|outcome| counter!("stuga_invocations_total", "outcome" => outcome.as_str())),
+            invocation_seconds: histogram!("stuga_invocation_seconds"),
+            requests: ["1xx", "2xx", "3xx", "4xx", "5xx"]
+                .map(|class| counter!("stuga_http_requests_total", "status" => class)),
+            request_seconds: histogram!("stuga_http_request_seconds"),
+            replays: counter!("stuga_idempotent_replays_total"),
+            reloads: counter!("stuga_reloads_total"),
+            reload_failures: counter!("stuga_reload_failures_total"),
+            tenants: gauge!("stuga_tenants"),
+            agents: gauge!("stuga_agents"),
+            agents_failed: gauge!("stuga_agents_failed"),
+            instances_warm: gauge!("stuga_instances_warm"),
+            instances_busy: gauge!("stuga_instances_busy"),
+            calls_waiting: gauge!("stuga_calls_waiting"),
+            handle,
+        }
+    }
+
+    /// Counts an invocation that ended.
+    pub fn invocation(&self, outcome: Outcome, took: Duration) {
+        if let Some(counter) = self.invocations.get(outcome as usize) {
+            counter.increment(1);
+        }
+        self.invocation_seconds.record(took);
+    }
+
+    /// Counts an HTTP answer.
+    pub fn request(&self, status: u16, took: Duration) {
+        if let Some(counter) = self
+            .requests
+            .get(usize::from(status / 100).saturating_sub(1))
+        {
+            counter.increment(1);
+        }
+        self.request_seconds.record(took);
+    }
+
+    /// Counts an answer that was given again.
+    pub fn replay(&self) {
+        self.replays.increment(1);
+    }
+
+    /// Counts a reload and what it could not take.
+    pub fn reload(&self, failures: usize) {
+        self.reloads.increment(1);
+        self.reload_failures.increment(failures as u64);
+    }
+
+    /// Everything in Prometheus' text format.
+    pub fn render(&self, totals: &Totals) -> String {
+        self.tenants.set(totals.tenants as f64);
+        self.agents.set(totals.agents as f64);
+        self.agents_failed.set(totals.agents_failed as f64);
+        self.instances_warm.set(totals.warm as f64);
+        self.instances_busy.set(totals.busy as f64);
+        self.calls_waiting.set(totals.waiting as f64);
+        self.handle.render()
+    }
+
+    /// Folds recorded durations into their buckets. Without it they pile up until somebody asks for the metrics.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_counted_under_its_own_name() {
+        let metrics = Metrics::new();
+        for outcome in Outcome::ALL {
+            metrics.invocation(outcome, Duration::from_millis(1));
+        }
+        metrics.request(404, Duration::from_millis(2));
+        let text = metrics.render(&Totals::default());
+        for outcome in Outcome::ALL {
+            let line = format!(
+                "stuga_invocations_total{{outcome=\"{}\"}} 1",
+                outcome.as_str()
+            );
+            assert!(text.contains(&line), "{line} is not in\n{text}");
+        }
+        assert!(
+            text.contains("stuga_http_requests_total{status=\"4xx\"} 1"),
+            "{text}"
+        );
+    }
+}

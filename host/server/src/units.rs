@@ -1,0 +1,95 @@
+//! Sizes and times as people write them: `64MiB`, `10s`.
+
+use std::time::Duration;
+
+/// Units of a size and how many bytes each has.
+const SIZES: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+/// Units of a time and how many milliseconds each has.
+const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+/// The bytes that a text such as `64MiB` or `1048576` means; none when it is no size or overflows.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    parse(text, &SIZES, Some(1))
+}
+
+/// The time that a text such as `250ms` or `10s` means; none when it is no time, lacks a unit or overflows.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    parse(text, &TIMES, None).map(Duration::from_millis)
+}
+
+fn parse(text: &str, units: &[(&str, u64)], bare: Option<u64>) -> Option<u64> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim_start();
+    let factor = match unit {
+        "" => bare?,
+        _ => units.iter().find(|(name, _)| *name == unit)?.1,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// The size in the largest binary unit that divides it: `64MiB`.
+pub fn show_bytes(bytes: u64) -> String {
+    for (unit, size) in [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= size && bytes % size == 0 {
+            return format!("{}{unit}", bytes / size);
+        }
+    }
+    format!("{bytes}B")
+}
+
+/// The time in the largest unit that divides it: `10s`.
+pub fn show_duration(time: Duration) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if millis >= size && millis % size == 0 {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    format!("{millis}ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_binary_and_decimal_units() {
+        assert_eq!(parse_bytes("64MiB"), Some(64 << 20));
+        assert_eq!(parse_bytes("1 GB"), Some(1_000_000_000));
+        assert_eq!(parse_bytes("123"), Some(123));
+        for bad in ["", "MiB", "64mib", "-1", "1.5GiB", "99999999999GiB", "1 0"] {
+            assert_eq!(parse_bytes(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_needs_its_unit() {
+        assert_eq!(parse_duration("250ms"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(parse_duration("10"), None);
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_as_the_same() {
+        for bytes in [0, 1, 1023, 1024, 1 << 20, (1 << 30) + 1] {
+            assert_eq!(parse_bytes(&show_bytes(bytes)), Some(bytes));
+        }
+        for millis in [0, 1, 1_000, 90_000, 3_600_000] {
+            let time = Duration::from_millis(millis);
+            assert_eq!(parse_duration(&show_duration(time)), Some(time));
+        }
+    }
+}
