@@ -4,6 +4,7 @@
 //! here add those two and hand everything else to the SDK's own functions.
 
 #![cfg(not(target_family = "wasm"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod adapter;
 

@@ -3,6 +3,7 @@
 //! Each chore sets up what it needs by itself, so that it works on a fresh machine with a Rust toolchain, and says what
 //! to do when it cannot. No chore is needed by the product at run time.
 
+mod demo;
 mod guests;
 mod shell;
 mod steps;
@@ -17,7 +18,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     bin_name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask test                   set up and run every test\n  cargo xtask guests                 build every guest component\n  cargo xtask guests meetmind        build one"
+    after_help = "Examples:\n  cargo xtask demo                   set up and run MeetMind on a real meeting\n  cargo xtask test                   set up and run every test\n  cargo xtask guests                 build every guest component\n  cargo xtask guests meetmind        build one"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -26,6 +27,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Show the main job: set up, start a server, let MeetMind summarise a real meeting, stop
+    Demo(demo::Args),
     /// Build the guests (plugins and test fixtures) as components into target/guests
     Guests(guests::Args),
     /// Set up, then run every test, and say what ran and what did not
@@ -34,6 +37,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::Demo(args) => demo::run(&args),
         Task::Guests(args) => guests::run(&args),
         Task::Test(args) => test::run(&args),
     };
