@@ -48,6 +48,14 @@ pub(crate) fn build_all(choice: Choice) -> Result<PathBuf> {
     Ok(folder())
 }
 
+/// Readies the toolchain, builds these crates as components, and returns the folder that holds them.
+pub(crate) fn build_named(choice: Choice, names: &[&str]) -> Result<PathBuf> {
+    let toolchain = Toolchain::ready(choice)?;
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    build(&toolchain, &names)?;
+    Ok(folder())
+}
+
 /// Where the components are put, as `<crate>.wasm`.
 pub(crate) fn folder() -> PathBuf {
     shell::target().join("guests")

@@ -3,6 +3,7 @@
 //! Each chore sets up what it needs by itself, so that it works on a fresh machine with a Rust toolchain, and says what
 //! to do when it cannot. No chore is needed by the product at run time.
 
+mod bench;
 mod demo;
 mod guests;
 mod shell;
@@ -18,7 +19,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(
     bin_name = "cargo xtask",
-    after_help = "Examples:\n  cargo xtask demo                   set up and run MeetMind on a real meeting\n  cargo xtask test                   set up and run every test\n  cargo xtask guests                 build every guest component\n  cargo xtask guests meetmind        build one"
+    after_help = "Examples:\n  cargo xtask demo                   set up and run MeetMind on a real meeting\n  cargo xtask test                   set up and run every test\n  cargo xtask guests                 build every guest component\n  cargo xtask guests meetmind        build one\n  cargo xtask bench                  figures beside axum and wasmtime serve"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure Stuga beside its peers, in one run, and print one table
+    Bench(bench::Args),
     /// Show the main job: set up, start a server, let MeetMind summarise a real meeting, stop
     Demo(demo::Args),
     /// Build the guests (plugins and test fixtures) as components into target/guests
@@ -37,6 +40,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
+        Task::Bench(args) => bench::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Guests(args) => guests::run(&args),
         Task::Test(args) => test::run(&args),

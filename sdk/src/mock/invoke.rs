@@ -88,16 +88,26 @@ impl Call {
             deadline: self.deadline,
             extra: Vec::new(),
         };
-        let output = instance.dispatch(&ctx, &self.input.to_string());
-        host.state().end();
+        let ending = Ending(&host);
+        let output = instance.dispatch(&ctx, &self.input.to_string())?;
+        drop(ending);
 
-        let output = serde_json::from_str(&output?)
+        let output = serde_json::from_str(&output)
             .map_err(|e| Error::internal(format!("the agent's answer is not JSON: {e}")))?;
         if let Some(schemas) = &schemas {
             check(&schemas.output, &output)
                 .map_err(|e| e.into_error(Error::internal, "output", &ctx.skill))?;
         }
         Ok(output)
+    }
+}
+
+/// Ends an invocation, also when the skill panics.
+struct Ending<'h>(&'h Host);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.state().end();
     }
 }
 

@@ -1,0 +1,78 @@
+//! Figures as Markdown, for a terminal and for docs/PERFORMANCE.md.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// Two tables: over HTTP, and in one process.
+pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
+    let mut text = String::new();
+    let servers: Vec<&Value> = http
+        .get("servers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .collect();
+    let base = servers
+        .first()
+        .map_or(0.0, |server| figure(server, "cpu_us_per_request"));
+    line(
+        &mut text,
+        "| server (1 KB echo) | CPU us/request | x axum | requests/s | p50 ms | p99 ms | errors |",
+    );
+    line(
+        &mut text,
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    );
+    for server in servers {
+        let cpu = figure(server, "cpu_us_per_request");
+        let name = server.get("server").and_then(Value::as_str).unwrap_or("?");
+        let row = format!(
+            "| {name} | {cpu:.1} | {:.2} | {:.0} | {:.2} | {:.2} | {:.0} |",
+            cpu / base,
+            figure(server, "requests_per_second"),
+            figure(server, "p50_ms"),
+            figure(server, "p99_ms"),
+            figure(server, "errors"),
+        );
+        line(&mut text, &row);
+    }
+    line(&mut text, "\n| in one process, one thread | time |");
+    line(&mut text, "| --- | ---: |");
+    for (label, name, unit) in [
+        ("compile the 1 KB echo's component", "compile_ms", "ms"),
+        ("new instance, wasmtime alone", "wasmtime_new_us", "us"),
+        (
+            "warm call of 1 KB echo, wasmtime alone",
+            "wasmtime_echo_us",
+            "us",
+        ),
+        (
+            "warm call of 1 KB echo, Stuga's runtime",
+            "warm_echo_us",
+            "us",
+        ),
+        (
+            "new instance and first call, Stuga's runtime",
+            "fresh_echo_us",
+            "us",
+        ),
+    ] {
+        let value = micro.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+        line(&mut text, &format!("| {label} | {value:.2} {unit} |"));
+    }
+    text
+}
+
+fn figure(server: &Value, name: &str) -> f64 {
+    server
+        .get("median")
+        .and_then(|median| median.get(name))
+        .and_then(Value::as_f64)
+        .unwrap_or(f64::NAN)
+}
+
+fn line(text: &mut String, row: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{row}");
+}
