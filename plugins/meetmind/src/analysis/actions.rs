@@ -1,13 +1,17 @@
 //! Who has to do what by when: promises, requests that were taken on, tasks given to a named person, listed action items.
 
+use std::cell::OnceCell;
+
+use jiff::civil::Date;
+
 use super::cues::Cue;
 use super::dates::{self, Due};
-use super::decisions::under_headings;
+use super::decisions::{may_have_label, under_headings};
 use super::document::{Document, Sentence, words};
 use super::pattern::Match;
 use super::people::People;
+use crate::language::Language;
 use crate::transcript::TurnKind;
-use jiff::civil::Date;
 
 /// Words of a task that are kept; what follows is rarely the task any more.
 const TASK_MAX_WORDS: usize = 30;
@@ -32,6 +36,31 @@ const ASKS_FOR_WORDS: &[&str] = &[
     "svara",
     "bekräfta",
     "rapportera",
+];
+
+/// Subjects that own nothing.
+const NOBODY: &[&str] = &[
+    "all",
+    "everybody",
+    "everyone",
+    "it",
+    "needs",
+    "somebody",
+    "someone",
+    "the",
+    "they",
+    "this",
+    "we",
+    "alla",
+    "det",
+    "någon",
+    "vi",
+];
+
+/// Words that a whole task does not end in: the speaker was interrupted.
+const DANGLING: &[&str] = &[
+    "a", "and", "for", "in", "my", "of", "or", "our", "the", "to", "with", "your", "att", "en",
+    "ett", "för", "med", "min", "och", "om", "på", "till",
 ];
 
 /// A task that was found.
@@ -87,7 +116,10 @@ struct Spoken<'a> {
     said: Vec<&'a str>,
     /// The same words in lowercase without punctuation.
     words: Vec<&'a str>,
-    due: Option<Due>,
+    /// Looked for when a rule first asks: most sentences have no task.
+    due: OnceCell<Option<Due>>,
+    meeting: Option<Date>,
+    language: Language,
 }
 
 /// Where a task begins and who has it.
@@ -101,18 +133,24 @@ impl Finder<'_> {
         if sentence.words < TASK_MIN_WORDS || sentence.words > 80 {
             return None;
         }
+        let marks = sentence.marks;
+        let promising = marks.may_be_task() || marks.has(Cue::AfterName);
+        if !is_listed && !promising && !may_have_label(self.document, sentence) {
+            return None;
+        }
         let quote = self.document.text(sentence);
         let labelled = self.document.cues.after_action_label(&quote);
         let text = labelled.unwrap_or(&quote);
         let lower = text.to_lowercase().replace('’', "'");
         let words = words(&lower);
-        let due = dates::due(&words, self.meeting, self.document.language);
         let spoken = Spoken {
             index,
             sentence,
             said: text.split_whitespace().collect(),
             words,
-            due,
+            due: OnceCell::new(),
+            meeting: self.meeting,
+            language: self.document.language,
         };
         let task = if labelled.is_some() || is_listed {
             self.listed(&spoken, labelled.is_some())
@@ -128,7 +166,7 @@ impl Finder<'_> {
             owner: task.owner,
             task: text,
             due,
-            due_date: spoken.due.as_ref().and_then(|due| due.date),
+            due_date: spoken.due().and_then(|due| due.date),
             quote,
         })
     }
@@ -136,13 +174,10 @@ impl Finder<'_> {
     /// `Niko to reach out`, `Anna: skicka rapporten`, or just the task, where a label or heading says that it is one.
     fn listed(&self, spoken: &Spoken<'_>, labelled: bool) -> Option<Task> {
         let words = &spoken.words;
+        let is_link =
+            |word: &str| word == "to" || word == "att" || self.document.cues.is_future(word);
         if let Some((end, name)) = self.people.at(words, 0) {
-            let verb = end
-                + usize::from(
-                    words
-                        .get(end)
-                        .is_some_and(|word| self.document.cues.is_future(word)),
-                );
+            let verb = end + usize::from(words.get(end).is_some_and(|word| is_link(word)));
             return Some(Task {
                 owner: Some(name.to_owned()),
                 verb,
@@ -151,11 +186,12 @@ impl Finder<'_> {
         let future = words
             .iter()
             .take(LISTED_OWNER_MAX_WORDS + 1)
-            .position(|word| self.document.cues.is_future(word));
+            .position(|word| is_link(word));
         if let Some(at) = future.filter(|at| *at > 0 && words.len() > at + 1) {
             let owner = self.as_written(spoken.sentence, spoken.said.get(..at)?.join(" "));
+            let nobody = words.first().is_some_and(|word| NOBODY.contains(word));
             return Some(Task {
-                owner: Some(owner),
+                owner: (!nobody).then_some(owner),
                 verb: at + 1,
             });
         }
@@ -209,7 +245,7 @@ impl Finder<'_> {
                 return None;
             }
             let mut certainty = self.certainty(spoken, found.end)?;
-            certainty += usize::from(spoken.due.is_some());
+            certainty += usize::from(spoken.due().is_some());
             let owner = match found.tag {
                 Cue::IWill if certainty >= 2 && !spoken.sentence.is_question => {
                     self.document.speaker(spoken.sentence).map(str::to_owned)
@@ -248,8 +284,10 @@ impl Finder<'_> {
         if spoken.sentence.is_question {
             return None;
         }
-        let pair = spoken.words.windows(2).position(|pair| match pair {
-            ["jag", verb] | [verb, "jag"] => cues.is_promise(verb),
+        let pair = (0..spoken.words.len()).position(|at| match spoken.words.get(at..) {
+            Some(["jag", verb, rest @ ..] | [verb, "jag", rest @ ..]) => {
+                cues.is_promise(verb, rest)
+            }
             _ => false,
         })?;
         let first = *spoken.words.get(pair)?;
@@ -278,8 +316,11 @@ impl Finder<'_> {
         }
         (1..spoken.words.len()).find_map(|at| {
             let word = *spoken.words.get(at)?;
-            let future = cues.is_future(word) && !matches!(word, "to" | "att");
-            if !future && !cues.is_promise(word) && word != "is" {
+            let future = cues.is_future(word);
+            if !future
+                && !cues.is_promise(word, spoken.words.get(at + 1..).unwrap_or_default())
+                && word != "is"
+            {
                 return None;
             }
             let (start, name) = self.people.before(&spoken.words, at)?;
@@ -308,14 +349,14 @@ impl Finder<'_> {
             } else {
                 self.document
                     .cues
-                    .is_promise(spoken.words.get(at)?)
+                    .is_promise(spoken.words.get(at)?, spoken.words.get(at + 1..)?)
                     .then_some(at)
             };
         }
         if next == "be" {
             return after_next.ends_with("ing").then_some(at + 2);
         }
-        let certainty = self.certainty(spoken, at + 1)? + usize::from(spoken.due.is_some());
+        let certainty = self.certainty(spoken, at + 1)? + usize::from(spoken.due().is_some());
         (certainty >= 2).then_some(at + 1)
     }
 
@@ -350,6 +391,12 @@ impl Finder<'_> {
 }
 
 impl Spoken<'_> {
+    fn due(&self) -> Option<&Due> {
+        self.due
+            .get_or_init(|| dates::due(&self.words, self.meeting, self.language))
+            .as_ref()
+    }
+
     fn is_hedged(&self, found: &Match<Cue>, is_hedge: impl Fn(&str) -> bool) -> bool {
         let before = self
             .words
@@ -361,23 +408,20 @@ impl Spoken<'_> {
     /// The task from its verb on, without a due date at its end, and the due date as said.
     fn task_text(&self, verb: usize) -> Option<(String, Option<String>)> {
         let due = self
-            .due
-            .as_ref()
+            .due()
             .filter(|due| due.start >= verb || due.end <= verb);
         let end = match due {
             Some(due) if due.start > verb && due.end >= self.said.len() => due.start,
             _ => self.said.len().min(verb + TASK_MAX_WORDS),
         };
         let task = self.said.get(verb..end)?;
-        (task.len() >= TASK_MIN_WORDS).then_some(())?;
+        let last = self.words.get(end.checked_sub(1)?)?;
+        (task.len() >= TASK_MIN_WORDS && !DANGLING.contains(last)).then_some(())?;
         let task = task.join(" ");
         let task = task
             .trim_end_matches(|c: char| ".,;:?! ".contains(c))
             .to_owned();
-        let said = self
-            .due
-            .as_ref()
-            .and_then(|due| self.said.get(due.start..due.end));
+        let said = self.due().and_then(|due| self.said.get(due.start..due.end));
         let said = said.map(|words| {
             words
                 .join(" ")
@@ -391,7 +435,6 @@ impl Spoken<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::Language;
     use crate::transcript::{Format, parse};
 
     /// Owner, task, due as said, due date.

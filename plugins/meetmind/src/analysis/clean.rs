@@ -12,6 +12,13 @@ const FILLERS: &[&str] = &[
     "mm-hmm", "mm-hm", "ah", "öh", "öhm", "äh", "ähm", "hmm-mm", "uh-uh",
 ];
 
+/// Words of two letters, which are no fragments of the word after them.
+const SHORT_WORDS: &[&str] = &[
+    "ah", "am", "an", "as", "at", "av", "be", "by", "de", "do", "du", "en", "er", "et", "ex", "ge",
+    "go", "ha", "he", "hi", "if", "in", "is", "it", "ja", "jo", "ju", "me", "my", "ni", "no", "nu",
+    "of", "oh", "ok", "om", "on", "or", "re", "se", "so", "ta", "to", "up", "us", "ut", "vi", "we",
+];
+
 /// Words that open a turn without saying anything. Not `så` and `då`: without them the inverted Swedish order reads as a question.
 const OPENERS: &[&str] = &[
     "okay", "ok", "yeah", "yep", "yes", "so", "well", "alright", "right", "and", "but", "oh",
@@ -75,7 +82,7 @@ impl Words {
             }
             return;
         }
-        self.drop_stutter(word, tokenised);
+        self.drop_stutter(word);
         if !self.text.is_empty() {
             self.text.push(' ');
         }
@@ -132,19 +139,14 @@ impl Words {
         }
     }
 
-    /// `the the plan` and, where words are tokens, `w what`.
-    fn drop_stutter(&mut self, word: &str, tokenised: bool) {
+    /// `the the plan`, `w what`, `ho how`.
+    fn drop_stutter(&mut self, word: &str) {
         let Some(last) = self.last() else { return };
         if last.ends_with(['.', '?', '!']) {
             return;
         }
         let before = core(last);
-        let fragment = tokenised
-            && before.len() == 1
-            && before
-                .bytes()
-                .all(|byte| byte.is_ascii_alphabetic() && !b"aAiIoO".contains(&byte))
-            && starts_with_ignoring_case(word, before);
+        let fragment = starts_with_ignoring_case(word, before) && is_fragment(before);
         if fragment || eq_ignoring_case(before, word) {
             self.drop_last();
         }
@@ -179,7 +181,21 @@ impl Words {
     }
 }
 
+/// Whether one or two letters are the start of a word that was begun again, and no word themselves.
+fn is_fragment(letters: &str) -> bool {
+    let small = letters.bytes().all(|byte| byte.is_ascii_lowercase());
+    match letters.len() {
+        1 => small && !matches!(letters, "a" | "i" | "o"),
+        2 => small && !SHORT_WORDS.contains(&letters),
+        _ => false,
+    }
+}
+
 fn is_filler(word: &str) -> bool {
+    // Most words are told apart by their first letter alone.
+    if !word.starts_with(|first| "uehmaöäUEHMAÖÄ".contains(first)) {
+        return false;
+    }
     word.len() <= 7 && FILLERS.iter().any(|filler| eq_ignoring_case(filler, word))
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Cue {
     SomebodyMust,
     /// What came before is not known, or postponed.
     Unknown,
+    /// A word that gives a task when a name stands before it.
+    AfterName,
 }
 
 /// Phrases, verbs and labels of one language.
@@ -50,8 +52,12 @@ impl Cues {
             Language::En => (EN_PHRASES, &EN),
             Language::Sv => (SV_PHRASES, &SV),
         };
+        let mut lists = lists.to_vec();
+        lists.extend(
+            [words.future, words.promises, &["responsible"]].map(|list| (Cue::AfterName, list)),
+        );
         Self {
-            phrases: Phrases::new(lists),
+            phrases: Phrases::new(&lists),
             words,
         }
     }
@@ -64,8 +70,10 @@ impl Cues {
         self.words.vague_tasks.contains(&verb)
     }
 
-    pub(crate) fn is_promise(&self, verb: &str) -> bool {
-        self.words.promises.contains(&verb)
+    /// Whether `verb`, followed by `rest`, promises work: `tar` only does so with something to take on.
+    pub(crate) fn is_promise(&self, verb: &str, rest: &[&str]) -> bool {
+        let taken = |word: &&str| TAKEN.contains(word);
+        self.words.promises.contains(&verb) && (verb != "tar" || rest.iter().take(3).any(taken))
     }
 
     /// `will`, `ska`: makes a verb after a name a task of that person.
@@ -128,12 +136,12 @@ const EN_PHRASES: &[(Cue, &[&str])] = &[
             "we|we've .. more or less agreed that|to|on",
             "because|so we decided",
             "it was|is|has|has been|been decided|agreed|resolved to|that|not",
-            "let's|lets go|stick|proceed with|for",
-            "let us go|stick|proceed with|for",
-            "we'll go|stick|proceed with|for",
-            "we will go|stick|proceed with|for",
-            "we're|we are going|sticking|proceeding with|for",
-            "we're|we are going to|gonna go|stick with|for",
+            "let's|lets go|stick|proceed with",
+            "let us go|stick|proceed with",
+            "we'll go|stick|proceed with",
+            "we will go|stick|proceed with",
+            "we're|we are going|sticking|proceeding with",
+            "we're|we are going to|gonna go|stick with",
             "let's|we'll drop|skip|postpone|defer|cancel|adopt|scrap",
             "the|our|final decision is|was",
             "the|our? consensus is|was|seems",
@@ -285,7 +293,7 @@ const EN: Words = Words {
         "test", "try", "work",
     ],
     promises: &[],
-    future: &["will", "'ll", "shall", "to"],
+    future: &["will", "'ll", "shall"],
     hedges: &[
         "if", "whether", "not", "never", "should", "could", "would", "might", "unless", "until",
         "when", "once", "before", "how", "why", "what", "remember", "wish", "hope", "suppose",
@@ -352,6 +360,17 @@ const EN: Words = Words {
         "definitely",
     ],
 };
+
+/// What one takes when one takes a task: `tar hand om`, `tar fram`, `tar kontakt`, `tar protokollet`.
+const TAKEN: &[&str] = &[
+    "ansvar",
+    "fram",
+    "hand",
+    "kontakt",
+    "mig",
+    "protokollet",
+    "upp",
+];
 
 const SV_PHRASES: &[(Cue, &[&str])] = &[
     (
@@ -485,7 +504,6 @@ const SV: Words = Words {
         "beställer",
         "bjuder",
         "bokar",
-        "delar",
         "fixar",
         "förbereder",
         "granskar",
@@ -515,7 +533,7 @@ const SV: Words = Words {
         "testar",
         "publicerar",
     ],
-    future: &["ska", "skall", "kommer", "får", "att"],
+    future: &["ska", "skall", "kommer", "får"],
     hedges: &[
         "om", "inte", "ej", "icke", "aldrig", "borde", "skulle", "kunde", "ifall", "när", "innan",
         "hur", "varför", "vad", "huruvida", "tills", "kanske",

@@ -89,7 +89,7 @@ fn decision(document: &Document<'_>, sentence: &Sentence, listed: bool) -> Optio
 }
 
 /// Whether the raw sentence has a colon or dash early on, so that cleaning every sentence again is not needed.
-fn may_have_label(document: &Document<'_>, sentence: &Sentence) -> bool {
+pub(crate) fn may_have_label(document: &Document<'_>, sentence: &Sentence) -> bool {
     let turn = document.transcript.turns.get(sentence.turn);
     let raw = turn
         .and_then(|turn| turn.text.get(sentence.start..sentence.end))

@@ -22,6 +22,8 @@ pub(crate) struct Sentence {
     /// What phrases were found in it.
     pub(crate) marks: Marks,
     pub(crate) is_question: bool,
+    /// Whether it ends as sentences do, and not because somebody cut in.
+    pub(crate) is_whole: bool,
 }
 
 /// A set of [`Cue`]s.
@@ -110,6 +112,7 @@ impl<'a> Document<'a> {
             words: words.iter().filter(|word| !word.is_empty()).count(),
             terms: (first_term, self.terms.len()),
             marks,
+            is_whole: lower.ends_with(['.', '?', '!', '"', '”', ')']),
             is_question: lower.trim_end_matches(['"', '”', ')']).ends_with('?'),
         });
     }

@@ -226,7 +226,8 @@ fn weight(sentence: &Sentence) -> f64 {
     } else {
         1.0
     };
-    question * decision * unknown * length_weight(sentence.words)
+    let whole = if sentence.is_whole { 1.0 } else { 0.8 };
+    whole * question * decision * unknown * length_weight(sentence.words)
 }
 
 /// Full at the ideal length, less for fragments and for sentences that ramble.

@@ -24,11 +24,11 @@ pub(crate) fn split(text: &str) -> Vec<(usize, usize)> {
         if ends_in_abbreviation(piece) && end < text.len() {
             open = Some(from);
         } else {
-            cut_long(text, from, end, &mut ranges);
+            cut_at_tokens(text, from, end, &mut ranges);
         }
     }
     if let Some(from) = open {
-        cut_long(text, from, text.len(), &mut ranges);
+        cut_at_tokens(text, from, text.len(), &mut ranges);
     }
     ranges
 }
@@ -44,6 +44,21 @@ fn ends_in_abbreviation(piece: &str) -> bool {
     }
     let initial = last.chars().count() == 2 && last.starts_with(char::is_uppercase);
     initial || ABBREVIATIONS.contains(&last.to_lowercase().as_str())
+}
+
+/// A full stop between blanks ends a sentence whatever letter comes next: so corpora of speech write it.
+fn cut_at_tokens(text: &str, from: usize, to: usize, ranges: &mut Vec<(usize, usize)>) {
+    let bytes = text.as_bytes();
+    let is_space = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_whitespace);
+    let mut start = from;
+    for at in from..to {
+        let ends = matches!(bytes.get(at), Some(b'.' | b'?' | b'!'));
+        if ends && at > start && is_space(at - 1) && is_space(at + 1) {
+            cut_long(text, start, at + 1, ranges);
+            start = at + 1;
+        }
+    }
+    cut_long(text, start, to, ranges);
 }
 
 fn cut_long(text: &str, from: usize, to: usize, ranges: &mut Vec<(usize, usize)>) {
@@ -113,6 +128,14 @@ mod tests {
             parts
                 .iter()
                 .all(|part| part.split(' ').count() <= SENTENCE_MAX_WORDS)
+        );
+    }
+
+    #[test]
+    fn a_full_stop_between_blanks_ends_a_sentence() {
+        assert_eq!(
+            sentences("make it smaller . so I 'm here . yes"),
+            ["make it smaller .", "so I 'm here .", "yes"]
         );
     }
 

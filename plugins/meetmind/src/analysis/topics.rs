@@ -17,6 +17,7 @@ const PART_MIN_UNITS: usize = 4;
 const PARTS_MAX: usize = 8;
 /// Terms of a part that its phrases are counted in.
 const PHRASE_SAMPLE_TERMS: usize = 20_000;
+const PAIR_MIN_COUNT: usize = 3;
 const PHRASES_PER_PART: usize = 5;
 
 /// A part of the meeting with what sets it apart.
@@ -225,7 +226,7 @@ impl Counts {
         }
     }
 
-    /// Single terms, and pairs said at least twice that are not just one frequent term beside others.
+    /// Single terms, and pairs said at least three times that are not just one frequent term beside others.
     fn phrases(
         &self,
         document: &Document<'_>,
@@ -247,7 +248,7 @@ impl Counts {
                 .min(self.terms.get(b))
                 .copied()
                 .unwrap_or(0);
-            if *count >= 2 && count * 3 >= rarer {
+            if *count >= PAIR_MIN_COUNT && count * 3 >= rarer {
                 scored.push((*count as f64 * (rarity(a) + rarity(b)), vec![*a, *b]));
             }
         }

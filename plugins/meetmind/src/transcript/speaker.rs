@@ -12,6 +12,9 @@ const LABEL_MAX_WORDS: usize = 9;
 /// From this share of labelled lines on (in percent), a label that occurs only once is believed, too.
 const LABELLED_SHARE_PERCENT: usize = 50;
 
+/// In a text with more labels than this, a name that comes only once needs a title to be believed.
+const FEW_LABELS: usize = 12;
+
 /// Words before a colon that say what follows, not who speaks.
 const NOT_SPEAKERS: &[&str] = &[
     "action",
@@ -19,6 +22,7 @@ const NOT_SPEAKERS: &[&str] = &[
     "action items",
     "actions",
     "agenda",
+    "concerns",
     "announcements",
     "attendance",
     "attendees",
@@ -186,7 +190,7 @@ impl Labels {
             .filter(|(label, (count, form))| {
                 let handle = !label.starts_with(char::is_uppercase);
                 match form {
-                    Form::Certain => true,
+                    Form::Certain => all || *count > 1 || labelled < FEW_LABELS || has_title(label),
                     Form::Possible if handle => *count > 1,
                     Form::Possible => all || *count > 1,
                 }
@@ -281,10 +285,7 @@ fn form(label: &str) -> Option<Form> {
             return None;
         }
     }
-    let titled = words.iter().any(|word| {
-        let bare = word.trim_end_matches(['.', ',']).to_lowercase();
-        HONORIFICS.contains(&bare.as_str()) || bare.ends_with("minister")
-    });
+    let titled = has_title(name);
     let numbered = count == 2
         && words
             .last()
@@ -298,6 +299,15 @@ fn form(label: &str) -> Option<Form> {
         _ if capitalised > 1 || numbered => Some(Form::Certain),
         _ => None,
     }
+}
+
+/// An office, a form of address or a party in parentheses.
+fn has_title(label: &str) -> bool {
+    label.ends_with(')')
+        || label.split_whitespace().any(|word| {
+            let bare = word.trim_end_matches(['.', ',']).to_lowercase();
+            HONORIFICS.contains(&bare.as_str()) || bare.ends_with("minister")
+        })
 }
 
 fn is_small_part(word: &str, index: usize) -> bool {

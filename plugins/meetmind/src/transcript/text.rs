@@ -118,16 +118,27 @@ impl Reader {
             return;
         }
         match line.kind {
-            LineKind::Heading => self.push(TurnKind::Heading, None, None, line.text),
-            LineKind::Note => self.push(
-                TurnKind::Note,
-                None,
-                None,
-                line.text.trim_matches(['[', ']']),
-            ),
+            LineKind::Heading => {
+                self.speaker = None;
+                self.push(TurnKind::Heading, None, None, line.text);
+            }
+            LineKind::Note => self.note(line.text.trim_matches(['[', ']'])),
             LineKind::Plain | LineKind::Bullet => self.speech(&line),
         }
         self.after_blank = false;
+    }
+
+    /// A word that a page break cut in two joins the notes before and after it.
+    fn note(&mut self, text: &str) {
+        if let Some(last) = self.transcript.turns.last_mut()
+            && last.kind == TurnKind::Note
+            && last.text.ends_with('-')
+        {
+            last.text.pop();
+            last.text.push_str(text);
+            return;
+        }
+        self.push(TurnKind::Note, None, None, text);
     }
 
     fn front_matter(&mut self, index: usize, line: &str) {
