@@ -116,9 +116,9 @@ impl Stage {
     /// A command of the binary, on the stage's data and tenants.
     fn stuga<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut stuga = Command::new(&self.binary);
-        stuga.args(args);
         stuga.arg("--data-dir").arg(self.folder.join("data"));
         stuga.arg("--tenants").arg(self.folder.join("tenants"));
+        stuga.args(args);
         // What the person at the terminal set for a server of their own is not for this one.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STUGA_") {
