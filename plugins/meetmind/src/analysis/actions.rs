@@ -1,6 +1,7 @@
 //! Who has to do what by when: promises, requests that were taken on, tasks given to a named person, listed action items.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use jiff::civil::Date;
 
@@ -63,6 +64,25 @@ const DANGLING: &[&str] = &[
     "ett", "för", "med", "min", "och", "om", "på", "till",
 ];
 
+/// Verbs that do what they say by being said: `I will remind members`. Only a date makes them a task.
+const SAYS_AND_DOES: &[&str] = &[
+    "announce",
+    "comment",
+    "discuss",
+    "inform",
+    "propose",
+    "remind",
+    "reply",
+    "report",
+    "respond",
+    "svara",
+    "informera",
+    "påminna",
+];
+
+/// Who is told, not what is done: `please update the House`.
+const TOLD: &[&str] = &["me", "us", "house", "committee", "mig", "oss"];
+
 /// A task that was found.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -79,6 +99,7 @@ pub(crate) fn find(document: &Document<'_>, meeting: Option<Date>) -> Vec<Found>
     let finder = Finder {
         document,
         people: People::of(document.transcript),
+        stop_words: document.language.stop_words(),
         meeting,
     };
     let listed = under_headings(document, |heading| document.cues.is_action_heading(heading));
@@ -105,6 +126,7 @@ pub(crate) fn find(document: &Document<'_>, meeting: Option<Date>) -> Vec<Found>
 struct Finder<'a> {
     document: &'a Document<'a>,
     people: People,
+    stop_words: HashSet<&'static str>,
     meeting: Option<Date>,
 }
 
@@ -161,6 +183,9 @@ impl Finder<'_> {
             .or_else(|| self.phrase(&spoken))
             .or_else(|| self.named(&spoken))?;
         let (text, due) = spoken.task_text(task.verb)?;
+        if !is_listed && labelled.is_none() && !self.is_informative(&text) {
+            return None;
+        }
         Some(Found {
             sentence: index,
             owner: task.owner,
@@ -169,6 +194,13 @@ impl Finder<'_> {
             due_date: spoken.due().and_then(|due| due.date),
             quote,
         })
+    }
+
+    /// Whether the task names a thing: `send you that` tells a reader nothing.
+    fn is_informative(&self, task: &str) -> bool {
+        let lower = task.to_lowercase();
+        let mut objects = words(&lower).into_iter().skip(1);
+        objects.any(|word| !word.is_empty() && !self.stop_words.contains(word))
     }
 
     /// `Niko to reach out`, `Anna: skicka rapporten`, or just the task, where a label or heading says that it is one.
@@ -247,14 +279,20 @@ impl Finder<'_> {
             let mut certainty = self.certainty(spoken, found.end)?;
             certainty += usize::from(spoken.due().is_some());
             let owner = match found.tag {
-                Cue::IWill if certainty >= 2 && !spoken.sentence.is_question => {
+                Cue::IWill
+                    if certainty >= 2
+                        && !spoken.sentence.is_question
+                        && (spoken.due().is_some() || !SAYS_AND_DOES.contains(&verb)) =>
+                {
                     self.document.speaker(spoken.sentence).map(str::to_owned)
                 }
-                Cue::YouDo
-                    if certainty >= 2
-                        && !(spoken.sentence.is_question && ASKS_FOR_WORDS.contains(&verb)) =>
-                {
-                    self.addressed(spoken)
+                Cue::YouDo if certainty >= 2 && !spoken.asks_for_words(found.end) => {
+                    // A request that nobody took is no task, unless it has a date.
+                    let owner = self.addressed(spoken);
+                    if owner.is_none() && spoken.due().is_none() {
+                        return None;
+                    }
+                    owner
                 }
                 Cue::SomebodyMust if certainty >= 2 => None,
                 Cue::WeMust if certainty >= 3 && !spoken.sentence.is_question => None,
@@ -403,6 +441,16 @@ impl Spoken<'_> {
             .get(found.start.saturating_sub(HEDGE_REACH_WORDS)..found.start)
             .unwrap_or_default();
         before.iter().any(|word| is_hedge(word))
+    }
+
+    fn asks_for_words(&self, verb: usize) -> bool {
+        let told = |word: &&str| TOLD.contains(word);
+        let after = self.words.get(verb + 1..).unwrap_or_default();
+        let asks = self
+            .words
+            .get(verb)
+            .is_some_and(|verb| ASKS_FOR_WORDS.contains(verb));
+        self.sentence.is_question && asks || after.iter().take(2).any(|word| told(&word))
     }
 
     /// The task from its verb on, without a due date at its end, and the due date as said.

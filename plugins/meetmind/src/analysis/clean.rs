@@ -199,12 +199,14 @@ fn is_filler(word: &str) -> bool {
     word.len() <= 7 && FILLERS.iter().any(|filler| eq_ignoring_case(filler, word))
 }
 
+/// Words of different length in bytes differ: the few letters whose case changes it do not matter here.
 fn eq_ignoring_case(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b)
-        || !(a.is_ascii() && b.is_ascii())
-            && a.chars()
-                .flat_map(char::to_lowercase)
-                .eq(b.chars().flat_map(char::to_lowercase))
+    a.len() == b.len()
+        && (a.eq_ignore_ascii_case(b)
+            || !a.is_ascii()
+                && a.chars()
+                    .flat_map(char::to_lowercase)
+                    .eq(b.chars().flat_map(char::to_lowercase)))
 }
 
 fn starts_with_ignoring_case(word: &str, start: &str) -> bool {

@@ -6,6 +6,8 @@ use super::document::{Document, Sentence};
 use crate::transcript::TurnKind;
 
 const QUESTION_MIN_WORDS: usize = 5;
+/// A longer reply says something, whatever it does not know.
+const UNKNOWN_MAX_WORDS: usize = 16;
 const QUESTION_MIN_TERMS: usize = 2;
 /// An asker who goes on for this many sentences did not wait for an answer.
 const GOES_ON_SENTENCES: usize = 2;
@@ -54,6 +56,14 @@ pub(crate) fn find(document: &Document<'_>) -> Vec<Found> {
         {
             return None;
         }
+        let text = document.text(sentence);
+        // `..., right?` asserts more than it asks.
+        if [" right?", " eller hur?", " va?"]
+            .iter()
+            .any(|tag| text.ends_with(tag))
+        {
+            return None;
+        }
         let reply = match reply(document, index, sentence) {
             Reply::Answered => return None,
             Reply::Unknown(reply) => Some(reply),
@@ -61,7 +71,7 @@ pub(crate) fn find(document: &Document<'_>) -> Vec<Found> {
         };
         Some(Found {
             sentence: index,
-            text: document.text(sentence),
+            text,
             reply,
         })
     };
@@ -126,10 +136,9 @@ fn reply(document: &Document<'_>, index: usize, question: &Sentence) -> Reply {
         if own || sentences.is_empty() {
             continue;
         }
-        let unknown = sentences
-            .iter()
-            .take(2)
-            .find(|next| next.marks.has(Cue::Unknown) && !next.is_question);
+        let unknown = sentences.iter().take(2).find(|next| {
+            next.marks.has(Cue::Unknown) && !next.is_question && next.words <= UNKNOWN_MAX_WORDS
+        });
         if let Some(unknown) = unknown.filter(|_| sentences.len() <= 3) {
             if somebody_else_knows(document, question, turn) {
                 return Reply::Answered;
