@@ -450,7 +450,7 @@ impl Spoken<'_> {
             .words
             .get(verb)
             .is_some_and(|verb| ASKS_FOR_WORDS.contains(verb));
-        self.sentence.is_question && asks || after.iter().take(2).any(|word| told(&word))
+        self.sentence.is_question && asks || after.iter().take(2).any(told)
     }
 
     /// The task from its verb on, without a due date at its end, and the due date as said.

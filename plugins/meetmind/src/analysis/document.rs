@@ -26,6 +26,13 @@ pub(crate) struct Sentence {
     pub(crate) is_whole: bool,
 }
 
+impl Sentence {
+    /// How many of its words carry a topic, from 0 to 1.
+    pub(crate) fn content_share(&self) -> f64 {
+        (self.terms.1 - self.terms.0) as f64 / self.words.max(1) as f64
+    }
+}
+
 /// A set of [`Cue`]s.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Marks(u8);

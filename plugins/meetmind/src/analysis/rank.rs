@@ -18,6 +18,8 @@ const SENTENCE_MIN_TERMS: usize = 3;
 const SENTENCE_MAX_BYTES: usize = 900;
 /// A sentence of this many words is worth most to a reader.
 const IDEAL_WORDS: f64 = 24.0;
+/// From this share of words with a topic on, a sentence counts in full.
+const FULL_CONTENT_SHARE: f64 = 0.4;
 const DAMPING: f64 = 0.85;
 const ITERATIONS: usize = 30;
 /// How much a sentence loses for being like one already chosen.
@@ -227,7 +229,9 @@ fn weight(sentence: &Sentence) -> f64 {
         1.0
     };
     let whole = if sentence.is_whole { 1.0 } else { 0.8 };
-    whole * question * decision * unknown * length_weight(sentence.words)
+    // People who look for words say many that carry nothing.
+    let density = (sentence.content_share() / FULL_CONTENT_SHARE).min(1.0);
+    density * whole * question * decision * unknown * length_weight(sentence.words)
 }
 
 /// Full at the ideal length, less for fragments and for sentences that ramble.
