@@ -26,24 +26,25 @@ async fn main() -> Result<(), Failure> {
     let seconds = std::env::args().nth(1).map_or(Ok(2), |text| text.parse())?;
     let time = Duration::from_secs(seconds);
     for writers in WRITERS {
-        let plain = plain_puts(writers, time)?;
-        let stuga = stuga_puts(writers, time).await?;
+        let (plain, plain_cpu) = plain_puts(writers, time)?;
+        let (stuga, stuga_cpu) = stuga_puts(writers, time).await?;
         let ratio = stuga / plain;
-        println!(
-            "puts/s  {writers:>4} at once: plain {plain:>9.0}  stuga {stuga:>9.0}  ratio {ratio:.2}"
-        );
+        println!("{writers:>4} at once: ratio {ratio:.2}");
+        println!("     plain {plain:>7.0} puts/s, {plain_cpu:>5.1} us CPU each");
+        println!("     stuga {stuga:>7.0} puts/s, {stuga_cpu:>5.1} us CPU each");
     }
     reads(time).await?;
     idle().await
 }
 
-fn plain_puts(group: usize, time: Duration) -> Result<f64, Failure> {
+/// Puts a second and CPU time of each in microseconds.
+fn plain_puts(group: usize, time: Duration) -> Result<(f64, f64), Failure> {
     let directory = tempfile::tempdir()?;
     let mut conn = Connection::open(directory.path().join("plain.db"))?;
     conn.pragma_update(None, "journal_mode", "wal")?;
     conn.pragma_update(None, "synchronous", "full")?;
     conn.execute_batch("CREATE TABLE item (key TEXT PRIMARY KEY, value BLOB NOT NULL)")?;
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), cpu_micros()?);
     let mut done = 0_u64;
     while begin.elapsed() < time {
         let transaction = conn.transaction()?;
@@ -55,10 +56,14 @@ fn plain_puts(group: usize, time: Duration) -> Result<f64, Failure> {
         }
         transaction.commit()?;
     }
-    Ok(done as f64 / begin.elapsed().as_secs_f64())
+    let done = done as f64;
+    Ok((
+        done / begin.elapsed().as_secs_f64(),
+        (cpu_micros()? - cpu) / done,
+    ))
 }
 
-async fn stuga_puts(writers: usize, time: Duration) -> Result<f64, Failure> {
+async fn stuga_puts(writers: usize, time: Duration) -> Result<(f64, f64), Failure> {
     let directory = tempfile::tempdir()?;
     let local = Local::open(
         directory.path(),
@@ -66,7 +71,7 @@ async fn stuga_puts(writers: usize, time: Duration) -> Result<f64, Failure> {
         LocalConfig::default(),
     )?;
     let next = Arc::new(AtomicU64::new(0));
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), cpu_micros()?);
     let tasks: Vec<tokio::task::JoinHandle<Result<()>>> = (0..writers)
         .map(|_| {
             let (memory, next) = (local.memory(), Arc::clone(&next));
@@ -88,9 +93,13 @@ async fn stuga_puts(writers: usize, time: Duration) -> Result<f64, Failure> {
     for task in tasks {
         task.await??;
     }
-    let rate = next.load(Ordering::Relaxed) as f64 / begin.elapsed().as_secs_f64();
+    let done = next.load(Ordering::Relaxed) as f64;
+    let result = (
+        done / begin.elapsed().as_secs_f64(),
+        (cpu_micros()? - cpu) / done,
+    );
     local.close().await?;
-    Ok(rate)
+    Ok(result)
 }
 
 async fn reads(time: Duration) -> Result<(), Failure> {
@@ -111,7 +120,7 @@ async fn reads(time: Duration) -> Result<(), Failure> {
         };
         memory.apply(&ctx, ctx.next_write_id()?, &write).await?;
     }
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), cpu_micros()?);
     let mut done = 0_u64;
     while begin.elapsed() < time {
         let ctx = self::ctx("bench")?;
@@ -119,8 +128,21 @@ async fn reads(time: Duration) -> Result<(), Failure> {
         done += 1;
     }
     let micros = begin.elapsed().as_secs_f64() * 1e6 / done as f64;
-    println!("one reader: {micros:.1} us a get");
+    let cpu = (cpu_micros()? - cpu) / done as f64;
+    println!("one reader: {micros:.1} us a get, {cpu:.1} us CPU each");
     local.close().await?;
+    let conn = Connection::open(directory.path().join("tenants/bench/state.db"))?;
+    let (begin, cpu) = (Instant::now(), cpu_micros()?);
+    let mut done = 0_u64;
+    while begin.elapsed() < time {
+        let _value: Vec<u8> = conn
+            .prepare_cached("SELECT value FROM memory_item WHERE agent = 'bench' AND key = ?1")?
+            .query_row([key(done % 1_000)], |row| row.get(0))?;
+        done += 1;
+    }
+    let micros = begin.elapsed().as_secs_f64() * 1e6 / done as f64;
+    let cpu = (cpu_micros()? - cpu) / done as f64;
+    println!("     plain: {micros:.1} us a get, {cpu:.1} us CPU each");
     Ok(())
 }
 
@@ -152,6 +174,16 @@ async fn idle() -> Result<(), Failure> {
     println!("{TENANTS} tenants at rest: {grown} KiB more, {each:?} to create one, put and get");
     local.close().await?;
     Ok(())
+}
+
+/// CPU time of this process so far; its ticks are hundredths of a second.
+fn cpu_micros() -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The name in parentheses may hold spaces; user and system time are fields 14 and 15 of the whole.
+    let (_, after_name) = stat.rsplit_once(')').ok_or("no stat")?;
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    let ticks = ticks.map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    Ok(ticks * 10_000.0)
 }
 
 fn resident_kib() -> Result<u64, Failure> {

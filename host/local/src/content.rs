@@ -47,16 +47,13 @@ impl ContentStore {
         let (shard, name) = place(operation, sha256)?;
         let temporary = Path::new(TEMPORARY).join(Uuid::new_v4().simple().to_string());
         let stored = self.write(&temporary, content).and_then(|()| {
-            let new_shard = !self.files.is_dir(shard);
             self.files.create_dir_all(shard)?;
+            let directory = Path::new(shard);
             self.files
-                .rename(&temporary, &self.files, Path::new(shard).join(name))?;
-            self.sync(Path::new(shard))?;
-            if new_shard {
-                self.sync(Path::new("."))
-            } else {
-                Ok(())
-            }
+                .rename(&temporary, &self.files, directory.join(name))?;
+            self.sync(directory)?;
+            // Whoever created the directory may not have come to sync it yet.
+            self.sync(Path::new("."))
         });
         stored.map_err(|e| {
             // Best effort: opening the tenant removes what stays.

@@ -201,26 +201,26 @@ impl Local {
         Ok(slot)
     }
 
-    /// Closes the store that was not used for the longest time, when there are too many.
+    /// Closes the stores that were not used for the longest time, when there are too many.
     fn make_room(&self, open: &mut Open) {
-        if open.tenants.len() < self.0.config.max_open_tenants {
+        let too_many = (open.tenants.len() + 1).saturating_sub(self.0.config.max_open_tenants);
+        if too_many == 0 {
             return;
         }
         // Counts cannot rise meanwhile: every handle is cloned from the map, which is locked.
         let rests = |slot: &Arc<Slot>| {
-            Arc::strong_count(slot) == 1
-                && slot
-                    .tenant
-                    .get()
-                    .is_none_or(|tenant| Arc::strong_count(tenant) == 1)
+            let tenant = slot.tenant.get();
+            Arc::strong_count(slot) == 1 && tenant.is_none_or(|t| Arc::strong_count(t) == 1)
         };
-        let oldest = open
+        let mut resting: Vec<_> = open
             .tenants
             .iter()
             .filter(|(_, slot)| rests(slot))
-            .min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed))
-            .map(|(id, _)| id.clone());
-        if let Some(slot) = oldest.and_then(|id| open.tenants.remove(&id)) {
+            .map(|(id, slot)| (slot.used.load(Ordering::Relaxed), id.clone()))
+            .collect();
+        resting.sort_unstable();
+        for (_, id) in resting.into_iter().take(too_many) {
+            let slot = open.tenants.remove(&id);
             // Closing writes the log back into the database: not here.
             self.0.shared.tasks.spawn_blocking(move || drop(slot));
         }
@@ -252,16 +252,12 @@ impl Local {
 
 fn open_content(root: &Dir, directory: &Path) -> std::io::Result<ContentStore> {
     let files = directory.join("files");
-    if !root.is_dir(&files) {
-        root.create_dir_all(&files)?;
-        for parent in files.ancestors().skip(1) {
-            let parent = if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            };
-            root.open(parent)?.sync_all()?;
-        }
+    root.create_dir_all(&files)?;
+    // Each time, because whoever created them may not have come that far.
+    for parent in files.ancestors().skip(1) {
+        let is_root = parent.as_os_str().is_empty();
+        let parent = if is_root { Path::new(".") } else { parent };
+        root.open(parent)?.sync_all()?;
     }
     let content = ContentStore::open(root.open_dir(&files)?)?;
     if let Some(long_ago) = SystemTime::now().checked_sub(LEFTOVER_AGE) {

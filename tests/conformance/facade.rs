@@ -1,0 +1,107 @@
+//! The facade dressed as a backend, so that the contract suites run through it.
+//!
+//! A suite chooses write ids and the facade makes them itself, from a call's context. So each write gets a context that
+//! stands just before that id.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stuga_core::files::{File, FileInfo, Files, FilesAck, FilesWrite, Spooled};
+use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite};
+use stuga_core::{CallCtx, Capability, Result, Write, WriteId, files, memory};
+use stuga_resilience::Failover;
+
+/// Memory as a guest reaches it.
+pub(crate) struct FacadeMemory(pub(crate) Failover<dyn Memory>);
+
+/// Files as a guest reaches them.
+pub(crate) struct FacadeFiles(pub(crate) Failover<dyn Files>);
+
+/// Writes through a facade under a chosen id.
+async fn write_as<C: Capability + ?Sized>(
+    facade: &Failover<C>,
+    ctx: &CallCtx,
+    id: WriteId,
+    write: &C::Write,
+) -> Result<<C::Write as Write>::Ack> {
+    let ctx = CallCtx::new(
+        ctx.tenant.clone(),
+        ctx.agent.clone(),
+        id.invocation,
+        ctx.request.clone(),
+        ctx.accepted_at,
+        ctx.deadline,
+    );
+    for _ in 0..id.call {
+        ctx.next_write_id()?;
+    }
+    facade.write(&ctx, write).await
+}
+
+#[async_trait]
+impl Capability for FacadeMemory {
+    type Write = MemoryWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MemoryWrite) -> Result<MemoryAck> {
+        write_as(&self.0, ctx, id, write).await
+    }
+}
+
+#[async_trait]
+impl Memory for FacadeMemory {
+    async fn get(&self, ctx: &CallCtx, key: &str) -> Result<Option<Item>> {
+        let read = |memory: Arc<dyn Memory>| async move { memory.get(ctx, key).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<memory::Page> {
+        let read =
+            |memory: Arc<dyn Memory>| async move { memory.list(ctx, prefix, cursor, limit).await };
+        self.0.read(ctx, read).await
+    }
+}
+
+#[async_trait]
+impl Capability for FacadeFiles {
+    type Write = FilesWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &FilesWrite) -> Result<FilesAck> {
+        write_as(&self.0, ctx, id, write).await
+    }
+}
+
+#[async_trait]
+impl Files for FacadeFiles {
+    async fn spool(&self, ctx: &CallCtx, content: &[u8]) -> Result<Spooled> {
+        let prepare = |files: Arc<dyn Files>| async move { files.spool(ctx, content).await };
+        self.0.prepare(ctx, prepare).await
+    }
+
+    async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>> {
+        let read = |files: Arc<dyn Files>| async move { files.get(ctx, path).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn stat(&self, ctx: &CallCtx, path: &str) -> Result<Option<FileInfo>> {
+        let read = |files: Arc<dyn Files>| async move { files.stat(ctx, path).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<files::Page> {
+        let read =
+            |files: Arc<dyn Files>| async move { files.list(ctx, prefix, cursor, limit).await };
+        self.0.read(ctx, read).await
+    }
+}

@@ -1,0 +1,68 @@
+//! Does every backend keep the contract, as it is reached through the facade?
+//!
+//! The local backends prove themselves without the facade in their own crate. `STUGA_CASE=part_of_a_name` runs the
+//! sentences whose name contains it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod facade;
+
+use std::sync::Arc;
+
+use facade::{FacadeFiles, FacadeMemory};
+use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
+use stuga_core::{Backend, CapabilityName, Clock, Timestamp};
+use stuga_local::{Local, LocalConfig};
+use stuga_resilience::Capabilities;
+use tempfile::TempDir;
+
+/// The facade in mode `local` on a fresh data directory.
+fn local_mode() -> (Capabilities, Arc<ManualClock>, TempDir) {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+    let directory = TempDir::new().unwrap();
+    let time = Arc::clone(&clock) as Arc<dyn Clock>;
+    let local = Local::open(directory.path(), time, LocalConfig::default()).unwrap();
+    let capabilities = Capabilities::local(local.memory(), local.files());
+    (capabilities, clock, directory)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_in_local_mode_keeps_its_contract() {
+    prove(testkit::memory::cases(), || {
+        let (capabilities, clock, directory) = local_mode();
+        let memory = Arc::new(FacadeMemory(capabilities.memory));
+        Fixture::new(memory as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_in_local_mode_keep_their_contract() {
+    prove(testkit::files::cases(), || {
+        let (capabilities, clock, directory) = local_mode();
+        let files = Arc::new(FacadeFiles(capabilities.files));
+        Fixture::new(files as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_receipt_of_local_mode_names_the_local_backend_and_no_breaker() {
+    let (capabilities, _clock, _directory) = local_mode();
+    let ctx = ctx("acme", "scribe");
+    let put = stuga_core::memory::MemoryWrite::Delete {
+        key: "k".to_owned(),
+    };
+    capabilities.memory.write(&ctx, &put).await.unwrap();
+    let read = |memory: Arc<dyn stuga_core::memory::Memory>| {
+        let ctx = &ctx;
+        async move { memory.get(ctx, "k").await }
+    };
+    capabilities.memory.read(&ctx, read).await.unwrap();
+    let uses = ctx.receipt.snapshot();
+    let [used] = uses.as_slice() else {
+        unreachable!("one capability was used: {uses:?}")
+    };
+    assert_eq!(used.capability, CapabilityName::Memory);
+    assert_eq!((used.backend, used.breaker), (Backend::Local, None));
+    assert_eq!((used.reads, used.writes, used.pending), (1, 1, 0));
+}

@@ -1,0 +1,159 @@
+//! Can one tenant or agent notice another? Two tenants with two agents each do everything there is to do, at the same
+//! keys and paths, and nobody's data, answers, versions or errors tell of anybody else.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod stage;
+
+use stage::{Stage, everybody, mark, mark_of};
+use stuga_core::ErrorKind;
+use stuga_core::invocation::{Answer, Claim};
+use stuga_core::testkit::ctx;
+use stuga_core::{TenantId, Timestamp};
+use stuga_local::Quotas;
+
+#[tokio::test]
+async fn whatever_one_does_changes_nothing_of_another() {
+    let stage = Stage::new();
+    for owner in everybody() {
+        stage.furnish(&owner).await;
+    }
+    for owner in everybody() {
+        let before = stage.everything_of(&owner).await;
+        assert!(!before.is_empty());
+        for other in everybody()
+            .iter()
+            .filter(|other| mark(other) != mark(&owner))
+        {
+            stage.do_everything(other).await;
+            let after = stage.everything_of(&owner).await;
+            assert_eq!(after, before, "{} changed {}", mark(other), mark(&owner));
+        }
+        // The others have destroyed their own things only.
+        for other in everybody()
+            .iter()
+            .filter(|other| mark(other) != mark(&owner))
+        {
+            stage.furnish(other).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_answer_and_no_error_tells_of_another() {
+    let stage = Stage::new();
+    for owner in everybody() {
+        stage.furnish(&owner).await;
+    }
+    for ctx in everybody() {
+        let heard = stage.do_everything(&ctx).await.join("\n");
+        for other in everybody().iter().filter(|other| mark(other) != mark(&ctx)) {
+            assert!(
+                !heard.contains(&mark(other)),
+                "{} heard {}",
+                mark(&ctx),
+                mark(other)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_agent_gets_the_same_answers_whoever_else_is_there() {
+    let alone = Stage::new();
+    let crowded = Stage::new();
+    for other in everybody().iter().skip(1) {
+        crowded.furnish(other).await;
+        crowded.do_everything(other).await;
+        crowded.furnish(other).await;
+    }
+    // Versions may differ between agents of one tenant, so the newcomer is of a tenant that nobody else is of.
+    let newcomer = || ctx("newcomer", "scribe");
+    assert_eq!(
+        alone.do_everything(&newcomer()).await,
+        crowded.do_everything(&newcomer()).await
+    );
+}
+
+#[tokio::test]
+async fn bytes_of_a_tenant_lie_only_in_its_own_directory() {
+    let stage = Stage::new();
+    for owner in everybody() {
+        stage.furnish(&owner).await;
+    }
+    stage.local.close().await.unwrap();
+    let tenants = stage.directory.path().join("tenants");
+    for ctx in everybody() {
+        let secret = mark(&ctx).into_bytes();
+        for holder in stage::directories(&tenants) {
+            let own = holder
+                .file_name()
+                .is_some_and(|name| name == ctx.tenant.as_str());
+            let holds = stage::bytes_below(&holder)
+                .iter()
+                .any(|bytes| bytes.windows(secret.len()).any(|part| part == secret));
+            assert_eq!(holds, own, "{} in {}", mark(&ctx), holder.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_at_its_quota_takes_nothing_from_another() {
+    let stage = Stage::new();
+    let (full, free) = (ctx("full", "scribe"), ctx("free", "scribe"));
+    let none = Quotas {
+        memory_bytes: 0,
+        memory_items: 0,
+        files_bytes: 0,
+        files_count: 0,
+    };
+    stage.local.set_quotas(&full.tenant, none);
+    let refused = stage.try_put(&full, "k", "x").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::QuotaExceeded);
+    stage.furnish(&free).await;
+    let usage = stage.local.usage(&full.tenant).await.unwrap();
+    assert_eq!(usage, stuga_local::Usage::default());
+}
+
+#[tokio::test]
+async fn idempotency_keys_and_answers_are_a_tenants_own() {
+    let stage = Stage::new();
+    let store = stage.local.invocations();
+    let tenants = ["a", "a-b"].map(|name| TenantId::new(name).unwrap());
+    for (tenant, other) in [(&tenants[0], &tenants[1]), (&tenants[1], &tenants[0])] {
+        let id = ctx(tenant.as_str(), "scribe").invocation;
+        let digest = [u8::try_from(tenant.as_str().len()).unwrap(); 32];
+        let claim = store.claim(tenant, "key", &digest, id, Timestamp::default());
+        assert_eq!(claim.await.unwrap(), Claim::New, "{tenant}");
+        let answer = Answer {
+            invocation: id,
+            status: 200,
+            body: mark_of(tenant.as_str(), "scribe").into_bytes(),
+        };
+        store.finish(tenant, "key", &answer).await.unwrap();
+        assert_eq!(store.find(tenant, id).await.unwrap(), Some(answer));
+        assert_eq!(store.find(other, id).await.unwrap(), None, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_id_tells_nothing_across_tenants_and_agents() {
+    let stage = Stage::new();
+    let owner = ctx("a", "b");
+    let id = owner.next_write_id().unwrap();
+    let memory = stage.local.memory();
+    let secret = stage::put("k", "secret");
+    let ack = memory.apply(&owner, id, &secret).await.unwrap();
+    // Another tenant has never heard of the id; another agent of the tenant gets a refusal, not the answer.
+    let tenant = ctx("a-b", "b");
+    let other = memory.apply(&tenant, id, &secret).await.unwrap();
+    assert!(!other.existed);
+    let agent = ctx("a", "b-c");
+    let refused = memory.apply(&agent, id, &secret).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert!(
+        refused.context().is_empty(),
+        "it says nothing of the other's write"
+    );
+    let item = memory.get(&owner, "k").await.unwrap().unwrap();
+    assert_eq!(item.version, ack.version);
+}

@@ -1,0 +1,248 @@
+//! The tenants and agents of the isolation tests, what they own, and everything that each of them can do.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stuga_core::files::FilesWrite;
+use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
+use stuga_core::testkit::{ManualClock, ctx};
+use stuga_core::{CallCtx, Clock, Result, Timestamp};
+use stuga_local::{Local, LocalConfig};
+use tempfile::TempDir;
+
+/// Keys and paths that all of them use.
+const KEYS: [&str; 3] = ["k", "k/1", "k/2"];
+
+/// Two tenants with two agents each. However the names are glued together, some of them become equal.
+pub(crate) fn everybody() -> [CallCtx; 4] {
+    [("a", "b-c"), ("a", "b"), ("a-b", "c"), ("a-b", "b")].map(|(t, a)| ctx(t, a))
+}
+
+/// What an agent writes into everything that it owns.
+pub(crate) fn mark(ctx: &CallCtx) -> String {
+    mark_of(ctx.tenant.as_str(), ctx.agent.as_str())
+}
+
+pub(crate) fn mark_of(tenant: &str, agent: &str) -> String {
+    format!("<secret of {agent} of {tenant}>")
+}
+
+pub(crate) fn put(key: &str, value: &str) -> MemoryWrite {
+    put_if(Expected::Any, key, value)
+}
+
+fn put_if(expected: Expected, key: &str, value: &str) -> MemoryWrite {
+    MemoryWrite::Put {
+        key: key.to_owned(),
+        value: value.into(),
+        ttl: None,
+        expected,
+    }
+}
+
+/// A data directory that all of them share.
+pub(crate) struct Stage {
+    pub(crate) local: Local,
+    pub(crate) directory: TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+        let directory = TempDir::new().unwrap();
+        let time = Arc::clone(&clock) as Arc<dyn Clock>;
+        let local = Local::open(directory.path(), time, LocalConfig::default()).unwrap();
+        Self {
+            local,
+            directory,
+            clock,
+        }
+    }
+
+    pub(crate) async fn try_put(&self, ctx: &CallCtx, key: &str, value: &str) -> Result<MemoryAck> {
+        let id = ctx.next_write_id()?;
+        self.local.memory().apply(ctx, id, &put(key, value)).await
+    }
+
+    /// Gives an agent an item and a file at each of the keys, with its mark in all of them.
+    pub(crate) async fn furnish(&self, ctx: &CallCtx) {
+        for key in KEYS {
+            self.try_put(ctx, key, &mark(ctx)).await.unwrap();
+            let content = format!("{key} {}", mark(ctx));
+            let write = self.spool(ctx, key, &content).await.unwrap();
+            let id = ctx.next_write_id().unwrap();
+            self.local.files().apply(ctx, id, &write).await.unwrap();
+        }
+    }
+
+    async fn spool(&self, ctx: &CallCtx, path: &str, content: &str) -> Result<FilesWrite> {
+        let spooled = self.local.files().spool(ctx, content.as_bytes()).await?;
+        Ok(FilesWrite::Put {
+            path: path.to_owned(),
+            sha256: spooled.sha256,
+            size: spooled.size,
+            content_type: "text/plain".to_owned(),
+            metadata: vec![("by".to_owned(), mark(ctx))],
+        })
+    }
+
+    /// All that an agent owns, versions and times included, as text.
+    pub(crate) async fn everything_of(&self, owner: &CallCtx) -> Vec<String> {
+        let (memory, files) = (self.local.memory(), self.local.files());
+        let items = memory.list(owner, "", None, 1_000).await.unwrap().items;
+        let mut all: Vec<String> = items.iter().map(|item| format!("{item:?}")).collect();
+        for info in files.list(owner, "", None, 1_000).await.unwrap().files {
+            let file = files.get(owner, &info.path).await.unwrap();
+            all.push(format!("{info:?} {file:?}"));
+        }
+        all
+    }
+
+    /// Does everything that an agent can do, at the keys that all use, and returns all that it hears, errors included.
+    pub(crate) async fn do_everything(&self, ctx: &CallCtx) -> Vec<String> {
+        let mut heard = Vec::new();
+        self.use_memory(ctx, &mut heard).await;
+        self.use_files(ctx, &mut heard).await;
+        // What a sweep removes must be the sweeper's own, too.
+        self.clock.advance(Duration::from_secs(2 * 3_600));
+        hear(
+            &mut heard,
+            self.try_put(ctx, "last", "x").await.map(|ack| ack.existed),
+        );
+        heard
+    }
+
+    async fn use_memory(&self, ctx: &CallCtx, heard: &mut Vec<String>) {
+        let memory = self.local.memory();
+        let mut cursors = vec![None];
+        for prefix in ["", "k", "k/"] {
+            let page = memory.list(ctx, prefix, None, 1).await;
+            cursors.extend(page.iter().map(|page| page.next_cursor.clone()));
+            hear(
+                heard,
+                page.map(|page| values(page.items.into_iter().map(|item| item.value))),
+            );
+        }
+        for cursor in cursors.iter().flatten() {
+            let page = memory.list(ctx, "k", Some(cursor), 10).await;
+            hear(
+                heard,
+                page.map(|page| values(page.items.into_iter().map(|item| item.value))),
+            );
+        }
+        for key in KEYS {
+            let item = memory.get(ctx, key).await;
+            hear(
+                heard,
+                item.map(|item| values(item.into_iter().map(|item| item.value))),
+            );
+            let mut writes = vec![
+                put(key, &mark(ctx)),
+                put_if(Expected::Absent, key, "absent"),
+            ];
+            // Versions that others may have.
+            writes
+                .extend((0..40).map(|version| put_if(Expected::Version(version), key, "guessed")));
+            writes.push(MemoryWrite::Delete {
+                key: key.to_owned(),
+            });
+            for write in writes {
+                let id = ctx.next_write_id().unwrap();
+                hear(
+                    heard,
+                    memory.apply(ctx, id, &write).await.map(|ack| ack.existed),
+                );
+            }
+        }
+    }
+
+    async fn use_files(&self, ctx: &CallCtx, heard: &mut Vec<String>) {
+        let files = self.local.files();
+        for prefix in ["", "k", "k/"] {
+            let page = files.list(ctx, prefix, None, 1).await;
+            hear(heard, page.map(|page| format!("{:?}", page.files)));
+        }
+        for path in KEYS {
+            hear(heard, files.stat(ctx, path).await);
+            let file = files.get(ctx, path).await;
+            hear(
+                heard,
+                file.map(|file| values(file.into_iter().map(|file| file.content))),
+            );
+            // The very content that another has at this path, named without having it.
+            for owner in everybody()
+                .iter()
+                .filter(|owner| owner.tenant != ctx.tenant)
+            {
+                let content = format!("{path} {}", mark(owner));
+                let mut named = self.spool(ctx, path, "anything").await.unwrap();
+                if let FilesWrite::Put { sha256, size, .. } = &mut named {
+                    *sha256 = digest(&content);
+                    *size = content.len() as u64;
+                }
+                let id = ctx.next_write_id().unwrap();
+                let stolen = files.apply(ctx, id, &named).await;
+                assert!(
+                    stolen.is_err(),
+                    "{} named a content of {}",
+                    mark(ctx),
+                    mark(owner)
+                );
+            }
+            let write = self.spool(ctx, path, &mark(ctx)).await.unwrap();
+            let delete = FilesWrite::Delete {
+                path: path.to_owned(),
+            };
+            for write in [write, delete] {
+                let id = ctx.next_write_id().unwrap();
+                hear(
+                    heard,
+                    files.apply(ctx, id, &write).await.map(|ack| ack.existed),
+                );
+            }
+        }
+    }
+}
+
+/// Keeps an answer or all that an error says to the caller.
+fn hear(heard: &mut Vec<String>, result: Result<impl Debug>) {
+    heard.push(match result {
+        Ok(answer) => format!("{answer:?}"),
+        Err(error) => format!("{error} {:?}", error.context()),
+    });
+}
+
+fn values(values: impl Iterator<Item = Vec<u8>>) -> String {
+    let texts = values.map(|value| String::from_utf8_lossy(&value).into_owned());
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+/// SHA-256 as anybody can compute it.
+fn digest(content: &str) -> String {
+    use sha2::Digest;
+    hex::encode(sha2::Sha256::digest(content))
+}
+
+/// The directories in `directory`.
+pub(crate) fn directories(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
+/// The bytes of every file below `directory`.
+pub(crate) fn bytes_below(directory: &Path) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(bytes_below(&path));
+        } else {
+            all.push(std::fs::read(&path).unwrap());
+        }
+    }
+    all
+}
