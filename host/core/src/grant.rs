@@ -18,6 +18,11 @@ impl Grants {
         self.0 & capability.bit() != 0
     }
 
+    /// Whether everything granted here is granted there, too.
+    pub const fn is_within(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+
     /// These grants and one more.
     #[must_use]
     pub const fn with(self, capability: CapabilityName) -> Self {
@@ -65,6 +70,16 @@ impl From<Grants> for Vec<CapabilityName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fewer_grants_are_within_more_and_not_the_reverse() {
+        let memory = Grants::NONE.with(CapabilityName::Memory);
+        let both = memory.with(CapabilityName::Files);
+        assert!(
+            memory.is_within(both) && memory.is_within(memory) && Grants::NONE.is_within(memory)
+        );
+        assert!(!both.is_within(memory));
+    }
 
     #[test]
     fn what_is_not_granted_is_denied_by_name() {

@@ -3,10 +3,12 @@
 //! Deserializing straight into structs stops at the first mistake. An operator wants all of them at once, each with
 //! its place and what is allowed there, so files are read in two steps: text to [`Node`]s, nodes to values by [`Report`].
 
+mod fields;
 mod reader;
 mod tree;
 
-pub use reader::{Diagnostic, Fields, Report};
+pub use fields::Fields;
+pub use reader::{Diagnostic, Report};
 pub use tree::{Entry, Node, Place, Value, parse};
 
 /// The candidate that `word` was probably meant to be, if one is close enough.

@@ -8,7 +8,7 @@ use stuga_core::AgentName;
 use stuga_runtime::{AgentStats, Skill};
 use utoipa::ToSchema;
 
-use super::error::Problem;
+use super::error::{Document, Problem};
 use super::{App, auth};
 use crate::host::RunningTenant;
 
@@ -53,8 +53,8 @@ pub(crate) struct AgentInfo {
     params(("tenant" = String, Path, description = "The tenant that the key was made for")),
     responses(
         (status = 200, description = "The agents", body = AgentList),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "A key of another tenant", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = Document, content_type = "application/problem+json"),
+        (status = 403, description = "A key of another tenant", body = Document, content_type = "application/problem+json"),
     ),
     security(("key" = []))
 )]

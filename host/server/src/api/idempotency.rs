@@ -123,15 +123,19 @@ impl Run {
 
 /// What tells requests apart that use the same key. Every part is led by its length, so that none runs into the next.
 fn digest(attempt: &Attempt) -> [u8; 32] {
-    let session = attempt.session.as_deref().unwrap_or_default();
-    let has_session = if attempt.session.is_some() { "1" } else { "0" };
+    let session = attempt.order.session.as_deref().unwrap_or_default();
+    let has_session = if attempt.order.session.is_some() {
+        "1"
+    } else {
+        "0"
+    };
     let mut context = Context::new(&SHA256);
     for part in [
         attempt.agent.name().as_str(),
-        &attempt.skill,
+        &attempt.order.skill,
         has_session,
         session,
-        &attempt.input,
+        &attempt.order.input,
     ] {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());

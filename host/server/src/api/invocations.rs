@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use stuga_core::{AgentName, InvocationId, Timestamp};
 use utoipa::ToSchema;
 
-use super::error::Problem;
+use super::error::{Document, Problem};
 use super::{App, auth};
 use crate::host::State as Progress;
 
@@ -52,9 +52,9 @@ pub(crate) struct InvocationInfo<'b> {
     ),
     responses(
         (status = 200, description = "How far it is", body = InvocationInfo),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "A key of another tenant", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The tenant has no such invocation, or no longer", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = Document, content_type = "application/problem+json"),
+        (status = 403, description = "A key of another tenant", body = Document, content_type = "application/problem+json"),
+        (status = 404, description = "The tenant has no such invocation, or no longer", body = Document, content_type = "application/problem+json"),
     ),
     security(("key" = []))
 )]

@@ -6,16 +6,20 @@ use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use stuga_core::{InvocationId, RequestId, Timestamp};
 use tokio::sync::mpsc;
 use tracing::Span;
 use utoipa::ToSchema;
 
 use super::answer::Answered;
-use super::error::Problem;
+use super::error::{Document, Problem};
 use super::idempotency::{self, Begun};
 use super::{App, auth, body, stream};
 use crate::host::{Call, Permit, RunningAgent, RunningTenant, new_invocation};
+
+/// Largest body that is checked on the thread that serves requests: a few milliseconds' work.
+const CHECKED_INLINE_MAX_BYTES: usize = 256 << 10;
 
 /// Calls one skill of an agent.
 ///
@@ -34,18 +38,18 @@ use crate::host::{Call, Permit, RunningAgent, RunningTenant, new_invocation};
     request_body = InvokeRequest,
     responses(
         (status = 200, description = "The skill's output", body = InvokeResponse),
-        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No valid key", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "A key of another tenant, or the agent was denied something", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "No such agent or skill, or the agent did not find something", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The Idempotency-Key is in use or was used with another request, or a conflict in the agent", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The input does not fit the skill's schema (`errors` says where), or the agent refuses it", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many calls; see Retry-After", body = Problem, content_type = "application/problem+json"),
-        (status = 502, description = "The agent stopped abnormally or its answer is too large or no JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "A backend is not available", body = Problem, content_type = "application/problem+json"),
-        (status = 504, description = "The call was stopped at its deadline", body = Problem, content_type = "application/problem+json"),
-        (status = 507, description = "A storage limit of the tenant is reached", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The request cannot be read", body = Document, content_type = "application/problem+json"),
+        (status = 401, description = "No valid key", body = Document, content_type = "application/problem+json"),
+        (status = 403, description = "A key of another tenant, or the agent was denied something", body = Document, content_type = "application/problem+json"),
+        (status = 404, description = "No such agent or skill, or the agent did not find something", body = Document, content_type = "application/problem+json"),
+        (status = 409, description = "The Idempotency-Key is in use or was used with another request, or a conflict in the agent", body = Document, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Document, content_type = "application/problem+json"),
+        (status = 422, description = "The input does not fit the skill's schema (`errors` says where), or the agent refuses it", body = Document, content_type = "application/problem+json"),
+        (status = 429, description = "Too many calls; see Retry-After", body = Document, content_type = "application/problem+json"),
+        (status = 502, description = "The agent stopped abnormally or its answer is too large or no JSON", body = Document, content_type = "application/problem+json"),
+        (status = 503, description = "A backend is not available", body = Document, content_type = "application/problem+json"),
+        (status = 504, description = "The call was stopped at its deadline", body = Document, content_type = "application/problem+json"),
+        (status = 507, description = "A storage limit of the tenant is reached", body = Document, content_type = "application/problem+json"),
     ),
     security(("key" = []))
 )]
@@ -61,19 +65,15 @@ pub(crate) async fn invoke(
     let agent = Arc::clone(tenant.agent(&agent)?);
     Span::current().record("agent", agent.name().as_str());
     let bytes = body::read(&headers, body, tenant.tenant().limits.request_bytes).await?;
-    let parsed = body::parse(&bytes)?;
-    agent.check(&parsed.skill, parsed.input.get())?;
+    let order = prepare(&agent, bytes).await?;
     let attempt = Attempt {
         app,
         tenant,
         agent,
-        skill: parsed.skill.into_owned(),
-        input: parsed.input.get().to_owned(),
-        session: parsed.session.map(|session| session.into_owned()),
+        order,
         request,
         permit,
     };
-    drop(bytes);
 
     let key = idempotency::key(&headers)?;
     let streamed = wants_stream(&headers);
@@ -98,6 +98,34 @@ pub(crate) async fn invoke(
     }
 }
 
+/// What a client wants done, checked.
+pub(crate) struct Order {
+    pub(crate) skill: String,
+    /// JSON text that fits the skill's schema.
+    pub(crate) input: String,
+    pub(crate) session: Option<String>,
+}
+
+/// Parses and checks a body: a small one here, a large one where it holds up nobody else.
+async fn prepare(agent: &Arc<RunningAgent>, bytes: Bytes) -> Result<Order, Problem> {
+    if bytes.len() <= CHECKED_INLINE_MAX_BYTES {
+        return order(agent, &bytes);
+    }
+    let agent = Arc::clone(agent);
+    let prepared = tokio::task::spawn_blocking(move || order(&agent, &bytes)).await;
+    prepared.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+fn order(agent: &RunningAgent, bytes: &[u8]) -> Result<Order, Problem> {
+    let body = body::parse(bytes)?;
+    agent.check(&body.skill, body.input.get())?;
+    Ok(Order {
+        skill: body.skill.into_owned(),
+        input: body.input.get().to_owned(),
+        session: body.session.map(|session| session.into_owned()),
+    })
+}
+
 fn wants_stream(headers: &HeaderMap) -> bool {
     let accept = headers
         .get(header::ACCEPT)
@@ -115,9 +143,7 @@ pub(crate) struct Attempt {
     pub(crate) app: App,
     pub(crate) tenant: Arc<RunningTenant>,
     pub(crate) agent: Arc<RunningAgent>,
-    pub(crate) skill: String,
-    pub(crate) input: String,
-    pub(crate) session: Option<String>,
+    pub(crate) order: Order,
     pub(crate) request: RequestId,
     permit: Permit,
 }
@@ -136,16 +162,18 @@ impl Attempt {
         parts: Option<mpsc::Sender<String>>,
     ) -> Answered {
         Span::current().record("invocation", tracing::field::display(id));
-        let recent =
-            self.tenant
-                .recents()
-                .begin(id, self.agent.name().clone(), &self.skill, accepted_at);
+        let recent = self.tenant.recents().begin(
+            id,
+            self.agent.name().clone(),
+            &self.order.skill,
+            accepted_at,
+        );
         let call = Call {
             tenant: self.tenant,
             agent: self.agent,
-            skill: self.skill,
-            input: self.input,
-            session: self.session,
+            skill: self.order.skill,
+            input: self.order.input,
+            session: self.order.session,
             request: self.request.clone(),
             invocation: id,
             accepted_at,

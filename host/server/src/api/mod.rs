@@ -11,6 +11,7 @@ mod idempotency;
 mod invocations;
 mod invoke;
 mod observe;
+mod refusal;
 mod serve;
 mod stream;
 

@@ -27,10 +27,11 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;
 
-    if let Some(problem) = response.extensions_mut().remove::<Box<Problem>>() {
+    if let Some(problem) = problem_of(&mut response) {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
         *response.body_mut() = Body::from(problem.render(&id));
     }
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
@@ -40,4 +41,20 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     app.host.metrics().request(status, took);
     span.in_scope(|| tracing::debug!(status, took_us = took.as_micros(), "request answered"));
     response
+}
+
+/// The problem that a response stands for: the one a handler left, or one for a refusal of the framework's own, such as
+/// a path that is not UTF-8.
+fn problem_of(response: &mut Response) -> Option<Problem> {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return Some(problem);
+    }
+    let status = response.status();
+    let failed = status.is_client_error() || status.is_server_error();
+    let kind = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes);
+    let plain = kind.is_none_or(|kind| kind.starts_with(b"text/plain"));
+    (failed && plain).then(|| Problem::of_status(status))
 }

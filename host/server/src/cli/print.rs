@@ -87,6 +87,9 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Str
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.to_vec());
     table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
         .to_string()
         .lines()

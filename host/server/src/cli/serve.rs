@@ -13,9 +13,6 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::{atomic, units};
 
-/// How long closing the backends may take after the calls were drained.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
-
 /// Run the server until SIGTERM or Ctrl-C, then let running calls end.
 #[derive(clap::Args)]
 #[command(
@@ -75,7 +72,8 @@ pub(crate) async fn run(mut config: Config, args: Args) -> anyhow::Result<ExitCo
         config.drain,
     )
     .await;
-    host.close(CLOSE_PATIENCE).await;
+    // Invocations that outlive their client have as much time as those with one.
+    host.close(config.drain).await;
     if cut_off > 0 {
         tracing::warn!(
             cut_off,

@@ -36,7 +36,7 @@ struct AgentStatus {
     agent: AgentName,
     version: Option<String>,
     loaded_at: String,
-    /// `runs`, `unloaded`, or why it cannot run.
+    /// `runs`, `not loaded`, or why it cannot run.
     state: String,
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(
                 loaded_at: loaded_at.unwrap_or_default(),
                 state: match resolved {
                     Ok(Some(_)) => "runs".to_owned(),
-                    Ok(None) => "unloaded".to_owned(),
+                    Ok(None) => "not loaded".to_owned(),
                     Err(error) => error.message().to_owned(),
                 },
             });

@@ -1,25 +1,22 @@
 //! Bringing what runs in step with the files: tenants, their plugins and keys.
 //!
 //! What did not change stays as it is. A tenant whose file is broken, and an agent whose new version cannot be readied,
-//! keep running as before, with a line in the log that says why.
+//! keep running as before, with a line in the log that says why. An agent that has a grant which the tenant no longer
+//! gives does not go on: taking a grant away always takes effect.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Weak};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use semver::Version;
 use stuga_core::{AgentName, Error, Result};
-use stuga_runtime::{AgentSettings, Limits, Plugin};
+use stuga_runtime::{AgentSettings, Limits};
 
 use super::admission::Admission;
+use super::compiled::Compiled;
+use super::plan::{Plan, TenantPlan, Wanted};
 use super::schema::Skills;
 use super::snapshot::Recipe;
 use super::{Host, RunningAgent, RunningTenant, Snapshot};
-use crate::store::RunningSet;
-use crate::tenants::{self, PluginEntry, Tenant};
-
-/// Compiled plugins that are in use somewhere. A version never changes, so name and version find it.
-#[derive(Default)]
-pub(super) struct Deployed(HashMap<(AgentName, Version), Weak<Plugin>>);
+use crate::tenants::{PluginEntry, Tenant};
 
 /// What a reload changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,12 +33,45 @@ impl Host {
     /// # Errors
     /// When the tenants directory cannot be read; what runs stays.
     pub async fn reload(&self) -> Result<Reloaded> {
-        let mut deployed = self.deployed.lock().await;
-        let directory = self.tenants_dir.clone();
-        let read = tokio::task::spawn_blocking(move || tenants::check::read_dir(&directory)).await;
-        let loaded = read
-            .map_err(std::io::Error::other)
-            .and_then(|read| read)
+        let mut compiled = self.compiled.lock().await;
+        let plan = self.plan().await?;
+        for diagnostic in &plan.diagnostics {
+            tracing::error!(%diagnostic, "tenant file is broken; what ran before goes on");
+        }
+        let before = self.snapshot();
+        let mut next = Snapshot::default();
+        let mut reloaded = Reloaded {
+            failed: plan.broken.len(),
+            ..Reloaded::default()
+        };
+        for tenant in plan.broken.iter().filter_map(|id| before.tenants.get(id)) {
+            next.insert(Arc::clone(tenant));
+        }
+        for plan in plan.tenants {
+            let tenant_before = before.tenants.get(&plan.tenant.id);
+            let running = self
+                .ready(plan, tenant_before, &mut compiled, &mut reloaded)
+                .await;
+            next.insert(Arc::new(running));
+        }
+        compiled.sweep();
+        drop(before);
+        self.current.store(Arc::new(next));
+        self.metrics.reload(reloaded.failed);
+        Ok(reloaded)
+    }
+
+    async fn plan(&self) -> Result<Plan> {
+        let (directory, store, only) = (
+            self.tenants_dir.clone(),
+            self.store.clone(),
+            self.only.clone(),
+        );
+        let read =
+            tokio::task::spawn_blocking(move || Plan::read(&directory, &store, only.as_ref()))
+                .await;
+        read.map_err(std::io::Error::other)
+            .and_then(|plan| plan)
             .map_err(|error| {
                 let path = self.tenants_dir.display();
                 Error::internal(
@@ -49,138 +79,63 @@ impl Host {
                     format!("tenants directory {path} cannot be read: {error}"),
                 )
                 .with_source(error)
-            })?;
-        let before = self.snapshot();
-        let mut reloaded = Reloaded {
-            failed: loaded.broken.len(),
-            ..Reloaded::default()
-        };
-        for diagnostic in &loaded.diagnostics {
-            tracing::error!(%diagnostic, "tenant file is broken; what ran before goes on");
-        }
-        let mut next = Snapshot::default();
-        for id in &loaded.broken {
-            if let Some(tenant) = before.tenants.get(id) {
-                next.insert(Arc::clone(tenant));
-            }
-        }
-        for (id, tenant) in loaded.tenants {
-            if self.only.as_ref().is_none_or(|only| *only == id) {
-                let running = self
-                    .ready(
-                        tenant,
-                        before.tenants.get(&id),
-                        &mut deployed,
-                        &mut reloaded,
-                    )
-                    .await;
-                next.insert(Arc::new(running));
-            }
-        }
-        deployed.0.retain(|_, plugin| plugin.strong_count() > 0);
-        drop(before);
-        self.current.store(Arc::new(next));
-        self.metrics.reload(reloaded.failed);
-        Ok(reloaded)
+            })
     }
 
     async fn ready(
         &self,
-        tenant: Tenant,
+        plan: TenantPlan,
         before: Option<&Arc<RunningTenant>>,
-        deployed: &mut Deployed,
+        compiled: &mut Compiled,
         reloaded: &mut Reloaded,
     ) -> RunningTenant {
-        self.backends.set_quotas(&tenant.id, &tenant.limits.storage);
-        let mut running = RunningTenant {
-            agents: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            admission: before
-                .filter(|before| before.admission.fits(&tenant.limits))
-                .map_or_else(
-                    || Arc::new(Admission::new(&tenant.limits)),
-                    |before| Arc::clone(&before.admission),
-                ),
-            recents: before.map_or_else(Arc::default, |before| Arc::clone(&before.recents)),
-            tenant: Arc::new(tenant),
-        };
+        let mut running = RunningTenant::new(plan.tenant, before);
         let tenant = Arc::clone(&running.tenant);
-        let set = match self.store.running(&tenant.id) {
-            Ok(set) => set,
-            Err(error) => {
-                tracing::error!(tenant = %tenant.id, %error, "what the tenant runs cannot be read; what ran before goes on");
-                reloaded.failed += 1;
-                running.agents = before
-                    .map(|before| before.agents.clone())
-                    .unwrap_or_default();
-                return running;
-            }
-        };
-        for entry in &tenant.plugins {
+        self.backends.set_quotas(&tenant.id, &tenant.limits.storage);
+        for (entry, wanted) in plan.agents {
             let agent_before = before.and_then(|before| before.agents.get(&entry.name));
-            match self
-                .ready_agent(
-                    &tenant,
-                    entry,
-                    set.as_ref(),
-                    agent_before,
-                    deployed,
-                    reloaded,
-                )
-                .await
-            {
-                Ok(Some(agent)) => {
-                    running.agents.insert(entry.name.clone(), agent);
+            let readied = match wanted {
+                Ok(wanted) => {
+                    self.ready_agent(&tenant, &entry, &wanted, agent_before, compiled)
+                        .await
                 }
-                Ok(None) => {}
+                Err(reason) => Err(reason),
+            };
+            match readied {
+                Ok(agent) => {
+                    let kept = agent_before.is_some_and(|before| Arc::ptr_eq(before, &agent));
+                    reloaded.deployed += usize::from(!kept);
+                    running.agents.insert(entry.name, agent);
+                }
                 Err(reason) => {
-                    tracing::error!(tenant = %tenant.id, agent = %entry.name, reason, "agent cannot be readied");
-                    reloaded.failed += 1;
-                    if let Some(agent) = agent_before {
+                    if let Some(agent) =
+                        agent_before.filter(|agent| agent.grants().is_within(entry.grants))
+                    {
                         running.agents.insert(entry.name.clone(), Arc::clone(agent));
                     }
-                    running.failed.insert(entry.name.clone(), reason);
+                    running.fail(entry.name, reason, before);
                 }
             }
         }
-        for name in set
-            .iter()
-            .flat_map(RunningSet::keys)
-            .filter(|name| tenant.plugin(name.as_str()).is_none())
-        {
-            let reason = format!(
-                "loaded, but the tenant's file has no entry for it; {}",
-                entry_snippet(name)
-            );
-            tracing::error!(tenant = %tenant.id, agent = %name, reason, "agent cannot be readied");
-            reloaded.failed += 1;
-            running.failed.insert(name.clone(), reason);
+        for (name, reason) in plan.refused {
+            running.fail(name, reason, before);
         }
+        reloaded.failed += running.failed.len();
         running
     }
 
-    /// The agent for an entry: the one that runs when nothing changed, else a new one; none when it is unloaded.
+    /// The agent for an entry: the one that runs when nothing changed, else a new one.
     async fn ready_agent(
         &self,
         tenant: &Tenant,
         entry: &PluginEntry,
-        set: Option<&RunningSet>,
+        wanted: &Wanted,
         before: Option<&Arc<RunningAgent>>,
-        deployed: &mut Deployed,
-        reloaded: &mut Reloaded,
-    ) -> Result<Option<Arc<RunningAgent>>, String> {
-        let Some(version) = self
-            .store
-            .resolve(set, entry)
-            .map_err(|error| error.message().to_owned())?
-        else {
-            return Ok(None);
-        };
-        let expected = set
-            .and_then(|set| set.get(&entry.name))
-            .map(|running| running.digest.as_str());
+        compiled: &mut Compiled,
+    ) -> Result<Arc<RunningAgent>, String> {
+        let Wanted { version, digest } = wanted;
         let plugin = self
-            .plugin(&entry.name, &version, expected, deployed)
+            .plugin(&entry.name, version, digest.as_deref(), compiled)
             .await?;
         let made_of = Recipe {
             digest: plugin.digest().to_owned(),
@@ -188,62 +143,49 @@ impl Host {
             limits: tenant.limits.clone(),
         };
         if let Some(before) = before.filter(|before| before.made_of == made_of) {
-            return Ok(Some(Arc::clone(before)));
+            return Ok(Arc::clone(before));
         }
         let skills = Skills::compile(plugin.manifest())?;
-        let settings = settings(tenant, entry);
-        let agent = self
+        let deployed = self
             .runtime
-            .deploy(plugin, settings, self.backends.capabilities())
-            .await
-            .map_err(|error| error.to_string())?;
-        reloaded.deployed += 1;
+            .deploy(
+                plugin,
+                settings(tenant, entry),
+                self.backends.capabilities(),
+            )
+            .await;
+        let agent = deployed.map_err(|error| error.to_string())?;
         tracing::info!(tenant = %tenant.id, agent = %entry.name, %version, "agent ready");
-        Ok(Some(Arc::new(RunningAgent {
+        Ok(Arc::new(RunningAgent {
             agent,
             skills,
             made_of,
-        })))
+        }))
+    }
+}
+
+impl RunningTenant {
+    /// A tenant without agents, with what outlives a reload.
+    fn new(tenant: Tenant, before: Option<&Arc<Self>>) -> Self {
+        let gate = before
+            .map(|before| &before.admission)
+            .filter(|gate| gate.fits(&tenant.limits));
+        Self {
+            agents: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            admission: gate.map_or_else(|| Arc::new(Admission::new(&tenant.limits)), Arc::clone),
+            recents: before.map_or_else(Arc::default, |before| Arc::clone(&before.recents)),
+            tenant: Arc::new(tenant),
+        }
     }
 
-    async fn plugin(
-        &self,
-        name: &AgentName,
-        version: &Version,
-        expected: Option<&str>,
-        deployed: &mut Deployed,
-    ) -> Result<Arc<Plugin>, String> {
-        let key = (name.clone(), version.clone());
-        if let Some(plugin) = deployed.0.get(&key).and_then(Weak::upgrade)
-            && expected.is_none_or(|digest| digest == plugin.digest())
-        {
-            return Ok(plugin);
+    /// Notes why an agent cannot be readied. The log has it once, not at every reload.
+    fn fail(&mut self, agent: AgentName, reason: String, before: Option<&Arc<Self>>) {
+        let known = before.and_then(|before| before.failed.get(&agent));
+        if known != Some(&reason) {
+            tracing::error!(tenant = %self.tenant.id, %agent, reason, "agent cannot be readied");
         }
-        let (store, wanted) = (self.store.clone(), key.clone());
-        let read = tokio::task::spawn_blocking(move || store.get(&wanted.0, &wanted.1)).await;
-        let component = read
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.message().to_owned())?;
-        let plugin = self
-            .runtime
-            .load(component)
-            .await
-            .map_err(|error| error.to_string())?;
-        if expected.is_some_and(|digest| digest != plugin.digest()) {
-            return Err(format!(
-                "{name} {version} in the store is not what was loaded: its digest is {}; load it again",
-                plugin.digest()
-            ));
-        }
-        let manifest = plugin.manifest();
-        if manifest.name != *name || manifest.version != version.to_string() {
-            return Err(format!(
-                "{name} {version} in the store says of itself that it is {} {}; load it again",
-                manifest.name, manifest.version
-            ));
-        }
-        deployed.0.insert(key, Arc::downgrade(&plugin));
-        Ok(plugin)
+        self.failed.insert(agent, reason);
     }
 }
 
@@ -274,9 +216,4 @@ pub(super) fn settings(tenant: &Tenant, entry: &PluginEntry) -> AgentSettings {
         max_invocations: entry.max_invocations,
         idle: entry.idle,
     }
-}
-
-/// The lines that let a tenant run a plugin, for messages.
-pub(super) fn entry_snippet(name: &AgentName) -> String {
-    format!("add to its `plugins:`\n  - name: {name}\n    grants: [memory, files]")
 }

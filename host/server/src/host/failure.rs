@@ -31,6 +31,11 @@ pub enum Failure {
         /// What there is.
         known: Vec<String>,
     },
+    /// The tenant has the agent, but it could not be readied.
+    NotReady {
+        /// Which agent.
+        agent: String,
+    },
     /// The agent has no such skill.
     UnknownSkill {
         /// What was asked for.
@@ -82,6 +87,10 @@ impl fmt::Display for Failure {
         match self {
             Self::UnknownAgent { asked, known } => unknown(f, "agent", asked, known),
             Self::UnknownSkill { asked, known } => unknown(f, "skill", asked, known),
+            Self::NotReady { agent } => write!(
+                f,
+                "agent {agent:?} could not be readied; the operator finds why in the host's log"
+            ),
             Self::Unreadable(why) => write!(f, "the input is not readable JSON: {why}"),
             Self::Misfits { errors, more } => {
                 f.write_str("the input does not fit the skill's schema")?;

@@ -51,15 +51,20 @@ impl RunningTenant {
     /// The agent of that name.
     ///
     /// # Errors
-    /// `UnknownAgent` with what there is.
+    /// `UnknownAgent` with what there is, `NotReady` when it should be there and could not be readied.
     pub fn agent(&self, name: &str) -> Result<&Arc<RunningAgent>, Failure> {
         let found = self.agents.iter().find(|(known, _)| known.as_str() == name);
-        found
-            .map(|(_, agent)| agent)
-            .ok_or_else(|| Failure::UnknownAgent {
+        found.map(|(_, agent)| agent).ok_or_else(|| {
+            if self.failed.keys().any(|failed| failed.as_str() == name) {
+                return Failure::NotReady {
+                    agent: name.to_owned(),
+                };
+            }
+            Failure::UnknownAgent {
                 asked: name.to_owned(),
                 known: self.agents.keys().map(ToString::to_string).collect(),
-            })
+            }
+        })
     }
 }
 

@@ -4,9 +4,11 @@
 //! agent that is replaced or unloaded finishes the calls that it has.
 
 mod admission;
+mod compiled;
 mod deploy;
 mod failure;
 mod invoke;
+mod plan;
 mod recent;
 mod schema;
 mod snapshot;
@@ -53,7 +55,7 @@ pub struct Host {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     current: ArcSwap<Snapshot>,
-    deployed: Mutex<deploy::Deployed>,
+    compiled: Mutex<compiled::Compiled>,
     tasks: TaskTracker,
     stop: CancellationToken,
     draining: CancellationToken,
@@ -82,7 +84,7 @@ impl Host {
             metrics: Metrics::new(),
             clock,
             current: ArcSwap::from_pointee(Snapshot::default()),
-            deployed: Mutex::default(),
+            compiled: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             draining: CancellationToken::new(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use stuga_core::{Clock, Error, Result, SystemClock};
 use stuga_runtime::{Plugin, Runtime, RuntimeConfig};
 
-use super::deploy::{entry_snippet, settings};
+use super::deploy::settings;
+use super::plan::entry_snippet;
 use super::schema::Skills;
 use crate::config::Config;
 use crate::tenants::Tenant;

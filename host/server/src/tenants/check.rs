@@ -1,5 +1,6 @@
 //! Reading tenant files from disk: one, or all of a directory, with every mistake found.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,9 +45,13 @@ pub fn read_text(path: &Path, text: &str) -> Result<Tenant, Vec<Diagnostic>> {
 /// When the directory cannot be listed or holds more than [`TENANTS_MAX`] files.
 pub fn read_dir(directory: &Path) -> io::Result<Loaded> {
     let mut loaded = Loaded::default();
+    let mut key_owners = HashMap::new();
     for path in files(directory)? {
-        match read_file(&path) {
-            Ok(tenant) => take(&mut loaded, tenant, &path),
+        let tenant = read_file(&path).and_then(|tenant| claim_keys(tenant, &path, &mut key_owners));
+        match tenant {
+            Ok(tenant) => {
+                loaded.tenants.insert(tenant.id.clone(), tenant);
+            }
             Err(diagnostics) => {
                 loaded.diagnostics.extend(diagnostics);
                 loaded.broken.extend(id_of(&path));
@@ -56,31 +61,24 @@ pub fn read_dir(directory: &Path) -> io::Result<Loaded> {
     Ok(loaded)
 }
 
-fn take(loaded: &mut Loaded, tenant: Tenant, path: &Path) {
-    let shared = tenant.keys.iter().find_map(|key| {
-        let other = loaded
-            .tenants
-            .values()
-            .find(|other| other.keys.iter().any(|k| k.id == key.id))?;
-        Some(format!(
-            "key {:?} is also in tenant {:?}",
-            key.id,
-            other.id.as_str()
-        ))
-    });
-    match shared {
-        None => {
-            loaded.tenants.insert(tenant.id.clone(), tenant);
-        }
-        Some(message) => {
-            loaded.diagnostics.push(problem(
+/// Takes a tenant whose keys no tenant before it has.
+fn claim_keys(
+    tenant: Tenant,
+    path: &Path,
+    owners: &mut HashMap<String, TenantId>,
+) -> Result<Tenant, Vec<Diagnostic>> {
+    for key in &tenant.keys {
+        if let Some(owner) = owners.insert(key.id.clone(), tenant.id.clone()) {
+            let message = format!("key {:?} is also in tenant {:?}", key.id, owner.as_str());
+            owners.insert(key.id.clone(), owner);
+            return Err(vec![problem(
                 path,
                 message,
                 "make a key of its own for each tenant",
-            ));
-            loaded.broken.push(tenant.id);
+            )]);
         }
     }
+    Ok(tenant)
 }
 
 /// The tenant files of a directory in the order of their names.
@@ -171,6 +169,25 @@ mod tests {
                 "{found}\nshould begin with\n{expected}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_belongs_to_one_tenant() {
+        let dir = tempfile::tempdir().unwrap();
+        for id in ["a", "b"] {
+            let hash = super::super::keys::show_hash(&[1; 32]);
+            let text = format!(
+                "id: {id}\nkeys:\n  - id: \"0123456789ab\"\n    name: x\n    hash: \"{hash}\"\n"
+            );
+            fs::write(dir.path().join(format!("{id}.yaml")), text).unwrap();
+        }
+        let loaded = read_dir(dir.path()).unwrap();
+        assert_eq!((loaded.tenants.len(), loaded.broken.len()), (1, 1));
+        assert!(
+            loaded.diagnostics[0]
+                .message
+                .contains("also in tenant \"a\"")
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::tree::{Entry, Node, Place, Value};
+use super::fields::Fields;
+use super::tree::{Node, Place, Value};
 use super::{did_you_mean, parse};
 use crate::units;
 
@@ -87,12 +88,7 @@ impl Report {
     pub fn fields<'n>(&mut self, node: &'n Node, what: impl Into<String>) -> Option<Fields<'n>> {
         let what = what.into();
         match &node.value {
-            Value::Map(entries) => Some(Fields {
-                what,
-                at: node.at,
-                entries,
-                asked: Vec::new(),
-            }),
+            Value::Map(entries) => Some(Fields::new(what, node.at, entries)),
             other => {
                 self.add(
                     node.at,
@@ -246,57 +242,11 @@ fn shown(value: &Value) -> String {
 }
 
 /// `did you mean ...` when something is close, and what is allowed.
-fn help(word: &str, allowed: &[&str]) -> String {
+pub(super) fn help(word: &str, allowed: &[&str]) -> String {
     let list = allowed.join(", ");
     match did_you_mean(word, allowed.iter().copied()) {
         Some(close) => format!("did you mean {close:?}? Allowed: {list}"),
         None => format!("allowed: {list}"),
-    }
-}
-
-/// The fields of one mapping. Every name that is asked for is allowed; [`Fields::finish`] reports all others.
-#[derive(Debug)]
-pub struct Fields<'n> {
-    what: String,
-    at: Place,
-    entries: &'n [Entry],
-    asked: Vec<&'static str>,
-}
-
-impl<'n> Fields<'n> {
-    /// Where the mapping stands.
-    pub fn place(&self) -> Place {
-        self.at
-    }
-
-    /// The value of `name`, if it is there and not empty.
-    pub fn optional(&mut self, name: &'static str) -> Option<&'n Node> {
-        self.asked.push(name);
-        let entry = self.entries.iter().find(|entry| entry.key == name)?;
-        (entry.node.value != Value::Null).then_some(&entry.node)
-    }
-
-    /// The value of `name`; a mistake when it is not there.
-    pub fn required(&mut self, name: &'static str, report: &mut Report) -> Option<&'n Node> {
-        let node = self.optional(name);
-        if node.is_none() {
-            report.add(
-                self.at,
-                format!("{} has no `{name}`", self.what),
-                format!("add `{name}: ...`"),
-            );
-        }
-        node
-    }
-
-    /// Reports every field that was not asked for.
-    pub fn finish(self, report: &mut Report) {
-        for entry in self.entries {
-            if !self.asked.contains(&entry.key.as_str()) {
-                let what = format!("unknown key {:?} in {}", entry.key, self.what);
-                report.add(entry.at, what, help(&entry.key, &self.asked));
-            }
-        }
     }
 }
 
