@@ -9,38 +9,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::Connection;
 use stuga_core::{CallCtx, Clock, Error, Result, TenantId, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
+use crate::connection;
 use crate::content::ContentStore;
 use crate::error;
 use crate::quotas::QuotaTable;
-use crate::schema;
 use crate::sweep::Schedule;
 use crate::tx::{Terms, WriteTx};
 use crate::writer::{self, Job, Queue};
 
-/// How long a statement waits for a lock that another process holds, such as the command line beside the server.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most connections that read one tenant's store at the same time.
 const READERS_MAX: usize = 4;
 /// Most reads of one tenant that run or wait.
 const READS_MAX_WAITING: usize = 1_024;
 /// When to try again after too many reads.
 const READ_RETRY_AFTER: Duration = Duration::from_millis(50);
-/// Page cache of a reader in KiB; the operating system caches the file behind it.
-const READER_CACHE_KIB: i32 = 512;
-/// Page cache of the writer in KiB: the pages that a full batch changes must fit, or they are written twice.
-const WRITER_CACHE_KIB: i32 = 4_096;
 /// A drain that saw a batch of this many writes gives the page cache back at its end.
 const SHRINK_AFTER_WRITES: usize = 64;
-/// The WAL is cut back to this size after a checkpoint.
-const WAL_KEEP_BYTES: i32 = 8 << 20;
-/// Tries to set up a new store while another process does the same.
-const SETUP_TRIES: u32 = 5;
 
 /// What all tenants of a [`crate::Local`] have in common.
 pub(crate) struct Shared {
@@ -74,9 +64,7 @@ impl Tenant {
     ) -> Result<Arc<Self>> {
         const OPERATION: &str = "store.open";
         let database = directory.join("state.db");
-        let mut conn =
-            connect(&database, WRITER_CACHE_KIB).map_err(|e| error::sqlite(OPERATION, e))?;
-        set_up(&mut conn).map_err(|e| {
+        let conn = connection::open_writer(&database).map_err(|e| {
             let error = error::migration(OPERATION, e);
             tracing::error!(tenant = %id, causes = error.causes(), "a tenant's store cannot be opened");
             error
@@ -161,9 +149,8 @@ impl Tenant {
             let idle = lock(&tenant.readers).pop();
             let conn = match idle {
                 Some(conn) => conn,
-                None => {
-                    connect_reader(&tenant.database).map_err(|e| error::sqlite(operation, e))?
-                }
+                None => connection::open_reader(&tenant.database)
+                    .map_err(|e| error::sqlite(operation, e))?,
             };
             let result = work(&tenant, &conn);
             lock(&tenant.readers).push(conn);
@@ -268,49 +255,6 @@ impl Drop for Drain {
             self.tenant.queue.abandon();
         }
     }
-}
-
-fn connect(database: &Path, cache_kib: i32) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(database, flags)?;
-    conn.busy_timeout(BUSY_TIMEOUT)?;
-    conn.pragma_update(None, "cache_size", -cache_kib)?;
-    conn.pragma_update(None, "temp_store", "memory")?;
-    conn.set_prepared_statement_cache_capacity(48);
-    Ok(conn)
-}
-
-fn connect_reader(database: &Path) -> rusqlite::Result<Connection> {
-    let conn = connect(database, READER_CACHE_KIB)?;
-    conn.pragma_update(None, "query_only", true)?;
-    Ok(conn)
-}
-
-/// Brings a store to this version, whoever else does so at the same time.
-fn set_up(conn: &mut Connection) -> Result<(), rusqlite_migration::Error> {
-    conn.set_transaction_behavior(TransactionBehavior::Immediate);
-    let mut tries_left = SETUP_TRIES;
-    loop {
-        tries_left -= 1;
-        let done = make_durable(conn)
-            .map_err(rusqlite_migration::Error::from)
-            .and_then(|()| schema::migrations().to_latest(conn));
-        match done {
-            // Another process may have created the tables between our look at the version and our transaction.
-            Err(rusqlite_migration::Error::RusqliteError { .. }) if tries_left > 0 => {}
-            done => return done,
-        }
-    }
-}
-
-fn make_durable(conn: &Connection) -> rusqlite::Result<()> {
-    conn.pragma_update(None, "journal_mode", "wal")?;
-    // FULL fsyncs the WAL at each commit: an acknowledged write survives the loss of power.
-    conn.pragma_update(None, "synchronous", "full")?;
-    conn.pragma_update(None, "fullfsync", true)?;
-    conn.pragma_update(None, "journal_size_limit", WAL_KEEP_BYTES)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
