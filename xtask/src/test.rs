@@ -34,7 +34,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let mut steps = Steps::new(3);
     let guests = steps.step("Build the guests", || guests::build_all(args.toolchain))?;
-    let server = steps.step("Build the server", build_server)?;
+    let server = steps.step("Build the server", || build_server(args))?;
     let skipped = shell::target().join(format!("skipped-{}.txt", std::process::id()));
     fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
 
@@ -54,9 +54,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Builds the binary `stuga` and says where it is.
-fn build_server() -> Result<PathBuf> {
+///
+/// For the whole workspace it is built together with the tests: alone it would have other features of shared
+/// dependencies, and wasmtime would be compiled twice.
+fn build_server(args: &Args) -> Result<PathBuf> {
     let mut cargo = shell::cargo();
-    cargo.args(["build", "--package", "stuga-server", "--bin", "stuga"]);
+    cargo.arg("build");
+    if args.cargo_test.is_empty() {
+        cargo.args(["--workspace", "--all-targets"]);
+    } else {
+        cargo.args(["--package", "stuga-server", "--bin", "stuga"]);
+    }
     cargo.arg("--message-format=json-render-diagnostics");
     shell::executable(&mut cargo, "stuga")
 }

@@ -192,7 +192,6 @@ fn stuga(args: &Args, scratch: &Path, name: &'static str, mode: &'static str) ->
                 .args(&common)
                 .arg("--listen")
                 .arg(format!("127.0.0.1:{port}"));
-            command.args(["--log-filter", "warn"]);
             command
         }),
         path: "/v1/tenants/bench/agents/fixture-echo/invoke".into(),

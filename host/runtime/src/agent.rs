@@ -288,7 +288,10 @@ impl Agent {
                 UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
             })
         });
-        let start = timeout(START_DEADLINE, self.plugin.pre.instantiate_async(&mut store));
+        let start = timeout(
+            START_DEADLINE,
+            self.plugin.pre.instantiate_async(&mut store),
+        );
         let guest = start
             .await
             .map_err(|_| wasmtime::Error::msg(format!("no start within {START_DEADLINE:?}")))??;
