@@ -67,7 +67,7 @@ async fn who_has_no_right_is_refused_without_learning_anything() {
     let mut there = problem(server.get(path).bearer_auth(&globex), 403, "foreign-tenant").await;
     let line = server.log(|line| line["target"] == "audit" && line["event"] == "foreign-tenant");
     assert_eq!(
-        (&line["named"], &line["span"]["tenant"]),
+        (&line["named"], &line["tenant"]),
         (&json!("acme"), &json!("globex"))
     );
     let mut not_there = problem(

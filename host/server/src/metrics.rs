@@ -32,10 +32,12 @@ pub enum Outcome {
     BadAnswer,
     /// The host failed.
     Internal,
+    /// The client went away before the end.
+    Cancelled,
 }
 
 impl Outcome {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Ok,
         Self::AgentError,
         Self::Trapped,
@@ -43,6 +45,7 @@ impl Outcome {
         Self::Busy,
         Self::BadAnswer,
         Self::Internal,
+        Self::Cancelled,
     ];
 
     /// The value of the `outcome` label, also in logs.
@@ -55,6 +58,7 @@ impl Outcome {
             Self::Busy => "busy",
             Self::BadAnswer => "bad-answer",
             Self::Internal => "internal",
+            Self::Cancelled => "cancelled",
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use tracing::Span;
 
 use super::App;
 use super::error::Problem;
@@ -32,13 +31,12 @@ pub(crate) fn authorize(
     let current = app.host.current();
     let (tenant, hash) = current.key(id).ok_or_else(refused)?;
     if !app.host.pepper().verify(key, hash) {
-        tracing::info!(target: "audit", event = "key-refused", key = id, "a key with a known id and a wrong secret was sent");
+        tracing::info!(target: "audit", event = "key-refused", tenant = %tenant.id(), key = id, "a key with a known id and a wrong secret was sent");
         return Err(refused());
     }
-    Span::current().record("tenant", tenant.id().as_str());
     if tenant.id().as_str() != named {
         let named: String = named.chars().take(NAMED_MAX_CHARS).collect();
-        tracing::warn!(target: "audit", event = "foreign-tenant", key = id, named, "a key was used on the path of another tenant");
+        tracing::warn!(target: "audit", event = "foreign-tenant", tenant = %tenant.id(), key = id, named, "a key was used on the path of another tenant");
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "foreign-tenant",

@@ -75,7 +75,6 @@ pub(crate) async fn begin(attempt: &Attempt, key: &str) -> Result<Begun, Problem
         Claim::Mismatch => return Err(Failure::KeyMismatch.into()),
         Claim::Finished(answer) => {
             attempt.app.host.metrics().replay();
-            Span::current().record("invocation", tracing::field::display(answer.invocation));
             return Ok(Begun::Kept(answer.invocation, Answered::kept(answer)));
         }
     };
@@ -111,7 +110,7 @@ impl Run {
                     .await
                 {
                     // The client has its answer; a repetition runs again, with the same writes.
-                    tracing::error!(%error, causes = error.causes(), "an answer cannot be kept for its Idempotency-Key");
+                    tracing::error!(%tenant, invocation = %self.invocation, %error, causes = error.causes(), "an answer cannot be kept for its Idempotency-Key");
                 }
             }
             drop(self.keyed);

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use stuga_core::{InvocationId, RequestId, Timestamp};
 use tokio::sync::mpsc;
-use tracing::Span;
 use utoipa::ToSchema;
 
 use super::answer::Answered;
@@ -57,13 +56,13 @@ pub(crate) async fn invoke(
     State(app): State<App>,
     Path((tenant, agent)): Path<(String, String)>,
     Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
-    body: Body,
+    http: Request,
 ) -> Result<Response, Problem> {
+    // Taken apart here: the extractor of headers alone would copy them.
+    let (Parts { headers, .. }, body) = http.into_parts();
     let tenant = auth::authorize(&app, &headers, &tenant)?;
     let permit = tenant.admission().enter()?;
     let agent = Arc::clone(tenant.agent(&agent)?);
-    Span::current().record("agent", agent.name().as_str());
     let bytes = body::read(&headers, body, tenant.tenant().limits.request_bytes).await?;
     let order = prepare(&agent, bytes).await?;
     let attempt = Attempt {
@@ -161,7 +160,6 @@ impl Attempt {
         accepted_at: Timestamp,
         parts: Option<mpsc::Sender<String>>,
     ) -> Answered {
-        Span::current().record("invocation", tracing::field::display(id));
         let recent = self.tenant.recents().begin(
             id,
             self.agent.name().clone(),

@@ -8,7 +8,6 @@ use axum::response::Response;
 use stuga_core::RequestId;
 use tokio::time::Instant;
 use tracing::Instrument;
-use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::App;
@@ -23,7 +22,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         .get(&REQUEST_ID)
         .and_then(|id| RequestId::from_client(id.to_str().ok()?))
         .unwrap_or_else(|| RequestId::from_uuid(Uuid::now_v7()));
-    let span = tracing::info_span!("request", request = %id, tenant = Empty, agent = Empty, invocation = Empty);
+    let span = tracing::info_span!("request", request = %id);
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;
 

@@ -57,7 +57,9 @@ fn entry(set: &str) -> anyhow::Result<(String, Value)> {
             Some(path) => base64(&read_bytes(path)?),
             None => read_file(
                 source,
-                &format!("; to hand over the bytes as they are: --set {name}=@base64:{source}"),
+                &format!(
+                    "; bytes go as Base64 into an input that takes them, such as --set {name}_base64=@base64:{source}"
+                ),
             )?,
         },
     };
@@ -137,7 +139,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("not UTF-8 at byte 2") && error.contains("t=@base64:"),
+            error.contains("not UTF-8 at byte 2") && error.contains("t_base64=@base64:"),
             "{error}"
         );
     }

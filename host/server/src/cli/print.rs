@@ -60,14 +60,19 @@ impl Printer {
     }
 }
 
-/// Writes one line to stdout.
+/// Writes one line to stdout. Who closes it, as `head` does, has seen enough: that is no failure.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout
+    let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.write_all(b"\n"))
-        .and_then(|()| stdout.flush())
-        .context("stdout is closed")
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("the result cannot be printed")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a remark to stderr.

@@ -6,10 +6,11 @@ use stuga_core::{CallCtx, InvocationId, Receipt, RequestId, Timestamp};
 use stuga_runtime::{InvokeError, Request};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Failure, Host, RunningAgent, RunningTenant};
-use crate::metrics::Outcome;
+use crate::metrics::{Metrics, Outcome};
 
 /// A call that may be made: its input was checked with [`RunningAgent::check`].
 pub struct Call {
@@ -84,42 +85,60 @@ impl Host {
     /// # Errors
     /// `Invoke` with how the call ended instead.
     pub async fn invoke(&self, call: Call) -> Result<Completed, Failure> {
-        let begun = Instant::now();
+        // All fields at once: adding one to a span later formats the others again.
+        let span = tracing::info_span!(
+            "invocation",
+            request = %call.request,
+            tenant = %call.tenant.id(),
+            agent = %call.agent.name(),
+            invocation = %call.invocation,
+        );
+        self.run(call).instrument(span).await
+    }
+
+    async fn run(&self, call: Call) -> Result<Completed, Failure> {
+        let mut ended = Ended {
+            metrics: &self.metrics,
+            begun: Instant::now(),
+            outcome: Outcome::Cancelled,
+        };
         let ctx = CallCtx::new(
             call.tenant.id().clone(),
             call.agent.name().clone(),
             call.invocation,
             call.request,
             call.accepted_at,
-            begun + call.agent.made_of.limits.deadline,
+            ended.begun + call.agent.made_of.limits.deadline,
         );
         let request = Request {
             skill: call.skill,
             input: call.input,
             session: call.session,
         };
-        let result = call
-            .agent
-            .agent
-            .invoke(Arc::new(ctx), request, call.parts)
-            .await;
-        let took = begun.elapsed();
-        let outcome = outcome(&result);
-        self.metrics.invocation(outcome, took);
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        match result {
-            Ok(reply) => {
-                tracing::debug!(took_us, "invocation answered");
-                Ok(Completed {
-                    output: reply.output,
-                    receipt: reply.receipt,
-                })
-            }
-            Err(error) => {
-                log(&error, outcome, took_us);
-                Err(error.into())
-            }
+        let agent = &call.agent.agent;
+        let result = agent.invoke(Arc::new(ctx), request, call.parts).await;
+        ended.outcome = outcome(&result);
+        if let Err(error) = &result {
+            log(error, ended.outcome);
         }
+        let reply = result?;
+        Ok(Completed {
+            output: reply.output,
+            receipt: reply.receipt,
+        })
+    }
+}
+
+/// Counts an invocation when it is dropped, so that one whose client went away is counted, too.
+struct Ended<'m> {
+    metrics: &'m Metrics,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.metrics.invocation(self.outcome, self.begun.elapsed());
     }
 }
 
@@ -136,21 +155,20 @@ fn outcome<T>(result: &Result<T, InvokeError>) -> Outcome {
 }
 
 /// The one line that an invocation without an answer leaves in the log, with what clients are not told.
-fn log(error: &InvokeError, outcome: Outcome, took_us: u64) {
+fn log(error: &InvokeError, outcome: Outcome) {
     let outcome = outcome.as_str();
     match error {
         InvokeError::Agent(error) => {
             tracing::info!(
                 outcome,
-                took_us,
                 kind = error.kind().as_str(),
                 error = error.message(),
                 "invocation refused by the agent"
             );
         }
         InvokeError::Internal(error) => {
-            tracing::error!(outcome, took_us, %error, causes = error.causes(), "invocation failed");
+            tracing::error!(outcome, %error, causes = error.causes(), "invocation failed");
         }
-        error => tracing::warn!(outcome, took_us, %error, "invocation failed"),
+        error => tracing::warn!(outcome, %error, "invocation failed"),
     }
 }
