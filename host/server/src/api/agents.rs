@@ -1,10 +1,10 @@
 //! `GET .../agents`: what a tenant can call.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use serde::Serialize;
-use stuga_core::AgentName;
+use stuga_core::{AgentName, RequestId};
 use stuga_runtime::{AgentStats, Skill};
 use utoipa::ToSchema;
 
@@ -61,9 +61,10 @@ pub(crate) struct AgentInfo {
 pub(crate) async fn list(
     State(app): State<App>,
     Path(tenant): Path<String>,
+    Extension(request): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Result<Json<AgentList>, Problem> {
-    let tenant = auth::authorize(&app, &headers, &tenant)?;
+    let tenant = auth::authorize(&app, &request, &headers, &tenant)?;
     Ok(Json(describe(&tenant)))
 }
 

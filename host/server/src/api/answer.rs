@@ -45,7 +45,7 @@ impl Answered {
                     replayed: false,
                 },
                 Err(error) => {
-                    tracing::error!(%error, "a receipt cannot be written");
+                    tracing::error!(%request, %invocation, %error, "a receipt cannot be written");
                     Self::problem(Problem::internal().of(invocation), request)
                 }
             },

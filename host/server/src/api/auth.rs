@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode, header};
 
+use stuga_core::RequestId;
+
 use super::App;
 use super::error::Problem;
 use crate::host::RunningTenant;
@@ -20,6 +22,7 @@ const NAMED_MAX_CHARS: usize = 64;
 /// 401 without a valid key, 403 with one of another tenant.
 pub(crate) fn authorize(
     app: &App,
+    request: &RequestId,
     headers: &HeaderMap,
     named: &str,
 ) -> Result<Arc<RunningTenant>, Problem> {
@@ -31,12 +34,12 @@ pub(crate) fn authorize(
     let current = app.host.current();
     let (tenant, hash) = current.key(id).ok_or_else(refused)?;
     if !app.host.pepper().verify(key, hash) {
-        tracing::info!(target: "audit", event = "key-refused", tenant = %tenant.id(), key = id, "a key with a known id and a wrong secret was sent");
+        tracing::info!(target: "audit", event = "key-refused", %request, tenant = %tenant.id(), key = id, "a key with a known id and a wrong secret was sent");
         return Err(refused());
     }
     if tenant.id().as_str() != named {
         let named: String = named.chars().take(NAMED_MAX_CHARS).collect();
-        tracing::warn!(target: "audit", event = "foreign-tenant", tenant = %tenant.id(), key = id, named, "a key was used on the path of another tenant");
+        tracing::warn!(target: "audit", event = "foreign-tenant", %request, tenant = %tenant.id(), key = id, named, "a key was used on the path of another tenant");
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "foreign-tenant",

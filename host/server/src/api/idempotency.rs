@@ -65,7 +65,11 @@ pub(crate) async fn begin(attempt: &Attempt, key: &str) -> Result<Begun, Problem
     let claim = invocations
         .claim(attempt.tenant.id(), key, &digest(attempt), fresh, now)
         .await
-        .map_err(Failure::Keeping)?;
+        .map_err(|error| {
+            let (request, tenant) = (&attempt.request, attempt.tenant.id());
+            tracing::error!(%request, %tenant, %error, causes = error.causes(), "an Idempotency-Key cannot be kept");
+            Failure::Keeping(error)
+        })?;
     let (invocation, accepted_at) = match claim {
         Claim::New => (fresh, now),
         Claim::Unfinished {

@@ -1,12 +1,12 @@
 //! `GET .../invocations/{id}`: how far an invocation is and what it answered.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use stuga_core::{AgentName, InvocationId, Timestamp};
+use stuga_core::{AgentName, InvocationId, RequestId, Timestamp};
 use utoipa::ToSchema;
 
 use super::error::{Document, Problem};
@@ -61,9 +61,10 @@ pub(crate) struct InvocationInfo<'b> {
 pub(crate) async fn get(
     State(app): State<App>,
     Path((tenant, id)): Path<(String, String)>,
+    Extension(request): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let tenant = auth::authorize(&app, &headers, &tenant)?;
+    let tenant = auth::authorize(&app, &request, &headers, &tenant)?;
     let id: InvocationId = id.parse().map_err(|_| unknown())?;
     if let Some(record) = tenant.recents().find(id) {
         let (state, status, body) = match &record.state {
@@ -89,7 +90,7 @@ pub(crate) async fn get(
         .find(tenant.id(), id)
         .await
         .map_err(|error| {
-            tracing::error!(%error, causes = error.causes(), "a kept answer cannot be read");
+            tracing::error!(%request, %error, causes = error.causes(), "a kept answer cannot be read");
             Problem::internal()
         })?;
     let answer = kept.ok_or_else(unknown)?;

@@ -1,4 +1,6 @@
-//! The outermost layer: gives every request its id and span, every problem its body, and counts the answers.
+//! The outermost layer: gives every request its id, every problem its body, and counts the answers.
+//!
+//! It opens no span: the one that marks the lines of a call is opened with the call, once, with all it has to say.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -7,7 +9,6 @@ use axum::middleware::Next;
 use axum::response::Response;
 use stuga_core::RequestId;
 use tokio::time::Instant;
-use tracing::Instrument;
 use uuid::Uuid;
 
 use super::App;
@@ -22,9 +23,8 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         .get(&REQUEST_ID)
         .and_then(|id| RequestId::from_client(id.to_str().ok()?))
         .unwrap_or_else(|| RequestId::from_uuid(Uuid::now_v7()));
-    let span = tracing::info_span!("request", request = %id);
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).await;
 
     if let Some(problem) = problem_of(&mut response) {
         response
@@ -38,7 +38,11 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     let (status, took) = (response.status().as_u16(), begun.elapsed());
     app.host.metrics().request(status, took);
-    span.in_scope(|| tracing::debug!(status, took_us = took.as_micros(), "request answered"));
+    if status == 500 {
+        tracing::error!(request = %id, status, "request failed by the host's own fault");
+    } else {
+        tracing::debug!(request = %id, status, took_us = took.as_micros(), "request answered");
+    }
     response
 }
 

@@ -82,20 +82,17 @@ impl From<Failure> for Problem {
                 detail,
             )
             .after(Some(Duration::from_secs(1))),
-            Failure::Keeping(error) => {
-                tracing::error!(%error, causes = error.causes(), "an idempotency key cannot be kept");
-                match error.kind() {
-                    ErrorKind::Invalid => Self::bad_request(error.message().to_owned()),
-                    ErrorKind::Internal => Self::internal(),
-                    _ => Self::new(
-                        S::SERVICE_UNAVAILABLE,
-                        "unavailable",
-                        "The host cannot keep the Idempotency-Key now",
-                        detail,
-                    )
-                    .after(error.retry_after().or(Some(Duration::from_secs(1)))),
-                }
-            }
+            Failure::Keeping(error) => match error.kind() {
+                ErrorKind::Invalid => Self::bad_request(error.message().to_owned()),
+                ErrorKind::Internal => Self::internal(),
+                _ => Self::new(
+                    S::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "The host cannot keep the Idempotency-Key now",
+                    detail,
+                )
+                .after(error.retry_after().or(Some(Duration::from_secs(1)))),
+            },
             Failure::Invoke(error) => Self::from_invoke(error, detail),
         }
     }
