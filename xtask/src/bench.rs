@@ -46,16 +46,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let release = shell::target().join("release");
     steps.step("Build Stuga and the peers", || {
         let mut cargo = shell::cargo();
-        cargo.args(["build", "--release", "--package", "stuga-server"]);
-        cargo.args([
-            "--package",
-            "stuga-bench",
-            "--package",
-            "stuga-local",
-            "--bins",
-            "--example",
-            "puts",
-        ]);
+        cargo.args(["build", "--release", "--bins"]);
+        cargo.args(["--package", "stuga-server", "--package", "stuga-bench"]);
         shell::run(cargo.arg("--target-dir").arg(shell::target()))
     })?;
     let wasmtime = steps.step("Find wasmtime serve", || {
