@@ -36,15 +36,25 @@ pub struct File {
     pub content: Vec<u8>,
 }
 
-/// What to store beside the content.
+/// What a put expects to stand at its path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Expected {
+    #[default]
+    Any,
+    Absent,
+    Version(u64),
+}
+
+/// What to store beside the content, and on what condition.
 #[derive(Clone, Debug, Default)]
 pub struct PutOptions {
+    pub(crate) expected: Expected,
     pub(crate) content_type: Option<String>,
     pub(crate) metadata: Vec<(String, String)>,
 }
 
 impl PutOptions {
-    /// No content type, no metadata.
+    /// No content type, no metadata, no condition.
     pub fn new() -> Self {
         Self::default()
     }
@@ -53,6 +63,21 @@ impl PutOptions {
     #[must_use]
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
+        self
+    }
+
+    /// Stores only when nothing stands at the path. `Conflict` otherwise; its context names the actual `version`.
+    #[must_use]
+    pub fn if_absent(mut self) -> Self {
+        self.expected = Expected::Absent;
+        self
+    }
+
+    /// Stores only when the file stands at this version. `Conflict` otherwise; its context names the actual `version`,
+    /// `absent` when there is no file.
+    #[must_use]
+    pub fn if_version(mut self, version: u64) -> Self {
+        self.expected = Expected::Version(version);
         self
     }
 
@@ -78,7 +103,7 @@ pub fn put(path: &str, content: &[u8]) -> Result<FileInfo> {
     backend::put(path, content, &PutOptions::new())
 }
 
-/// Stores the whole content at `path` with a content type and metadata.
+/// Stores the whole content at `path` with a content type and metadata, or on a condition.
 pub fn put_with(path: &str, content: &[u8], options: &PutOptions) -> Result<FileInfo> {
     backend::put(path, content, options)
 }

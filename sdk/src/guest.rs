@@ -178,7 +178,7 @@ pub(crate) mod memory {
 
 pub(crate) mod files {
     use super::{Result, host::files as wit};
-    use crate::files::{File, FileInfo, Page, PutOptions};
+    use crate::files::{Expected, File, FileInfo, Page, PutOptions};
 
     fn info(info: wit::Info) -> FileInfo {
         FileInfo {
@@ -197,6 +197,11 @@ pub(crate) mod files {
         let options = wit::PutOptions {
             content_type: options.content_type.clone(),
             metadata: options.metadata.clone(),
+            expected: match options.expected {
+                Expected::Any => wit::Expected::Any,
+                Expected::Absent => wit::Expected::Absent,
+                Expected::Version(version) => wit::Expected::Version(version),
+            },
         };
         Ok(info(wit::put(path, content, &options)?))
     }

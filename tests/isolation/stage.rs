@@ -86,6 +86,7 @@ impl Stage {
             size: spooled.size,
             content_type: "text/plain".to_owned(),
             metadata: vec![("by".to_owned(), mark(ctx))],
+            expected: Expected::Any,
         })
     }
 
@@ -193,6 +194,19 @@ impl Stage {
                 );
             }
             let write = self.spool(ctx, path, &mark(ctx)).await.unwrap();
+            // Versions that others may have.
+            let guesses = (0..40).map(Expected::Version).chain([Expected::Absent]);
+            for guess in guesses {
+                let mut write = write.clone();
+                if let FilesWrite::Put { expected, .. } = &mut write {
+                    *expected = guess;
+                }
+                let id = ctx.next_write_id().unwrap();
+                hear(
+                    heard,
+                    files.apply(ctx, id, &write).await.map(|ack| ack.existed),
+                );
+            }
             let delete = FilesWrite::Delete {
                 path: path.to_owned(),
             };

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use crate::memory::Expected;
 use crate::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write};
 
 /// Longest path in bytes.
@@ -65,6 +66,9 @@ pub struct Page {
 
 /// A change to files.
 ///
+/// An expectation that does not hold is a `Conflict` with the actual version (or `absent`) in the error's context as
+/// `version`, as it is for memory; nothing is changed then.
+///
 /// A put names its content by digest; the bytes are spooled first with [`Files::spool`], so that a journal entry stays
 /// small and a repetition does not send them again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -83,6 +87,8 @@ pub enum FilesWrite {
         content_type: String,
         /// In the order of the names.
         metadata: Vec<(String, String)>,
+        /// On what condition.
+        expected: Expected,
     },
     /// Removes a file; that there is none is no error.
     Delete {

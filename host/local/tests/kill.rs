@@ -118,6 +118,7 @@ impl Number {
             size: spooled.size,
             content_type: "text/plain".to_owned(),
             metadata: Vec::new(),
+            expected: Expected::Any,
         };
         let ack = files.apply(&ctx, id, &write).await.unwrap();
         ack.info.unwrap().version

@@ -10,8 +10,8 @@ use stuga_core::files::{
 
 use super::memory::{begin, cursor_after};
 use super::state::State;
-use crate::files::{File, FileInfo, Page, PutOptions};
-use crate::{Capability, Result};
+use crate::files::{Expected, File, FileInfo, Page, PutOptions};
+use crate::{Capability, Error, Result};
 
 #[derive(Default)]
 pub(crate) struct Store {
@@ -41,10 +41,15 @@ pub(crate) fn put(
         size,
         content_type: content_type.to_owned(),
         metadata: metadata.clone(),
+        // Looked at below, beside what stands there.
+        expected: stuga_core::files::Expected::Any,
     }
     .check()?;
 
     let (now, store) = (state.now, &mut state.files);
+    let before = store.files.get(path).map(|file| &file.info);
+    check_expected(path, options.expected, before.map(|info| info.version))?;
+    let created_at = before.map_or(now, |info| info.created_at);
     store.last_version += 1;
     let info = FileInfo {
         path: path.to_owned(),
@@ -52,10 +57,7 @@ pub(crate) fn put(
         content_type: content_type.to_owned(),
         sha256,
         version: store.last_version,
-        created_at: store
-            .files
-            .get(path)
-            .map_or(now, |file| file.info.created_at),
+        created_at,
         updated_at: now,
         metadata,
     };
@@ -65,6 +67,22 @@ pub(crate) fn put(
     };
     store.files.insert(path.to_owned(), file);
     Ok(info)
+}
+
+fn check_expected(path: &str, expected: Expected, actual: Option<u64>) -> Result<()> {
+    let holds = match expected {
+        Expected::Any => true,
+        Expected::Absent => actual.is_none(),
+        Expected::Version(version) => actual == Some(version),
+    };
+    if holds {
+        return Ok(());
+    }
+    let actual = actual.map_or_else(|| "absent".to_owned(), |version| version.to_string());
+    Err(Error::conflict(format!(
+        "`{path}` is not in the version expected; it is {actual}"
+    ))
+    .with_context("version", actual))
 }
 
 pub(crate) fn get(state: &State, path: &str) -> Result<Option<File>> {

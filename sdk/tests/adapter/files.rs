@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use stuga_core::files::{
-    File, FileInfo, Files, FilesAck, FilesWrite, Page, Spooled, check_content,
+    Expected, File, FileInfo, Files, FilesAck, FilesWrite, Page, Spooled, check_content,
 };
 use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
 use stuga_sdk::files as sdk;
@@ -44,6 +44,7 @@ fn apply(write: &FilesWrite, content: Option<Vec<u8>>) -> stuga_sdk::Result<File
             path,
             content_type,
             metadata,
+            expected,
             ..
         } => {
             let content = content.ok_or_else(|| {
@@ -53,6 +54,11 @@ fn apply(write: &FilesWrite, content: Option<Vec<u8>>) -> stuga_sdk::Result<File
             let options = metadata.iter().fold(options, |options, (name, value)| {
                 options.metadata(name, value)
             });
+            let options = match *expected {
+                Expected::Any => options,
+                Expected::Absent => options.if_absent(),
+                Expected::Version(version) => options.if_version(version),
+            };
             Some(info(sdk::put_with(path, &content, &options)?))
         }
         FilesWrite::Delete { path } => {

@@ -3,18 +3,20 @@
 //! Every sentence of `wit/files.wit` and of [`crate::files`] that a backend must keep is a case here.
 
 mod bounds;
+mod conditions;
 mod isolation;
 mod listing;
 mod repetition;
 mod writes;
 
 use super::suite::{Case, Fixture};
-use crate::files::{File, FileInfo, Files, FilesAck, FilesWrite, Spooled};
+use crate::files::{Expected, File, FileInfo, Files, FilesAck, FilesWrite, Spooled};
 use crate::{CallCtx, Result};
 
 /// All cases.
 pub fn cases() -> Vec<Case<dyn Files>> {
     let mut all = writes::cases();
+    all.extend(conditions::cases());
     all.extend(listing::cases());
     all.extend(bounds::cases());
     all.extend(repetition::cases());
@@ -47,7 +49,17 @@ fn put_as(
         size: spooled.size,
         content_type: content_type.to_owned(),
         metadata: metadata.iter().map(owned).collect(),
+        expected: Expected::Any,
     }
+}
+
+/// A put of a content that was spooled, on a condition.
+fn put_if(expected: Expected, path: &str, spooled: &Spooled) -> FilesWrite {
+    let mut write = put(path, spooled);
+    if let FilesWrite::Put { expected: of, .. } = &mut write {
+        *of = expected;
+    }
+    write
 }
 
 fn delete(path: &str) -> FilesWrite {

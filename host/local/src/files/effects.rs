@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stuga_core::files::{FileInfo, FilesAck, FilesWrite};
+use stuga_core::files::{Expected, FileInfo, FilesAck, FilesWrite};
 use stuga_core::{CapabilityName, Error, Result, Timestamp, Write, WriteId};
 
 use crate::applied::{self, DigestBuilder, WriteDigest};
@@ -35,14 +35,24 @@ pub(super) fn digest(scope: &Scope, write: &FilesWrite) -> WriteDigest {
             size,
             content_type,
             metadata,
+            expected,
             ..
-        } => metadata.iter().fold(
-            parts
+        } => {
+            let (condition, version) = match expected {
+                Expected::Any => (0, None),
+                Expected::Absent => (1, None),
+                Expected::Version(version) => (2, Some(*version)),
+            };
+            let parts = parts
                 .part(sha256.as_bytes())
                 .number(Some(*size))
-                .part(content_type.as_bytes()),
-            |parts, (name, value)| parts.part(name.as_bytes()).part(value.as_bytes()),
-        ),
+                .part(content_type.as_bytes())
+                .number(Some(condition))
+                .number(version);
+            metadata.iter().fold(parts, |parts, (name, value)| {
+                parts.part(name.as_bytes()).part(value.as_bytes())
+            })
+        }
         FilesWrite::Delete { .. } => parts,
     }
     .finish()
@@ -74,6 +84,7 @@ pub(crate) fn apply_in(
             size,
             content_type,
             metadata,
+            ..
         } => Some(FileInfo {
             path: path.clone(),
             size: *size,
@@ -141,7 +152,13 @@ fn put_or_delete(tx: &mut WriteTx<'_>, scope: &Scope, write: &FilesWrite) -> Res
             size,
             content_type,
             metadata,
+            expected,
         } => {
+            check_expected(
+                operation,
+                *expected,
+                found.as_ref().map(|found| found.version),
+            )?;
             name(tx, operation, sha256, *size)?;
             let (tally, quotas) = (&tx.tally, &tx.quotas);
             let old_count = u64::from(existed);
@@ -188,6 +205,23 @@ fn put_or_delete(tx: &mut WriteTx<'_>, scope: &Scope, write: &FilesWrite) -> Res
             })
         }
     }
+}
+
+fn check_expected(operation: &'static str, expected: Expected, actual: Option<u64>) -> Result<()> {
+    let holds = match expected {
+        Expected::Any => true,
+        Expected::Absent => actual.is_none(),
+        Expected::Version(version) => actual == Some(version),
+    };
+    if holds {
+        return Ok(());
+    }
+    let actual = actual.map_or_else(|| "absent".to_owned(), |version| version.to_string());
+    Err(Error::conflict(
+        operation,
+        "the file is not at the expected version; read it again",
+    )
+    .with_context("version", actual))
 }
 
 /// Enters a content that is about to be written, or keeps one that lies there from being swept.

@@ -101,6 +101,7 @@ impl House {
             size: spooled.size,
             content_type: "text/plain".to_owned(),
             metadata: Vec::new(),
+            expected: Expected::Any,
         };
         files.apply(&ctx, ctx.next_write_id()?, &write).await
     }

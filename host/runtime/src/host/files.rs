@@ -3,7 +3,7 @@
 use stuga_core::files::{self, DEFAULT_CONTENT_TYPE, FileInfo, FilesWrite};
 use stuga_core::{CapabilityName, Error, Result};
 
-use crate::bindings::stuga::agent::files::{File, Host, Info, Page, PutOptions};
+use crate::bindings::stuga::agent::files::{Expected, File, Host, Info, Page, PutOptions};
 use crate::state::HostState;
 
 impl Host for HostState {
@@ -19,6 +19,7 @@ impl Host for HostState {
                 .content_type
                 .unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
             metadata,
+            expected: options.expected.into(),
         };
         // Everything but the digest is checked before a byte is spooled.
         write.check()?;
@@ -85,6 +86,16 @@ impl Host for HostState {
         let write = FilesWrite::Delete { path };
         write.check()?;
         Ok(capabilities.files.write(ctx, &write).await?.existed)
+    }
+}
+
+impl From<Expected> for files::Expected {
+    fn from(expected: Expected) -> Self {
+        match expected {
+            Expected::Any => Self::Any,
+            Expected::Absent => Self::Absent,
+            Expected::Version(version) => Self::Version(version),
+        }
     }
 }
 

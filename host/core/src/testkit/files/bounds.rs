@@ -2,7 +2,7 @@
 
 use super::{AllFiles, ctx, delete, put, put_as};
 use crate::files::{
-    CONTENT_MAX_BYTES, CONTENT_TYPE_MAX_BYTES, Files, FilesWrite, METADATA_MAX_ENTRIES,
+    CONTENT_MAX_BYTES, CONTENT_TYPE_MAX_BYTES, Expected, Files, FilesWrite, METADATA_MAX_ENTRIES,
     METADATA_NAME_MAX_BYTES, METADATA_VALUE_MAX_BYTES, PAGE_MAX_FILES, PATH_MAX_BYTES,
 };
 use crate::testkit::suite::{Case, cases};
@@ -150,6 +150,7 @@ async fn a_digest_must_be_one(files: AllFiles) {
             size: good.size,
             content_type: "text/plain".to_owned(),
             metadata: Vec::new(),
+            expected: Expected::Any,
         };
         assert_invalid(files.try_apply(&write).await, bad);
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{AllFiles, ctx, delete, put, put_as};
+use super::{AllFiles, ctx, delete, put, put_as, put_if};
 use crate::ErrorKind;
-use crate::files::Files;
+use crate::files::{Expected, Files};
 use crate::testkit::suite::{Case, cases};
 
 pub(super) fn cases() -> Vec<Case<dyn Files>> {
@@ -70,6 +70,8 @@ async fn another_write_under_a_used_id_is_a_conflict(files: AllFiles) {
         put("g", &one),
         put_as("f", &one, "text/markdown", &[]),
         put_as("f", &one, "text/plain", &[("a", "1")]),
+        put_if(Expected::Absent, "f", &one),
+        put_if(Expected::Version(1), "f", &one),
         delete("f"),
     ] {
         let result = files.backend.apply(&ctx, id, &other).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{AllFiles, ctx, put, put_as};
-use crate::files::{Files, FilesAck, FilesWrite, Spooled};
+use crate::files::{Expected, Files, FilesAck, FilesWrite, Spooled};
 use crate::testkit::suite::{Case, cases};
 use crate::{Clock, ErrorKind};
 
@@ -215,6 +215,7 @@ async fn a_put_with_another_size_than_spooled_is_not_found(files: AllFiles) {
             size,
             content_type: "text/plain".to_owned(),
             metadata: Vec::new(),
+            expected: Expected::Any,
         };
         let error = files.try_apply(&wrong).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{size}: {error}");
