@@ -1,10 +1,14 @@
 //! Files of one agent of one tenant, for what is too large for memory or is handed out to people.
 //!
 //! A path is relative, `/` between parts of 1 to 255 bytes, none of them `.` or `..`, no backslash, no control
-//! characters, at most 1,024 bytes. A content has at most 16 MiB. Wants [`Capability::Files`](crate::Capability::Files).
+//! characters, at most 1,024 bytes. A content that is handed over in one piece has at most 16 MiB. Wants [`Capability::Files`](crate::Capability::Files).
 
 use crate::backend::files as backend;
 use crate::{Pages, Result};
+
+mod reader;
+
+pub use reader::{Reader, open};
 
 /// What is known of a file without reading it. Times are milliseconds since 1970-01-01 UTC.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,6 +102,33 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
+/// One version of a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileVersion {
+    /// As it was when the version stood.
+    pub info: FileInfo,
+    /// When it was replaced or deleted; none for the version that stands.
+    pub ended_at: Option<u64>,
+}
+
+/// One page of a path's versions, the newest first.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct VersionPage {
+    /// The versions.
+    pub versions: Vec<FileVersion>,
+    /// Give this to [`list_versions`] to read on; none when the listing is complete.
+    pub next_cursor: Option<String>,
+}
+
+/// A part of one version's content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// The version that was read, with the size and the digest of its whole content.
+    pub info: FileInfo,
+    /// The bytes; not checked against the digest, which speaks of the whole.
+    pub content: Vec<u8>,
+}
+
 /// Stores the whole content at `path`, replacing what stood there at once: a reader sees the old or the new.
 pub fn put(path: &str, content: &[u8]) -> Result<FileInfo> {
     backend::put(path, content, &PutOptions::new())
@@ -108,7 +139,7 @@ pub fn put_with(path: &str, content: &[u8], options: &PutOptions) -> Result<File
     backend::put(path, content, options)
 }
 
-/// The file at `path`, or none when it is absent.
+/// The file at `path`, or none when it is absent. One over 16 MiB is `Invalid`: read it with [`read_range`] or [`open`].
 pub fn get(path: &str) -> Result<Option<File>> {
     backend::get(path)
 }
@@ -131,6 +162,42 @@ pub fn list_all(prefix: &str) -> Pages<FileInfo> {
 }
 
 /// Removes the file and says whether there was one. Deleting what is absent succeeds.
+///
+/// Its content stays as an earlier version: [`restore`] brings it back, [`purge`] removes that as well.
 pub fn delete(path: &str) -> Result<bool> {
     backend::delete(path)
+}
+
+/// The version of `path` that stands and the earlier ones that are kept (32 at most), the newest first, at most `limit`
+/// (1 to 1,000) a page.
+pub fn list_versions(path: &str, cursor: Option<&str>, limit: u32) -> Result<VersionPage> {
+    backend::list_versions(path, cursor, limit)
+}
+
+/// All versions of `path`, the newest first, page after page.
+pub fn all_versions(path: &str) -> Pages<FileVersion> {
+    Pages::new(path, |path, cursor, limit| {
+        list_versions(path, cursor, limit).map(|page| (page.versions, page.next_cursor))
+    })
+}
+
+/// One version of `path`, standing or earlier, as [`get`]; none when it is not kept.
+pub fn get_version(path: &str, version: u64) -> Result<Option<File>> {
+    backend::get_version(path, version)
+}
+
+/// Puts a kept version's content, content type and metadata at `path`, as a new version. `NotFound` when it is not kept.
+pub fn restore(path: &str, version: u64) -> Result<FileInfo> {
+    backend::restore(path, version)
+}
+
+/// Removes the file and all its earlier versions for good, and says whether there was anything.
+pub fn purge(path: &str) -> Result<bool> {
+    backend::purge(path)
+}
+
+/// At most `len` (up to 4 MiB) bytes from `offset` on; fewer only where the content ends. Without `version` of the file
+/// that stands; to read on, give the version that the first part named. [`open`] does so by itself.
+pub fn read_range(path: &str, version: Option<u64>, offset: u64, len: u32) -> Result<Option<Part>> {
+    backend::read_range(path, version, offset, len)
 }

@@ -178,7 +178,9 @@ pub(crate) mod memory {
 
 pub(crate) mod files {
     use super::{Result, host::files as wit};
-    use crate::files::{Expected, File, FileInfo, Page, PutOptions};
+    use crate::files::{
+        Expected, File, FileInfo, FileVersion, Page, Part, PutOptions, VersionPage,
+    };
 
     fn info(info: wit::Info) -> FileInfo {
         FileInfo {
@@ -190,6 +192,13 @@ pub(crate) mod files {
             created_at: info.created_at,
             updated_at: info.updated_at,
             metadata: info.metadata,
+        }
+    }
+
+    fn file(file: wit::File) -> File {
+        File {
+            info: info(file.info),
+            content: file.content,
         }
     }
 
@@ -207,10 +216,7 @@ pub(crate) mod files {
     }
 
     pub(crate) fn get(path: &str) -> Result<Option<File>> {
-        Ok(wit::get(path)?.map(|file| File {
-            info: info(file.info),
-            content: file.content,
-        }))
+        Ok(wit::get(path)?.map(file))
     }
 
     pub(crate) fn stat(path: &str) -> Result<Option<FileInfo>> {
@@ -227,6 +233,47 @@ pub(crate) mod files {
 
     pub(crate) fn delete(path: &str) -> Result<bool> {
         Ok(wit::delete(path)?)
+    }
+
+    pub(crate) fn list_versions(
+        path: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<VersionPage> {
+        let page = wit::list_versions(path, cursor, limit)?;
+        let version = |version: wit::FileVersion| FileVersion {
+            info: info(version.info),
+            ended_at: version.ended_at,
+        };
+        Ok(VersionPage {
+            versions: page.versions.into_iter().map(version).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    pub(crate) fn get_version(path: &str, version: u64) -> Result<Option<File>> {
+        Ok(wit::get_version(path, version)?.map(file))
+    }
+
+    pub(crate) fn restore(path: &str, version: u64) -> Result<FileInfo> {
+        Ok(info(wit::restore(path, version)?))
+    }
+
+    pub(crate) fn purge(path: &str) -> Result<bool> {
+        Ok(wit::purge(path)?)
+    }
+
+    pub(crate) fn read_range(
+        path: &str,
+        version: Option<u64>,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Part>> {
+        let part = wit::read_range(path, version, offset, len)?;
+        Ok(part.map(|part| Part {
+            info: info(part.info),
+            content: part.content,
+        }))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stuga_core::files::{File, FileInfo, Files, FilesAck, FilesWrite, Spooled};
+use stuga_core::files::{File, FileInfo, Files, FilesAck, FilesWrite, Part, Spooled, VersionPage};
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite};
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId, files, memory};
 use stuga_resilience::Failover;
@@ -102,6 +102,39 @@ impl Files for FacadeFiles {
     ) -> Result<files::Page> {
         let read =
             |files: Arc<dyn Files>| async move { files.list(ctx, prefix, cursor, limit).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn list_versions(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<VersionPage> {
+        let read = |files: Arc<dyn Files>| async move {
+            files.list_versions(ctx, path, cursor, limit).await
+        };
+        self.0.read(ctx, read).await
+    }
+
+    async fn get_version(&self, ctx: &CallCtx, path: &str, version: u64) -> Result<Option<File>> {
+        let read =
+            |files: Arc<dyn Files>| async move { files.get_version(ctx, path, version).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn read_range(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        version: Option<u64>,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Part>> {
+        let read = |files: Arc<dyn Files>| async move {
+            files.read_range(ctx, path, version, offset, len).await
+        };
         self.0.read(ctx, read).await
     }
 }

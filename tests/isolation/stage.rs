@@ -99,6 +99,14 @@ impl Stage {
             let file = files.get(owner, &info.path).await.unwrap();
             all.push(format!("{info:?} {file:?}"));
         }
+        for path in KEYS {
+            let page = files.list_versions(owner, path, None, 1_000).await.unwrap();
+            for version in page.versions {
+                let number = version.info.version;
+                let file = files.get_version(owner, path, number).await.unwrap();
+                all.push(format!("{version:?} {file:?}"));
+            }
+        }
         all
     }
 
@@ -168,6 +176,7 @@ impl Stage {
         }
         for path in KEYS {
             hear(heard, files.stat(ctx, path).await);
+            self.use_versions(ctx, path, heard).await;
             let file = files.get(ctx, path).await;
             hear(
                 heard,
@@ -210,13 +219,48 @@ impl Stage {
             let delete = FilesWrite::Delete {
                 path: path.to_owned(),
             };
-            for write in [write, delete] {
+            let purge = FilesWrite::Purge {
+                path: path.to_owned(),
+            };
+            for write in [write, delete, purge] {
                 let id = ctx.next_write_id().unwrap();
                 hear(
                     heard,
                     files.apply(ctx, id, &write).await.map(|ack| ack.existed),
                 );
             }
+        }
+    }
+
+    async fn use_versions(&self, ctx: &CallCtx, path: &str, heard: &mut Vec<String>) {
+        let files = self.local.files();
+        let page = files.list_versions(ctx, path, None, 1).await;
+        let cursor = page.iter().find_map(|page| page.next_cursor.clone());
+        hear(heard, page.map(|page| page.versions));
+        if let Some(cursor) = cursor {
+            let page = files.list_versions(ctx, path, Some(&cursor), 100).await;
+            hear(heard, page.map(|page| page.versions));
+        }
+        hear(heard, files.read_range(ctx, path, None, 0, 1_000).await);
+        // Versions that others may have.
+        for version in 0..40 {
+            let file = files.get_version(ctx, path, version).await;
+            hear(
+                heard,
+                file.map(|file| values(file.into_iter().map(|file| file.content))),
+            );
+            let part = files.read_range(ctx, path, Some(version), 0, 1_000).await;
+            hear(
+                heard,
+                part.map(|part| values(part.into_iter().map(|part| part.content))),
+            );
+            let write = FilesWrite::Restore {
+                path: path.to_owned(),
+                version,
+            };
+            let id = ctx.next_write_id().unwrap();
+            let restored = files.apply(ctx, id, &write).await;
+            hear(heard, restored.map(|ack| ack.existed));
         }
     }
 }

@@ -4,7 +4,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use crate::memory::Expected;
-use crate::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write};
+use crate::{CallCtx, Capability, CapabilityName, Result, Timestamp, Write};
+
+mod check;
+
+pub use check::{check_content, check_limit, check_path, check_prefix, check_range, check_whole};
 
 /// Longest path in bytes.
 pub const PATH_MAX_BYTES: usize = 1_024;
@@ -12,7 +16,11 @@ pub const PATH_MAX_BYTES: usize = 1_024;
 pub const PART_MAX_BYTES: usize = 255;
 /// Largest content that is handed over in one piece, in bytes.
 pub const CONTENT_MAX_BYTES: usize = 16 << 20;
-/// Most files on a page.
+/// Most bytes of a content that one call reads or appends.
+pub const RANGE_MAX_BYTES: usize = 4 << 20;
+/// How many earlier versions of a path are kept, the newest of them.
+pub const EARLIER_VERSIONS_MAX: usize = 32;
+/// Most files or versions on a page.
 pub const PAGE_MAX_FILES: u32 = 1_000;
 /// Most metadata entries of a file.
 pub const METADATA_MAX_ENTRIES: usize = 32;
@@ -64,6 +72,33 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
+/// One version of a path.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileVersion {
+    /// As it was when the version stood.
+    pub info: FileInfo,
+    /// When it was replaced or deleted; none for the version that stands.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// One page of a path's versions, the newest first.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct VersionPage {
+    /// The versions.
+    pub versions: Vec<FileVersion>,
+    /// Where to read on; none when the listing is complete.
+    pub next_cursor: Option<String>,
+}
+
+/// A part of one version's content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// The version that was read, with the size and the digest of its whole content.
+    pub info: FileInfo,
+    /// The bytes; not checked against the digest, which speaks of the whole.
+    pub content: Vec<u8>,
+}
+
 /// A change to files.
 ///
 /// An expectation that does not hold is a `Conflict` with the actual version (or `absent`) in the error's context as
@@ -90,8 +125,21 @@ pub enum FilesWrite {
         /// On what condition.
         expected: Expected,
     },
-    /// Removes a file; that there is none is no error.
+    /// Removes a file; that there is none is no error. Its content stays as an earlier version.
     Delete {
+        /// Where.
+        path: String,
+    },
+    /// Stores the content of a kept version at its path as a new version, with its content type and metadata. `NotFound`
+    /// when it is not kept.
+    Restore {
+        /// Where.
+        path: String,
+        /// Which version, standing or earlier.
+        version: u64,
+    },
+    /// Removes a file and all its earlier versions for good; that there is nothing is no error.
+    Purge {
         /// Where.
         path: String,
     },
@@ -103,7 +151,10 @@ impl Write for FilesWrite {
 
     fn key(&self) -> &str {
         match self {
-            Self::Put { path, .. } | Self::Delete { path } => path,
+            Self::Put { path, .. }
+            | Self::Delete { path }
+            | Self::Restore { path, .. }
+            | Self::Purge { path } => path,
         }
     }
 
@@ -111,6 +162,8 @@ impl Write for FilesWrite {
         match self {
             Self::Put { .. } => "files.put",
             Self::Delete { .. } => "files.delete",
+            Self::Restore { .. } => "files.restore",
+            Self::Purge { .. } => "files.purge",
         }
     }
 }
@@ -118,9 +171,9 @@ impl Write for FilesWrite {
 /// What a change to files answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FilesAck {
-    /// The file after a put; none after a delete.
+    /// The file after a put or a restore; none after a delete or a purge.
     pub info: Option<FileInfo>,
-    /// Whether a file stood there before.
+    /// Whether a file stood there before; for a purge, whether there was a file or an earlier version.
     pub existed: bool,
 }
 
@@ -137,6 +190,10 @@ pub struct Spooled {
 ///
 /// Every backend checks its arguments with the functions of this module before anything else and sees only the files of
 /// `ctx.tenant` and `ctx.agent`.
+///
+/// What a write replaces or deletes stays as an earlier version: the newest [`EARLIER_VERSIONS_MAX`] of each path, as long
+/// as the tenant's quota has room. Earlier versions never cause `QuotaExceeded`: when files that stand need the room, those
+/// of the tenant that ended longest ago go first.
 #[async_trait]
 pub trait Files: Capability<Write = FilesWrite> {
     /// Makes a content durable under its digest, before a put names it. Idempotent by content.
@@ -148,6 +205,9 @@ pub trait Files: Capability<Write = FilesWrite> {
     async fn spool(&self, ctx: &CallCtx, content: &[u8]) -> Result<Spooled>;
 
     /// The file at `path` with its content, or none when it is absent. The content was checked against its digest.
+    ///
+    /// # Errors
+    /// `Invalid` when it is larger than [`CONTENT_MAX_BYTES`].
     async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>>;
 
     /// What is known of the file at `path`, or none when it is absent.
@@ -162,193 +222,28 @@ pub trait Files: Capability<Write = FilesWrite> {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page>;
-}
 
-/// Checks a path: relative, `/` between parts of 1 to [`PART_MAX_BYTES`] bytes, none of them `.` or `..`, no backslash,
-/// no control characters, at most [`PATH_MAX_BYTES`].
-pub fn check_path(operation: &'static str, path: &str) -> Result<()> {
-    if path.is_empty() {
-        return Err(Error::invalid(operation, "the path is empty"));
-    }
-    check_characters(operation, path)?;
-    for part in path.split('/') {
-        let problem = match part {
-            "" if path.starts_with('/') => "the path is absolute; leave out the leading /",
-            "" => "the path has an empty part",
-            "." | ".." => "the path has a part . or ..",
-            part if part.len() > PART_MAX_BYTES => "a part of the path is over 255 bytes",
-            _ => continue,
-        };
-        return Err(Error::invalid(operation, problem));
-    }
-    Ok(())
-}
+    /// The version of `path` that stands and the earlier ones that are kept, the newest first, after `cursor`; at most
+    /// `limit` (1 to [`PAGE_MAX_FILES`]). A cursor that is malformed or belongs to another path is `Invalid`.
+    async fn list_versions(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<VersionPage>;
 
-/// Checks a prefix of paths: any beginning of a path, or nothing.
-pub fn check_prefix(operation: &'static str, prefix: &str) -> Result<()> {
-    check_characters(operation, prefix)?;
-    if prefix.starts_with('/') || prefix.split('/').any(|part| part == "..") {
-        return Err(Error::invalid(
-            operation,
-            "the prefix is absolute or has a part ..",
-        ));
-    }
-    Ok(())
-}
+    /// One version of `path`, standing or earlier, as [`Files::get`]; none when it is not kept.
+    async fn get_version(&self, ctx: &CallCtx, path: &str, version: u64) -> Result<Option<File>>;
 
-fn check_characters(operation: &'static str, path: &str) -> Result<()> {
-    if path.len() > PATH_MAX_BYTES {
-        return Err(Error::invalid(
-            operation,
-            format!(
-                "the path has {} bytes; the limit is {PATH_MAX_BYTES}",
-                path.len()
-            ),
-        )
-        .with_context("limit", PATH_MAX_BYTES));
-    }
-    match path
-        .char_indices()
-        .find(|(_, c)| c.is_control() || *c == '\\')
-    {
-        None => Ok(()),
-        Some((at, c)) => Err(Error::invalid(
-            operation,
-            format!("the path has the character U+{:04X} at byte {at}", c as u32),
-        )),
-    }
-}
-
-/// Checks how many files a page may hold.
-pub fn check_limit(operation: &'static str, limit: u32) -> Result<()> {
-    if (1..=PAGE_MAX_FILES).contains(&limit) {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        operation,
-        format!("limit {limit} is not between 1 and {PAGE_MAX_FILES}"),
-    )
-    .with_context("limit", PAGE_MAX_FILES))
-}
-
-/// Checks the size of a content before it is spooled.
-pub fn check_content(operation: &'static str, size: usize) -> Result<()> {
-    if size <= CONTENT_MAX_BYTES {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        operation,
-        format!("the content has {size} bytes; the limit is {CONTENT_MAX_BYTES}"),
-    )
-    .with_context("limit", CONTENT_MAX_BYTES))
-}
-
-impl FilesWrite {
-    /// Checks path, content type, digest and metadata.
-    pub fn check(&self) -> Result<()> {
-        let operation = self.operation();
-        check_path(operation, self.key())?;
-        let Self::Put {
-            sha256,
-            content_type,
-            metadata,
-            ..
-        } = self
-        else {
-            return Ok(());
-        };
-        if sha256.len() != 64
-            || !sha256
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        {
-            return Err(Error::invalid(
-                operation,
-                "the digest is not 64 lowercase hexadecimal digits",
-            ));
-        }
-        let visible = |text: &str, max: usize| {
-            (1..=max).contains(&text.len()) && text.bytes().all(|b| (0x20..0x7f).contains(&b))
-        };
-        if !visible(content_type, CONTENT_TYPE_MAX_BYTES) {
-            return Err(Error::invalid(
-                operation,
-                "the content type is not 1 to 255 visible ASCII characters",
-            ));
-        }
-        if metadata.len() > METADATA_MAX_ENTRIES {
-            return Err(Error::invalid(
-                operation,
-                format!(
-                    "{} metadata entries; the limit is {METADATA_MAX_ENTRIES}",
-                    metadata.len()
-                ),
-            ));
-        }
-        for (name, value) in metadata {
-            if !visible(name, METADATA_NAME_MAX_BYTES) {
-                return Err(Error::invalid(
-                    operation,
-                    "a metadata name is not 1 to 64 visible ASCII characters",
-                ));
-            }
-            if value.len() > METADATA_VALUE_MAX_BYTES || value.chars().any(char::is_control) {
-                return Err(Error::invalid(
-                    operation,
-                    format!(
-                        "the metadata value of {name:?} is over 1,024 bytes or has a control character"
-                    ),
-                ));
-            }
-        }
-        if metadata
-            .windows(2)
-            .any(|pair| matches!(pair, [(a, _), (b, _)] if a >= b))
-        {
-            return Err(Error::invalid(
-                operation,
-                "metadata names are not unique or not in order",
-            ));
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_that_leave_the_tenant_are_refused() {
-        let long = "x".repeat(10_000);
-        for bad in [
-            "",
-            "/",
-            "/etc/passwd",
-            "../x",
-            "a/../b",
-            "a/..",
-            ".",
-            "a//b",
-            "a/",
-            "a\0b",
-            "a\\b",
-            "a\nb",
-            &long,
-            &"y".repeat(256),
-        ] {
-            assert!(check_path("files.put", bad).is_err(), "{bad:?}");
-        }
-        for good in [
-            "a",
-            "a/b.md",
-            "möten/2024 våren.md",
-            "..a",
-            "a..",
-            "...",
-            &"z".repeat(255),
-        ] {
-            assert!(check_path("files.put", good).is_ok(), "{good:?}");
-        }
-    }
+    /// At most `len` (up to [`RANGE_MAX_BYTES`]) bytes of a content from `offset` on; fewer only where it ends, none
+    /// beyond. Of `version`, or of the file that stands. None when there is no such file or version.
+    async fn read_range(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        version: Option<u64>,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Part>>;
 }

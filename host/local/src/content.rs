@@ -3,10 +3,10 @@
 //! A content appears under its final name only when all its bytes are on disk: it is written under a temporary name,
 //! fsynced, renamed, and the directory is fsynced. The name is derived from the digest alone (`files/ab/cdef...`).
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, File, OpenOptions};
 use sha2::{Digest, Sha256};
 use stuga_core::{Error, Result};
 use uuid::Uuid;
@@ -67,26 +67,53 @@ impl ContentStore {
     /// # Errors
     /// `Internal` when it is absent or not what the digest says.
     pub(crate) fn load(&self, operation: &'static str, sha256: &str, size: u64) -> Result<Vec<u8>> {
-        let path = path(operation, sha256)?;
-        let damaged = |how: &str| {
-            tracing::error!(sha256, how, "the content of a file is damaged");
-            Error::internal(operation, "file content damaged; put the file again")
-                .with_source(format!("content {sha256} is {how}"))
-        };
-        let file = match self.files.open(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(damaged("absent")),
-            other => other.map_err(|e| error::io(operation, e))?,
-        };
-        let capacity = usize::try_from(size).map_err(|_| damaged("too large"))?;
-        let mut content = Vec::with_capacity(capacity);
-        // One byte more than expected tells a longer file without reading all of it.
-        file.take(size.saturating_add(1))
-            .read_to_end(&mut content)
-            .map_err(|e| error::io(operation, e))?;
-        if content.len() != capacity || digest(&content) != sha256 {
-            return Err(damaged("changed"));
+        let file = self.open_whole(operation, sha256, size)?;
+        let content = read(operation, file, size)?;
+        if content.len() as u64 != size || digest(&content) != sha256 {
+            return Err(damaged(operation, sha256, "changed"));
         }
         Ok(content)
+    }
+
+    /// At most `len` bytes of the content under `sha256` from `offset` on. Checked for its size, not for its digest.
+    ///
+    /// # Errors
+    /// `Internal` when it is absent or of another size.
+    pub(crate) fn load_range(
+        &self,
+        operation: &'static str,
+        sha256: &str,
+        size: u64,
+        offset: u64,
+        len: u32,
+    ) -> Result<Vec<u8>> {
+        let mut file = self.open_whole(operation, sha256, size)?;
+        let expected = size.saturating_sub(offset).min(u64::from(len));
+        if expected == 0 {
+            return Ok(Vec::new());
+        }
+        file.seek(SeekFrom::Start(offset))
+            .map_err(|e| error::io(operation, e))?;
+        let content = read(operation, file, expected)?;
+        if content.len() as u64 != expected {
+            return Err(damaged(operation, sha256, "cut short"));
+        }
+        Ok(content)
+    }
+
+    /// Opens a content that has the size it should have.
+    fn open_whole(&self, operation: &'static str, sha256: &str, size: u64) -> Result<File> {
+        let file = match self.files.open(path(operation, sha256)?) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(damaged(operation, sha256, "absent"));
+            }
+            other => other.map_err(|e| error::io(operation, e))?,
+        };
+        let actual = file.metadata().map_err(|e| error::io(operation, e))?.len();
+        if actual != size {
+            return Err(damaged(operation, sha256, "of another size"));
+        }
+        Ok(file)
     }
 
     /// Whether a content of that digest and size is stored. Reads none of it.
@@ -132,6 +159,21 @@ impl ContentStore {
     fn sync(&self, directory: &Path) -> io::Result<()> {
         self.files.open(directory)?.sync_all()
     }
+}
+
+/// At most `max` bytes of a file.
+fn read(operation: &'static str, file: File, max: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(usize::try_from(max).unwrap_or(0));
+    file.take(max)
+        .read_to_end(&mut content)
+        .map_err(|e| error::io(operation, e))?;
+    Ok(content)
+}
+
+fn damaged(operation: &'static str, sha256: &str, how: &str) -> Error {
+    tracing::error!(sha256, how, "the content of a file is damaged");
+    Error::internal(operation, "file content damaged; put the file again")
+        .with_source(format!("content {sha256} is {how}"))
 }
 
 fn path(operation: &'static str, sha256: &str) -> Result<PathBuf> {

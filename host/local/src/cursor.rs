@@ -12,6 +12,8 @@ pub(crate) enum Listing {
     Memory = b'm',
     /// Files.
     Files = b'f',
+    /// Versions of a file.
+    FileVersions = b'v',
 }
 
 /// Kind and length of the prefix, before the key.
@@ -42,12 +44,7 @@ pub(crate) fn decode(
     cursor: &str,
     max_bytes: usize,
 ) -> Result<String> {
-    let malformed = || {
-        Error::invalid(
-            operation,
-            "the cursor is not one that this listing returned; begin without a cursor",
-        )
-    };
+    let malformed = || malformed(operation);
     if cursor.len() > 2 * (HEADER_BYTES + max_bytes) {
         return Err(malformed());
     }
@@ -63,6 +60,14 @@ pub(crate) fn decode(
         return Err(malformed());
     }
     Ok(last.to_owned())
+}
+
+/// The error of text that is no cursor of this listing.
+pub(crate) fn malformed(operation: &'static str) -> Error {
+    Error::invalid(
+        operation,
+        "the cursor is not one that this listing returned; begin without a cursor",
+    )
 }
 
 #[cfg(test)]

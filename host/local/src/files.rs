@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use stuga_core::files::{
-    File, FileInfo, Files, FilesAck, FilesWrite, PATH_MAX_BYTES, Page, Spooled, check_content,
-    check_limit, check_path, check_prefix,
+    File, FileInfo, Files, FilesAck, FilesWrite, PATH_MAX_BYTES, Page, Part, Spooled, VersionPage,
+    check_content, check_limit, check_path, check_prefix, check_range, check_whole,
 };
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
 
@@ -15,12 +15,14 @@ use crate::content;
 use crate::cursor::{self, Listing};
 use crate::error;
 use crate::scope::Scope;
-use crate::tenant::within;
+use crate::tenant::{Tenant, within};
 
 mod effects;
+mod naming;
 mod queries;
+mod versions;
 
-pub(crate) use effects::sweep;
+pub(crate) use naming::sweep;
 
 /// Files of all tenants on this host.
 pub(crate) struct LocalFiles {
@@ -67,7 +69,7 @@ impl Files for LocalFiles {
             let entered = sha256.clone();
             tenant
                 .write(OPERATION, 0, move |tx| {
-                    effects::enter(tx, OPERATION, &entered, size)
+                    naming::enter(tx, OPERATION, &entered, size)
                 })
                 .await?;
             let store = std::sync::Arc::clone(&tenant);
@@ -82,23 +84,12 @@ impl Files for LocalFiles {
     }
 
     async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>> {
-        const OPERATION: &str = "files.get";
-        check_path(OPERATION, path)?;
-        let (scope, path) = (Scope::of(ctx), path.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |tenant, conn| {
-                    let info = queries::stat(conn, &scope, &path)
-                        .map_err(|e| error::sqlite(OPERATION, e))?;
-                    // A content stays for an hour after it lost its name, so it cannot go between these two lines.
-                    let Some(info) = info else { return Ok(None) };
-                    let content = tenant.content().load(OPERATION, &info.sha256, info.size)?;
-                    Ok(Some(File { info, content }))
-                })
-                .await
-        })
-        .await
+        self.whole(ctx, "files.get", path, None).await
+    }
+
+    async fn get_version(&self, ctx: &CallCtx, path: &str, version: u64) -> Result<Option<File>> {
+        self.whole(ctx, "files.get-version", path, Some(version))
+            .await
     }
 
     async fn stat(&self, ctx: &CallCtx, path: &str) -> Result<Option<FileInfo>> {
@@ -136,6 +127,99 @@ impl Files for LocalFiles {
                 .read(OPERATION, move |_, conn| {
                     queries::list(conn, &scope, &prefix, after, limit)
                         .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+
+    async fn list_versions(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<VersionPage> {
+        const OPERATION: &str = "files.list-versions";
+        const CURSOR_MAX_BYTES: usize = PATH_MAX_BYTES + queries::CURSOR_VERSION_BYTES;
+        check_path(OPERATION, path)?;
+        check_limit(OPERATION, limit)?;
+        let before = cursor
+            .map(|cursor| {
+                let listing = Listing::FileVersions;
+                let last = cursor::decode(OPERATION, listing, path, cursor, CURSOR_MAX_BYTES)?;
+                queries::decode_version(path, &last).ok_or_else(|| cursor::malformed(OPERATION))
+            })
+            .transpose()?;
+        let (scope, path) = (Scope::of(ctx), path.to_owned());
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(OPERATION, move |_, conn| {
+                    queries::versions(conn, &scope, &path, before, limit)
+                        .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+
+    async fn read_range(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        version: Option<u64>,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Part>> {
+        const OPERATION: &str = "files.read-range";
+        check_path(OPERATION, path)?;
+        check_range(OPERATION, len)?;
+        self.read_content(ctx, OPERATION, path, version, move |tenant, info| {
+            let store = tenant.content();
+            let content = store.load_range(OPERATION, &info.sha256, info.size, offset, len)?;
+            Ok(Part { info, content })
+        })
+        .await
+    }
+}
+
+impl LocalFiles {
+    /// A version of a path, or the file that stands there, with its whole content.
+    async fn whole(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        path: &str,
+        version: Option<u64>,
+    ) -> Result<Option<File>> {
+        check_path(operation, path)?;
+        self.read_content(ctx, operation, path, version, move |tenant, info| {
+            check_whole(operation, info.size)?;
+            let content = tenant.content().load(operation, &info.sha256, info.size)?;
+            Ok(File { info, content })
+        })
+        .await
+    }
+
+    /// Hands what is known of a version to `read`, which reads its content.
+    async fn read_content<T: Send + 'static>(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        path: &str,
+        version: Option<u64>,
+        read: impl FnOnce(&Tenant, FileInfo) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let (scope, path) = (Scope::of(ctx), path.to_owned());
+        within(ctx, operation, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(operation, move |tenant, conn| {
+                    let info = queries::stat_version(conn, &scope, &path, version)
+                        .map_err(|e| error::sqlite(operation, e))?;
+                    // A content stays for an hour after it lost its name, so it cannot go before it is read.
+                    info.map(|info| read(tenant, info)).transpose()
                 })
                 .await
         })

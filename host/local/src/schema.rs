@@ -80,9 +80,30 @@ CREATE INDEX claim_invocation ON claim (invocation);
 CREATE INDEX claim_touched ON claim (touched_at);
 ";
 
+/// Version 2: earlier versions of files.
+const V2: &str = "
+CREATE TABLE file_version (
+    id           INTEGER PRIMARY KEY,  -- in the order in which they ended
+    agent        TEXT NOT NULL,
+    path         TEXT NOT NULL,
+    version      INTEGER NOT NULL,
+    sha256       TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    metadata     TEXT NOT NULL,
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL,
+    ended_at     INTEGER NOT NULL,
+    UNIQUE (agent, path, version)
+) STRICT;
+-- Rows of file_version and their sizes; column named_by of content counts them as well.
+ALTER TABLE tally ADD COLUMN file_versions INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tally ADD COLUMN file_version_bytes INTEGER NOT NULL DEFAULT 0;
+";
+
 /// All versions, oldest first.
 pub(crate) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(V1)])
+    Migrations::new(vec![M::up(V1), M::up(V2)])
 }
 
 #[cfg(test)]

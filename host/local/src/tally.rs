@@ -15,7 +15,8 @@ pub struct Quotas {
     pub memory_bytes: u64,
     /// Items in memory.
     pub memory_items: u64,
-    /// Bytes of all files. Contents that no file names any more may take as much again until they are swept.
+    /// Bytes of all files and their earlier versions, which give way to files that stand. Contents that nothing names
+    /// any more may take as much again until they are swept.
     pub files_bytes: u64,
     /// Files.
     pub files_count: u64,
@@ -44,6 +45,10 @@ pub struct Usage {
     pub files_bytes: u64,
     /// Files.
     pub files_count: u64,
+    /// Earlier versions of files.
+    pub file_versions: u64,
+    /// Bytes of earlier versions.
+    pub file_version_bytes: u64,
 }
 
 /// The row of table `tally`.
@@ -58,6 +63,8 @@ pub(crate) struct Tally {
     pub(crate) applied: u64,
     pub(crate) claims: u64,
     pub(crate) answer_bytes: u64,
+    pub(crate) file_versions: u64,
+    pub(crate) file_version_bytes: u64,
 }
 
 impl Tally {
@@ -65,7 +72,7 @@ impl Tally {
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         conn.prepare_cached(
             "SELECT version, memory_items, memory_bytes, files_count, files_bytes, content_bytes, applied, claims,
-             answer_bytes FROM tally WHERE id = 0",
+             answer_bytes, file_versions, file_version_bytes FROM tally WHERE id = 0",
         )?
         .query_row([], |row| {
             Ok(Self {
@@ -78,6 +85,8 @@ impl Tally {
                 applied: row.get(6)?,
                 claims: row.get(7)?,
                 answer_bytes: row.get(8)?,
+                file_versions: row.get(9)?,
+                file_version_bytes: row.get(10)?,
             })
         })
     }
@@ -86,7 +95,8 @@ impl Tally {
     pub(crate) fn store(&self, conn: &Connection) -> rusqlite::Result<()> {
         conn.prepare_cached(
             "UPDATE tally SET version = ?1, memory_items = ?2, memory_bytes = ?3, files_count = ?4, files_bytes = ?5,
-             content_bytes = ?6, applied = ?7, claims = ?8, answer_bytes = ?9 WHERE id = 0",
+             content_bytes = ?6, applied = ?7, claims = ?8, answer_bytes = ?9, file_versions = ?10,
+             file_version_bytes = ?11 WHERE id = 0",
         )?
         .execute((
             self.version,
@@ -98,6 +108,8 @@ impl Tally {
             self.applied,
             self.claims,
             self.answer_bytes,
+            self.file_versions,
+            self.file_version_bytes,
         ))?;
         Ok(())
     }
@@ -115,6 +127,8 @@ impl Tally {
             memory_items: self.memory_items,
             files_bytes: self.files_bytes,
             files_count: self.files_count,
+            file_versions: self.file_versions,
+            file_version_bytes: self.file_version_bytes,
         }
     }
 }

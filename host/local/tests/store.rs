@@ -155,13 +155,15 @@ async fn a_content_without_a_name_goes_after_an_hour_and_not_before() {
     house.put_file("g", "is replaced").await.unwrap();
     house.put_file("g", "stays, too").await.unwrap();
     house.spool("is never named").await;
-    assert_eq!(files_below(&contents).len(), 4);
+    house.put_file("h", "is purged").await.unwrap();
+    house.purge_file("h").await.unwrap();
+    assert_eq!(files_below(&contents).len(), 5);
     house.clock.advance(HOUR - Duration::from_millis(1));
     house.write(put("occasion", "1")).await.unwrap();
-    assert_eq!(files_below(&contents).len(), 4, "1 ms before the hour");
+    assert_eq!(files_below(&contents).len(), 5, "1 ms before the hour");
     house.clock.advance(Duration::from_millis(1_000));
     house.write(put("occasion", "2")).await.unwrap();
-    assert_eq!(files_below(&contents).len(), 2);
+    assert_eq!(files_below(&contents).len(), 3, "two files, one version");
     assert_eq!(house.get_file("f").await.unwrap(), b"stays");
     assert_eq!(house.get_file("g").await.unwrap(), b"stays, too");
 }
@@ -179,13 +181,48 @@ async fn usage_counts_what_is_there_and_survives_a_restart() {
         memory_items: 1,
         files_bytes: 5,
         files_count: 1,
+        file_versions: 1,
+        file_version_bytes: 5,
     };
     assert_eq!(house.usage().await, expected);
     house.reopen().await;
     assert_eq!(house.usage().await, expected);
     house.write(delete("key")).await.unwrap();
     house.delete_file("f").await.unwrap();
+    assert_eq!(house.usage().await.file_version_bytes, 10);
+    house.purge_file("f").await.unwrap();
+    house.purge_file("g").await.unwrap();
     assert_eq!(house.usage().await, Usage::default());
+}
+
+#[tokio::test]
+async fn earlier_versions_give_way_to_files_that_stand() {
+    let house = House::new();
+    house.quotas(Quotas {
+        files_bytes: 10,
+        ..Quotas::default()
+    });
+    house.put_file("f", "1aa").await.unwrap();
+    house.delete_file("f").await.unwrap();
+    house.put_file("g", "2aa").await.unwrap();
+    house.put_file("g", "3aa").await.unwrap();
+    assert_eq!(house.usage().await.file_versions, 2);
+    // 3 bytes stand, 6 are earlier versions: of these the one that ended first goes.
+    house.put_file("h", "4aaa").await.unwrap();
+    assert_eq!(house.versions_of("f").await, 0);
+    assert_eq!(house.versions_of("g").await, 2);
+    let usage = house.usage().await;
+    assert_eq!((usage.files_bytes, usage.file_version_bytes), (7, 3));
+    let full = house.put_file("i", "5aaa").await.unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::QuotaExceeded);
+    assert_eq!(
+        house.versions_of("g").await,
+        2,
+        "a refusal costs no version"
+    );
+    house.put_file("i", "5aa").await.unwrap();
+    assert_eq!(house.versions_of("g").await, 1);
+    assert_eq!(house.usage().await.file_versions, 0);
 }
 
 #[tokio::test]

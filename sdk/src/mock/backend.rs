@@ -57,7 +57,7 @@ pub(crate) mod memory {
 pub(crate) mod files {
     use super::with;
     use crate::Result;
-    use crate::files::{File, FileInfo, Page, PutOptions};
+    use crate::files::{File, FileInfo, Page, Part, PutOptions, VersionPage};
     use crate::mock::files as store;
 
     pub(crate) fn put(path: &str, content: &[u8], options: &PutOptions) -> Result<FileInfo> {
@@ -78,6 +78,35 @@ pub(crate) mod files {
 
     pub(crate) fn delete(path: &str) -> Result<bool> {
         with(|state| store::delete(state, path))
+    }
+
+    pub(crate) fn list_versions(
+        path: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<VersionPage> {
+        with(|state| store::list_versions(state, path, cursor, limit))
+    }
+
+    pub(crate) fn get_version(path: &str, version: u64) -> Result<Option<File>> {
+        with(|state| store::get_version(state, path, version))
+    }
+
+    pub(crate) fn restore(path: &str, version: u64) -> Result<FileInfo> {
+        with(|state| store::restore(state, path, version))
+    }
+
+    pub(crate) fn purge(path: &str) -> Result<bool> {
+        with(|state| store::purge(state, path))
+    }
+
+    pub(crate) fn read_range(
+        path: &str,
+        version: Option<u64>,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Part>> {
+        with(|state| store::read_range(state, path, version, offset, len))
     }
 }
 

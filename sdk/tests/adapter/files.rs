@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use stuga_core::files::{
-    Expected, File, FileInfo, Files, FilesAck, FilesWrite, Page, Spooled, check_content,
+    Expected, File, FileInfo, FileVersion, Files, FilesAck, FilesWrite, Page, Part, Spooled,
+    VersionPage, check_content,
 };
 use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
 use stuga_sdk::files as sdk;
@@ -65,6 +66,14 @@ fn apply(write: &FilesWrite, content: Option<Vec<u8>>) -> stuga_sdk::Result<File
             sdk::delete(path)?;
             None
         }
+        FilesWrite::Restore { path, version } => Some(info(sdk::restore(path, *version)?)),
+        FilesWrite::Purge { path } => {
+            let existed = sdk::purge(path)?;
+            return Ok(FilesAck {
+                info: None,
+                existed,
+            });
+        }
     };
     Ok(FilesAck { info, existed })
 }
@@ -84,10 +93,7 @@ impl Files for FilesOf {
 
     async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>> {
         let found = self.0.run(ctx, "files.get", || sdk::get(path))?;
-        Ok(found.map(|file| File {
-            info: info(file.info),
-            content: file.content,
-        }))
+        Ok(found.map(file))
     }
 
     async fn stat(&self, ctx: &CallCtx, path: &str) -> Result<Option<FileInfo>> {
@@ -108,6 +114,53 @@ impl Files for FilesOf {
             files: page.files.into_iter().map(info).collect(),
             next_cursor: page.next_cursor,
         })
+    }
+
+    async fn list_versions(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<VersionPage> {
+        let list = || sdk::list_versions(path, cursor, limit);
+        let page = self.0.run(ctx, "files.list-versions", list)?;
+        let version = |version: sdk::FileVersion| FileVersion {
+            info: info(version.info),
+            ended_at: version.ended_at.map(Timestamp::from_millis),
+        };
+        Ok(VersionPage {
+            versions: page.versions.into_iter().map(version).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    async fn get_version(&self, ctx: &CallCtx, path: &str, version: u64) -> Result<Option<File>> {
+        let get = || sdk::get_version(path, version);
+        Ok(self.0.run(ctx, "files.get-version", get)?.map(file))
+    }
+
+    async fn read_range(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        version: Option<u64>,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Part>> {
+        let read = || sdk::read_range(path, version, offset, len);
+        let part = self.0.run(ctx, "files.read-range", read)?;
+        Ok(part.map(|part| Part {
+            info: info(part.info),
+            content: part.content,
+        }))
+    }
+}
+
+fn file(file: sdk::File) -> File {
+    File {
+        info: info(file.info),
+        content: file.content,
     }
 }
 

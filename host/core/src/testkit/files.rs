@@ -6,7 +6,9 @@ mod bounds;
 mod conditions;
 mod isolation;
 mod listing;
+mod ranges;
 mod repetition;
+mod versions;
 mod writes;
 
 use super::suite::{Case, Fixture};
@@ -20,6 +22,8 @@ pub fn cases() -> Vec<Case<dyn Files>> {
     all.extend(listing::cases());
     all.extend(bounds::cases());
     all.extend(repetition::cases());
+    all.extend(versions::cases());
+    all.extend(ranges::cases());
     all.extend(isolation::cases());
     all
 }

@@ -120,6 +120,22 @@ impl House {
         Ok(file.map(|file| file.content))
     }
 
+    pub(crate) async fn purge_file(&self, path: &str) -> Result<FilesAck> {
+        let ctx = scribe();
+        let id = ctx.next_write_id()?;
+        let write = FilesWrite::Purge {
+            path: path.to_owned(),
+        };
+        self.local.files().apply(&ctx, id, &write).await
+    }
+
+    /// How many versions of a file are kept, with the one that stands.
+    pub(crate) async fn versions_of(&self, path: &str) -> usize {
+        let files = self.local.files();
+        let page = files.list_versions(&scribe(), path, None, 1_000).await;
+        page.unwrap().versions.len()
+    }
+
     pub(crate) async fn get_file(&self, path: &str) -> Option<Vec<u8>> {
         self.try_get_file(path).await.unwrap()
     }

@@ -1,9 +1,11 @@
 //! `files`: a put spools its content first, then names it by digest.
 
-use stuga_core::files::{self, DEFAULT_CONTENT_TYPE, FileInfo, FilesWrite};
-use stuga_core::{CapabilityName, Error, Result};
+use stuga_core::files::{self, DEFAULT_CONTENT_TYPE, FileInfo, FilesAck, FilesWrite};
+use stuga_core::{CapabilityName, Error, Result, Timestamp};
 
-use crate::bindings::stuga::agent::files::{Expected, File, Host, Info, Page, PutOptions};
+use crate::bindings::stuga::agent::files::{
+    Expected, File, FileVersion, Host, Info, Page, Part, PutOptions, VersionPage,
+};
 use crate::state::HostState;
 
 impl Host for HostState {
@@ -33,10 +35,7 @@ impl Host for HostState {
             *sha256 = spooled.sha256;
             *size = spooled.size;
         }
-        let ack = capabilities.files.write(ctx, &write).await?;
-        ack.info
-            .map(Info::from)
-            .ok_or_else(|| Error::internal("files.put", "the backend did not say what it stored"))
+        stored("files.put", capabilities.files.write(ctx, &write).await?)
     }
 
     async fn get(&mut self, path: String) -> Result<Option<File>> {
@@ -47,10 +46,7 @@ impl Host for HostState {
             .files
             .read(ctx, |files| async move { files.get(ctx, path).await })
             .await?;
-        Ok(file.map(|file| File {
-            info: file.info.into(),
-            content: file.content,
-        }))
+        Ok(file.map(File::from))
     }
 
     async fn stat(&mut self, path: String) -> Result<Option<Info>> {
@@ -86,6 +82,102 @@ impl Host for HostState {
         let write = FilesWrite::Delete { path };
         write.check()?;
         Ok(capabilities.files.write(ctx, &write).await?.existed)
+    }
+
+    async fn list_versions(
+        &mut self,
+        path: String,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<VersionPage> {
+        const OPERATION: &str = "files.list-versions";
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, OPERATION)?;
+        files::check_path(OPERATION, &path)?;
+        files::check_limit(OPERATION, limit)?;
+        let (path, cursor) = (path.as_str(), cursor.as_deref());
+        let page = capabilities
+            .files
+            .read(ctx, |files| async move {
+                files.list_versions(ctx, path, cursor, limit).await
+            })
+            .await?;
+        let version = |version: files::FileVersion| FileVersion {
+            info: version.info.into(),
+            ended_at: version.ended_at.map(Timestamp::as_millis),
+        };
+        Ok(VersionPage {
+            versions: page.versions.into_iter().map(version).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    async fn get_version(&mut self, path: String, version: u64) -> Result<Option<File>> {
+        const OPERATION: &str = "files.get-version";
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, OPERATION)?;
+        files::check_path(OPERATION, &path)?;
+        let path = path.as_str();
+        let file = capabilities
+            .files
+            .read(ctx, |files| async move {
+                files.get_version(ctx, path, version).await
+            })
+            .await?;
+        Ok(file.map(File::from))
+    }
+
+    async fn restore(&mut self, path: String, version: u64) -> Result<Info> {
+        const OPERATION: &str = "files.restore";
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, OPERATION)?;
+        let write = FilesWrite::Restore { path, version };
+        write.check()?;
+        stored(OPERATION, capabilities.files.write(ctx, &write).await?)
+    }
+
+    async fn purge(&mut self, path: String) -> Result<bool> {
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, "files.purge")?;
+        let write = FilesWrite::Purge { path };
+        write.check()?;
+        Ok(capabilities.files.write(ctx, &write).await?.existed)
+    }
+
+    async fn read_range(
+        &mut self,
+        path: String,
+        version: Option<u64>,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Part>> {
+        const OPERATION: &str = "files.read-range";
+        let (ctx, capabilities) = self.permit(CapabilityName::Files, OPERATION)?;
+        files::check_path(OPERATION, &path)?;
+        files::check_range(OPERATION, len)?;
+        let path = path.as_str();
+        let part = capabilities
+            .files
+            .read(ctx, |files| async move {
+                files.read_range(ctx, path, version, offset, len).await
+            })
+            .await?;
+        Ok(part.map(|part| Part {
+            info: part.info.into(),
+            content: part.content,
+        }))
+    }
+}
+
+/// What a write that stores a file must have answered.
+fn stored(operation: &'static str, ack: FilesAck) -> Result<Info> {
+    ack.info
+        .map(Info::from)
+        .ok_or_else(|| Error::internal(operation, "the backend did not say what it stored"))
+}
+
+impl From<files::File> for File {
+    fn from(file: files::File) -> Self {
+        Self {
+            info: file.info.into(),
+            content: file.content,
+        }
     }
 }
 
