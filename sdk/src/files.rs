@@ -7,8 +7,10 @@ use crate::backend::files as backend;
 use crate::{Pages, Result};
 
 mod reader;
+mod upload;
 
 pub use reader::{Reader, open};
+pub use upload::{Upload, upload};
 
 /// What is known of a file without reading it. Times are milliseconds since 1970-01-01 UTC.
 #[derive(Clone, PartialEq, Eq, Debug)]

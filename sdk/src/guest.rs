@@ -202,8 +202,8 @@ pub(crate) mod files {
         }
     }
 
-    pub(crate) fn put(path: &str, content: &[u8], options: &PutOptions) -> Result<FileInfo> {
-        let options = wit::PutOptions {
+    fn options(options: &PutOptions) -> wit::PutOptions {
+        wit::PutOptions {
             content_type: options.content_type.clone(),
             metadata: options.metadata.clone(),
             expected: match options.expected {
@@ -211,8 +211,29 @@ pub(crate) mod files {
                 Expected::Absent => wit::Expected::Absent,
                 Expected::Version(version) => wit::Expected::Version(version),
             },
-        };
-        Ok(info(wit::put(path, content, &options)?))
+        }
+    }
+
+    pub(crate) fn put(path: &str, content: &[u8], given: &PutOptions) -> Result<FileInfo> {
+        Ok(info(wit::put(path, content, &options(given))?))
+    }
+
+    /// The host's handle; dropping it ends the upload.
+    #[derive(Debug)]
+    pub(crate) struct Upload(wit::Upload);
+
+    impl Upload {
+        pub(crate) fn begin(path: &str) -> Result<Self> {
+            Ok(Self(wit::begin_upload(path)?))
+        }
+
+        pub(crate) fn append(&self, part: &[u8]) -> Result<()> {
+            Ok(self.0.append(part)?)
+        }
+
+        pub(crate) fn finish(&self, given: &PutOptions) -> Result<FileInfo> {
+            Ok(info(self.0.finish(&options(given))?))
+        }
     }
 
     pub(crate) fn get(path: &str) -> Result<Option<File>> {

@@ -22,6 +22,7 @@ mod files;
 mod invoke;
 mod memory;
 mod state;
+mod uploads;
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stuga_core::files::{File, FileInfo, Files, FilesAck, FilesWrite, Part, Spooled, VersionPage};
+use stuga_core::files::{
+    File, FileInfo, Files, FilesAck, FilesWrite, Part, Spooled, Upload, VersionPage,
+};
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite};
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId, files, memory};
 use stuga_resilience::Failover;
@@ -81,6 +83,11 @@ impl Files for FacadeFiles {
     async fn spool(&self, ctx: &CallCtx, content: &[u8]) -> Result<Spooled> {
         let prepare = |files: Arc<dyn Files>| async move { files.spool(ctx, content).await };
         self.0.prepare(ctx, prepare).await
+    }
+
+    async fn begin_upload(&self, ctx: &CallCtx) -> Result<Box<dyn Upload>> {
+        let begin = |files: Arc<dyn Files>| async move { files.begin_upload(ctx).await };
+        self.0.prepare(ctx, begin).await
     }
 
     async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>> {

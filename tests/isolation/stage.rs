@@ -170,6 +170,7 @@ impl Stage {
 
     async fn use_files(&self, ctx: &CallCtx, heard: &mut Vec<String>) {
         let files = self.local.files();
+        self.use_uploads(ctx, heard).await;
         for prefix in ["", "k", "k/"] {
             let page = files.list(ctx, prefix, None, 1).await;
             hear(heard, page.map(|page| format!("{:?}", page.files)));
@@ -230,6 +231,19 @@ impl Stage {
                 );
             }
         }
+    }
+
+    /// Uploads, drops and finishes contents with the mark of the agent.
+    async fn use_uploads(&self, ctx: &CallCtx, heard: &mut Vec<String>) {
+        let files = self.local.files();
+        let mark = mark(ctx);
+        let mut dropped = files.begin_upload(ctx).await.unwrap();
+        hear(heard, dropped.append(ctx, mark.as_bytes()).await);
+        drop(dropped);
+        let mut upload = files.begin_upload(ctx).await.unwrap();
+        hear(heard, upload.append(ctx, mark.as_bytes()).await);
+        hear(heard, upload.finish(ctx).await);
+        hear(heard, upload.append(ctx, mark.as_bytes()).await);
     }
 
     async fn use_versions(&self, ctx: &CallCtx, path: &str, heard: &mut Vec<String>) {

@@ -8,7 +8,9 @@ use crate::{CallCtx, Capability, CapabilityName, Result, Timestamp, Write};
 
 mod check;
 
-pub use check::{check_content, check_limit, check_path, check_prefix, check_range, check_whole};
+pub use check::{
+    check_content, check_limit, check_part, check_path, check_prefix, check_range, check_whole,
+};
 
 /// Longest path in bytes.
 pub const PATH_MAX_BYTES: usize = 1_024;
@@ -18,6 +20,8 @@ pub const PART_MAX_BYTES: usize = 255;
 pub const CONTENT_MAX_BYTES: usize = 16 << 20;
 /// Most bytes of a content that one call reads or appends.
 pub const RANGE_MAX_BYTES: usize = 4 << 20;
+/// Most uploads that one invocation has open.
+pub const UPLOADS_MAX_OPEN: usize = 8;
 /// How many earlier versions of a path are kept, the newest of them.
 pub const EARLIER_VERSIONS_MAX: usize = 32;
 /// Most files or versions on a page.
@@ -186,6 +190,21 @@ pub struct Spooled {
     pub size: u64,
 }
 
+/// A content that is being spooled part by part. Dropped before it is finished, it leaves nothing.
+#[async_trait]
+pub trait Upload: Send + Sync {
+    /// Adds a part of at most [`RANGE_MAX_BYTES`] at the end.
+    ///
+    /// # Errors
+    /// `Invalid` for a part over the limit, which is not added. After any other error, such as `QuotaExceeded` when the
+    /// parts of all the tenant's uploads are over its quota, the upload is of no use and answers `Conflict`.
+    async fn append(&mut self, ctx: &CallCtx, part: &[u8]) -> Result<()>;
+
+    /// Makes what was appended durable under its digest, as [`Files::spool`] does. Afterwards the upload answers
+    /// `Conflict`.
+    async fn finish(&mut self, ctx: &CallCtx) -> Result<Spooled>;
+}
+
 /// Reads of files, and the spool. Object safe.
 ///
 /// Every backend checks its arguments with the functions of this module before anything else and sees only the files of
@@ -203,6 +222,12 @@ pub trait Files: Capability<Write = FilesWrite> {
     /// # Errors
     /// `Invalid` when it is larger than [`CONTENT_MAX_BYTES`].
     async fn spool(&self, ctx: &CallCtx, content: &[u8]) -> Result<Spooled>;
+
+    /// Begins a content that is too large to be handed over in one piece: [`Files::spool`], part by part.
+    ///
+    /// # Errors
+    /// `RateLimited` when too many contents of the tenant are being written.
+    async fn begin_upload(&self, ctx: &CallCtx) -> Result<Box<dyn Upload>>;
 
     /// The file at `path` with its content, or none when it is absent. The content was checked against its digest.
     ///

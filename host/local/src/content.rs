@@ -44,22 +44,62 @@ impl ContentStore {
         sha256: &str,
         content: &[u8],
     ) -> Result<()> {
-        let (shard, name) = place(operation, sha256)?;
+        let (temporary, mut file) = self.create_temporary(operation)?;
+        let stored = self
+            .append_temporary(operation, &mut file, content)
+            .and_then(|()| self.adopt(operation, &temporary, &file, sha256));
+        if stored.is_err() {
+            self.discard_temporary(&temporary);
+        }
+        stored
+    }
+
+    /// Creates an empty file under a temporary name.
+    pub(crate) fn create_temporary(&self, operation: &'static str) -> Result<(PathBuf, File)> {
         let temporary = Path::new(TEMPORARY).join(Uuid::new_v4().simple().to_string());
-        let stored = self.write(&temporary, content).and_then(|()| {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let file = self
+            .files
+            .open_with(&temporary, &options)
+            .map_err(|e| error::io(operation, e))?;
+        Ok((temporary, file))
+    }
+
+    /// Writes on in a temporary file.
+    pub(crate) fn append_temporary(
+        &self,
+        operation: &'static str,
+        file: &mut File,
+        part: &[u8],
+    ) -> Result<()> {
+        file.write_all(part).map_err(|e| error::io(operation, e))
+    }
+
+    /// Makes a temporary file durable under `sha256`, which is its digest.
+    pub(crate) fn adopt(
+        &self,
+        operation: &'static str,
+        temporary: &Path,
+        file: &File,
+        sha256: &str,
+    ) -> Result<()> {
+        let (shard, name) = place(operation, sha256)?;
+        let adopted = file.sync_all().and_then(|()| {
             self.files.create_dir_all(shard)?;
             let directory = Path::new(shard);
             self.files
-                .rename(&temporary, &self.files, directory.join(name))?;
+                .rename(temporary, &self.files, directory.join(name))?;
             self.sync(directory)?;
             // Whoever created the directory may not have come to sync it yet.
             self.sync(Path::new("."))
         });
-        stored.map_err(|e| {
-            // Best effort: opening the tenant removes what stays.
-            let _ = self.files.remove_file(&temporary);
-            error::io(operation, e)
-        })
+        adopted.map_err(|e| error::io(operation, e))
+    }
+
+    /// Removes a temporary file. Best effort: opening the tenant removes what stays.
+    pub(crate) fn discard_temporary(&self, temporary: &Path) {
+        let _ = self.files.remove_file(temporary);
     }
 
     /// The content under `sha256`, checked against it.
@@ -146,14 +186,6 @@ impl ContentStore {
             }
         }
         Ok(())
-    }
-
-    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        let mut file = self.files.open_with(path, &options)?;
-        file.write_all(content)?;
-        file.sync_all()
     }
 
     fn sync(&self, directory: &Path) -> io::Result<()> {

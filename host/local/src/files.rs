@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use stuga_core::files::{
-    File, FileInfo, Files, FilesAck, FilesWrite, PATH_MAX_BYTES, Page, Part, Spooled, VersionPage,
-    check_content, check_limit, check_path, check_prefix, check_range, check_whole,
+    File, FileInfo, Files, FilesAck, FilesWrite, PATH_MAX_BYTES, Page, Part, Spooled, Upload,
+    VersionPage, check_content, check_limit, check_path, check_prefix, check_range, check_whole,
 };
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
 
@@ -20,6 +20,7 @@ use crate::tenant::{Tenant, within};
 mod effects;
 mod naming;
 mod queries;
+mod upload;
 mod versions;
 
 pub(crate) use naming::sweep;
@@ -79,6 +80,16 @@ impl Files for LocalFiles {
                     Ok(Spooled { sha256, size })
                 })
                 .await
+        })
+        .await
+    }
+
+    async fn begin_upload(&self, ctx: &CallCtx) -> Result<Box<dyn Upload>> {
+        const OPERATION: &str = "files.begin-upload";
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&ctx.tenant).await?;
+            let upload = upload::LocalUpload::begin(OPERATION, tenant).await?;
+            Ok(Box::new(upload) as Box<dyn Upload>)
         })
         .await
     }

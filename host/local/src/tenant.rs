@@ -6,12 +6,13 @@
 //! executor thread is everybody's latency.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
 use stuga_core::{CallCtx, Clock, Error, Result, TenantId, Timestamp};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
@@ -31,6 +32,10 @@ const READS_MAX_WAITING: usize = 1_024;
 const READ_RETRY_AFTER: Duration = Duration::from_millis(50);
 /// A drain that saw a batch of this many writes gives the page cache back at its end.
 const SHRINK_AFTER_WRITES: usize = 64;
+/// Most contents of one tenant that are being uploaded.
+const UPLOADS_MAX: usize = 32;
+/// When to try again after too many uploads.
+const UPLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What all tenants of a [`crate::Local`] have in common.
 pub(crate) struct Shared {
@@ -52,6 +57,9 @@ pub(crate) struct Tenant {
     readers: Mutex<Vec<Connection>>,
     reading: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+    /// Bytes of uploads that are not finished.
+    uploading: AtomicU64,
 }
 
 impl Tenant {
@@ -79,6 +87,8 @@ impl Tenant {
             readers: Mutex::default(),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             admitted: Arc::new(Semaphore::new(READS_MAX_WAITING)),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            uploading: AtomicU64::new(0),
         }))
     }
 
@@ -170,6 +180,46 @@ impl Tenant {
             .spawn_blocking(work)
             .await
             .map_err(|e| Error::internal(operation, "a task of the store died").with_source(e))?
+    }
+
+    /// Runs `work` on a blocking thread; nobody waits for it but the store that is closed.
+    pub(crate) fn detached(&self, work: impl FnOnce() + Send + 'static) {
+        self.shared.tasks.spawn_blocking(work);
+    }
+
+    /// The right to have an upload open.
+    pub(crate) fn begin_upload(&self, operation: &'static str) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.uploads).try_acquire_owned().map_err(|_| {
+            Error::rate_limited(
+                operation,
+                "too many uploads of this tenant are open; try again when one has ended",
+            )
+            .with_context("limit", UPLOADS_MAX)
+            .with_retry_after(UPLOAD_RETRY_AFTER)
+        })
+    }
+
+    /// Takes `bytes` of the room for unfinished uploads, which together are held to the quota for files.
+    pub(crate) fn reserve_upload(&self, operation: &'static str, bytes: u64) -> Result<()> {
+        let limit = self.shared.quotas.of(&self.id).files_bytes;
+        let reserve = |used: u64| used.checked_add(bytes).filter(|after| *after <= limit);
+        self.uploading
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, reserve)
+            .map(drop)
+            .map_err(|used| {
+                Error::quota_exceeded(
+                    operation,
+                    "the tenant's unfinished uploads reach the quota files_bytes; ask the operator for more",
+                )
+                .with_context("quota", "files_bytes")
+                .with_context("limit", limit)
+                .with_context("used", used)
+            })
+    }
+
+    /// Gives back what an upload took that has ended.
+    pub(crate) fn release_upload(&self, bytes: u64) {
+        self.uploading.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Moves the WAL into the database and closes nothing yet; the last owner's drop does. Blocks.

@@ -196,6 +196,48 @@ async fn usage_counts_what_is_there_and_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn uploads_are_held_to_the_quota_together_and_leave_nothing_when_dropped() {
+    let house = House::new();
+    house.quotas(Quotas {
+        files_bytes: 10,
+        ..Quotas::default()
+    });
+    let (files, ctx) = (house.local.files(), ctx("acme", "scribe"));
+    let mut one = files.begin_upload(&ctx).await.unwrap();
+    let mut two = files.begin_upload(&ctx).await.unwrap();
+    one.append(&ctx, b"123456").await.unwrap();
+    let full = two.append(&ctx, b"12345").await.unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::QuotaExceeded);
+    assert_eq!(full.context_value("quota"), Some("files_bytes"));
+    let over = two.append(&ctx, b"").await.unwrap_err();
+    assert_eq!(over.kind(), ErrorKind::Conflict, "it failed before");
+    drop((one, two));
+    let mut three = files.begin_upload(&ctx).await.unwrap();
+    three.append(&ctx, b"1234567890").await.unwrap();
+    drop(three);
+    house.local.close().await.unwrap();
+    assert!(files_below(&house.tenant_dir().join("files")).is_empty());
+}
+
+#[tokio::test]
+async fn a_tenant_has_so_many_uploads_open_and_no_more() {
+    let house = House::new();
+    let (files, ctx) = (house.local.files(), ctx("acme", "scribe"));
+    let mut open = Vec::new();
+    let refused = loop {
+        match files.begin_upload(&ctx).await {
+            Ok(upload) => open.push(upload),
+            Err(error) => break error,
+        }
+        assert!(open.len() < 1_000, "there is no bound");
+    };
+    assert_eq!(refused.kind(), ErrorKind::RateLimited);
+    assert!(refused.retry_after().is_some());
+    open.pop();
+    files.begin_upload(&ctx).await.unwrap();
+}
+
+#[tokio::test]
 async fn earlier_versions_give_way_to_files_that_stand() {
     let house = House::new();
     house.quotas(Quotas {

@@ -8,6 +8,8 @@ mod log;
 mod memory;
 mod output;
 mod random;
+mod uploads;
 
 pub(crate) use error::from_guest;
 pub(crate) use log::report_dropped_lines;
+pub(crate) use uploads::OpenUpload;

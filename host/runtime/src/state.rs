@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
+use crate::host::OpenUpload;
+
 /// What an instance may reach and take: the same for all calls of an agent.
 pub(crate) struct Authority {
     pub(crate) grants: Grants,
@@ -27,6 +29,8 @@ pub(crate) struct HostState {
     pub(crate) authority: Arc<Authority>,
     pub(crate) call: Option<Call>,
     pub(crate) memory: MemoryUse,
+    /// The handle of the next upload; never used twice, so that an old handle cannot name another call's upload.
+    pub(crate) next_upload: u32,
 }
 
 /// One call. It comes and goes while the instance stays.
@@ -36,6 +40,8 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     pub(crate) lines: u32,
     pub(crate) lines_dropped: u32,
+    /// By handle. Dropped with the call, which ends those that are not finished.
+    pub(crate) uploads: BTreeMap<u32, OpenUpload>,
     random: Option<ChaCha20Rng>,
 }
 
@@ -56,6 +62,7 @@ impl Call {
             started: Instant::now(),
             lines: 0,
             lines_dropped: 0,
+            uploads: BTreeMap::new(),
             random: None,
         }
     }
@@ -71,6 +78,7 @@ impl HostState {
             authority,
             call: None,
             memory,
+            next_upload: 0,
         }
     }
 

@@ -58,7 +58,34 @@ pub(crate) mod files {
     use super::with;
     use crate::Result;
     use crate::files::{File, FileInfo, Page, Part, PutOptions, VersionPage};
-    use crate::mock::files as store;
+    use crate::mock::{files as store, uploads};
+
+    /// The number of an upload of the running host.
+    #[derive(Debug)]
+    pub(crate) struct Upload(u64);
+
+    impl Upload {
+        pub(crate) fn begin(path: &str) -> Result<Self> {
+            with(|state| uploads::begin(state, path)).map(Self)
+        }
+
+        pub(crate) fn append(&self, part: &[u8]) -> Result<()> {
+            with(|state| uploads::append(state, self.0, part))
+        }
+
+        pub(crate) fn finish(&self, options: &PutOptions) -> Result<FileInfo> {
+            with(|state| uploads::finish(state, self.0, options))
+        }
+    }
+
+    impl Drop for Upload {
+        /// Without a host there is nothing left to end.
+        fn drop(&mut self) {
+            if let Some(host) = super::current() {
+                uploads::end(&mut host.state(), self.0);
+            }
+        }
+    }
 
     pub(crate) fn put(path: &str, content: &[u8], options: &PutOptions) -> Result<FileInfo> {
         with(|state| store::put(state, path, content, options))

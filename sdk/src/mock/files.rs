@@ -77,7 +77,17 @@ pub(crate) fn put(
 ) -> Result<FileInfo> {
     state.admit(Capability::Files, "files.put")?;
     check_content("files.put", content.len())?;
-    let sha256 = hex::encode(Sha256::digest(content));
+    store(state, path, content.to_owned(), options)
+}
+
+/// Stores a content of any size.
+pub(super) fn store(
+    state: &mut State,
+    path: &str,
+    content: Vec<u8>,
+    options: &PutOptions,
+) -> Result<FileInfo> {
+    let sha256 = hex::encode(Sha256::digest(&content));
     let content_type = options
         .content_type
         .as_deref()
@@ -109,7 +119,6 @@ pub(crate) fn put(
         updated_at: now,
         metadata,
     };
-    let content = content.to_owned();
     Ok(store.stand(File { info, content }, now))
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, memory};
+use super::{Line, files, memory, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -28,6 +28,7 @@ pub(crate) struct State {
     pub(super) outputs: Vec<Value>,
     pub(super) memory: memory::Store,
     pub(super) files: files::Store,
+    pub(super) uploads: uploads::Uploads,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
     pub(super) wanted: Option<&'static [Capability]>,
     pub(super) invocations: u64,
@@ -48,6 +49,7 @@ impl Default for State {
             outputs: Vec::new(),
             memory: memory::Store::default(),
             files: files::Store::default(),
+            uploads: uploads::Uploads::default(),
             wanted: None,
             invocations: 0,
             seed: 0,
@@ -70,6 +72,7 @@ impl State {
         self.random = self.seed.wrapping_add(self.invocations << 32);
         self.elapsed = 0;
         self.lines = 0;
+        self.uploads.end_all();
         self.wanted = Some(wanted);
         self.invocations
     }

@@ -1,11 +1,13 @@
 //! Files over the SDK's functions.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use stuga_core::files::{
-    Expected, File, FileInfo, FileVersion, Files, FilesAck, FilesWrite, Page, Part, Spooled,
-    VersionPage, check_content,
+    CONTENT_MAX_BYTES, Expected, File, FileInfo, FileVersion, Files, FilesAck, FilesWrite, Page,
+    Part, Spooled, Upload, VersionPage, check_content, check_part,
 };
-use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
+use stuga_core::{CallCtx, Capability, Result, TenantId, Timestamp, Write, WriteId};
 use stuga_sdk::files as sdk;
 
 use super::Mock;
@@ -60,6 +62,14 @@ fn apply(write: &FilesWrite, content: Option<Vec<u8>>) -> stuga_sdk::Result<File
                 Expected::Absent => options.if_absent(),
                 Expected::Version(version) => options.if_version(version),
             };
+            if content.len() > CONTENT_MAX_BYTES {
+                let mut upload = sdk::upload(path)?;
+                upload.append(&content)?;
+                return Ok(FilesAck {
+                    info: Some(info(upload.finish_with(&options)?)),
+                    existed,
+                });
+            }
             Some(info(sdk::put_with(path, &content, &options)?))
         }
         FilesWrite::Delete { path } => {
@@ -89,6 +99,18 @@ impl Files for FilesOf {
         let mut spool = self.0.spool.lock().unwrap();
         spool.insert((ctx.tenant.clone(), sha256.clone()), content.to_vec());
         Ok(Spooled { sha256, size })
+    }
+
+    async fn begin_upload(&self, ctx: &CallCtx) -> Result<Box<dyn Upload>> {
+        let host = stuga_sdk::mock::Host::new();
+        let upload = host.run(|| sdk::upload("spooled"));
+        let upload = upload.map_err(|e| super::core_error("files.begin-upload", &e))?;
+        Ok(Box::new(UploadOf {
+            host,
+            upload,
+            tenant: ctx.tenant.clone(),
+            spool: Arc::clone(&self.0.spool),
+        }))
     }
 
     async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>> {
@@ -154,6 +176,45 @@ impl Files for FilesOf {
             info: info(part.info),
             content: part.content,
         }))
+    }
+}
+
+/// An upload on a host of its own, whose file is the spooled content.
+struct UploadOf {
+    host: stuga_sdk::mock::Host,
+    upload: sdk::Upload,
+    tenant: TenantId,
+    spool: super::Spool,
+}
+
+#[async_trait]
+impl Upload for UploadOf {
+    async fn append(&mut self, _: &CallCtx, part: &[u8]) -> Result<()> {
+        // The SDK cuts what is too large into parts; a backend refuses it.
+        check_part("files.upload.append", part.len())?;
+        let appended = self.host.run(|| self.upload.append(part));
+        appended.map_err(|e| super::core_error("files.upload.append", &e))
+    }
+
+    async fn finish(&mut self, _: &CallCtx) -> Result<Spooled> {
+        let options = sdk::PutOptions::new();
+        let read = |host: &stuga_sdk::mock::Host| {
+            host.run(|| sdk::open("spooled").map(|reader| reader.into_iter().flatten().collect()))
+        };
+        let stored = self.host.run(|| self.upload.finish_with(&options));
+        let stored = stored.map_err(|e| super::core_error("files.upload.finish", &e))?;
+        let parts: stuga_sdk::Result<Vec<stuga_sdk::Result<Vec<u8>>>> = read(&self.host);
+        let parts: Vec<Vec<u8>> = parts
+            .unwrap()
+            .into_iter()
+            .map(|part| part.unwrap())
+            .collect();
+        let whose = (self.tenant.clone(), stored.sha256.clone());
+        self.spool.lock().unwrap().insert(whose, parts.concat());
+        Ok(Spooled {
+            sha256: stored.sha256,
+            size: stored.size,
+        })
     }
 }
 

@@ -13,6 +13,9 @@ use stuga_core::testkit::ManualClock;
 use stuga_core::{AgentName, CallCtx, Clock, Error, ErrorKind, Result, TenantId, WriteId};
 use stuga_sdk::mock::Host;
 
+/// Contents by tenant and digest.
+type Spool = Arc<Mutex<HashMap<(TenantId, String), Vec<u8>>>>;
+
 /// Mock hosts and what they must remember between calls.
 pub(crate) struct Mock {
     clock: Arc<ManualClock>,
@@ -20,7 +23,7 @@ pub(crate) struct Mock {
     /// Writes with their answers, as JSON.
     applied: Mutex<HashMap<(TenantId, WriteId), (String, String)>>,
     /// Contents by tenant and digest.
-    spool: Mutex<HashMap<(TenantId, String), Vec<u8>>>,
+    spool: Spool,
 }
 
 impl Mock {
@@ -29,7 +32,7 @@ impl Mock {
             clock,
             hosts: Mutex::default(),
             applied: Mutex::default(),
-            spool: Mutex::default(),
+            spool: Spool::default(),
         }
     }
 

@@ -100,6 +100,18 @@ pub fn check_whole(operation: &'static str, size: u64) -> Result<()> {
     .with_context("limit", CONTENT_MAX_BYTES))
 }
 
+/// Checks the size of a part before it is appended to an upload.
+pub fn check_part(operation: &'static str, size: usize) -> Result<()> {
+    if size <= RANGE_MAX_BYTES {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        operation,
+        format!("the part has {size} bytes; the limit is {RANGE_MAX_BYTES}, append it in pieces"),
+    )
+    .with_context("limit", RANGE_MAX_BYTES))
+}
+
 /// Checks how many bytes one read may ask for.
 pub fn check_range(operation: &'static str, len: u32) -> Result<()> {
     if len as usize <= RANGE_MAX_BYTES {

@@ -8,6 +8,7 @@ mod isolation;
 mod listing;
 mod ranges;
 mod repetition;
+mod uploads;
 mod versions;
 mod writes;
 
@@ -24,6 +25,7 @@ pub fn cases() -> Vec<Case<dyn Files>> {
     all.extend(repetition::cases());
     all.extend(versions::cases());
     all.extend(ranges::cases());
+    all.extend(uploads::cases());
     all.extend(isolation::cases());
     all
 }

@@ -1,28 +1,18 @@
 //! `files`: a put spools its content first, then names it by digest.
 
-use stuga_core::files::{self, DEFAULT_CONTENT_TYPE, FileInfo, FilesAck, FilesWrite};
+use stuga_core::files::{self, DEFAULT_CONTENT_TYPE, FileInfo, FilesAck, FilesWrite, Spooled};
 use stuga_core::{CapabilityName, Error, Result, Timestamp};
+use wasmtime::component::Resource;
 
 use crate::bindings::stuga::agent::files::{
-    Expected, File, FileVersion, Host, Info, Page, Part, PutOptions, VersionPage,
+    Expected, File, FileVersion, Host, Info, Page, Part, PutOptions, Upload, VersionPage,
 };
 use crate::state::HostState;
 
 impl Host for HostState {
     async fn put(&mut self, path: String, content: Vec<u8>, options: PutOptions) -> Result<Info> {
         let (ctx, capabilities) = self.permit(CapabilityName::Files, "files.put")?;
-        let mut metadata = options.metadata;
-        metadata.sort();
-        let mut write = FilesWrite::Put {
-            path,
-            sha256: "0".repeat(64),
-            size: content.len() as u64,
-            content_type: options
-                .content_type
-                .unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
-            metadata,
-            expected: options.expected.into(),
-        };
+        let mut write = put_of(path, content.len() as u64, options);
         // Everything but the digest is checked before a byte is spooled.
         write.check()?;
         files::check_content("files.put", content.len())?;
@@ -31,11 +21,12 @@ impl Host for HostState {
             .files
             .prepare(ctx, |files| async move { files.spool(ctx, content).await })
             .await?;
-        if let FilesWrite::Put { sha256, size, .. } = &mut write {
-            *sha256 = spooled.sha256;
-            *size = spooled.size;
-        }
+        name(&mut write, spooled);
         stored("files.put", capabilities.files.write(ctx, &write).await?)
+    }
+
+    async fn begin_upload(&mut self, path: String) -> Result<Resource<Upload>> {
+        self.begin_upload_at(path).await
     }
 
     async fn get(&mut self, path: String) -> Result<Option<File>> {
@@ -165,8 +156,32 @@ impl Host for HostState {
     }
 }
 
+/// A put whose content has no digest yet.
+pub(super) fn put_of(path: String, size: u64, options: PutOptions) -> FilesWrite {
+    let mut metadata = options.metadata;
+    metadata.sort();
+    FilesWrite::Put {
+        path,
+        sha256: "0".repeat(64),
+        size,
+        content_type: options
+            .content_type
+            .unwrap_or_else(|| DEFAULT_CONTENT_TYPE.to_owned()),
+        metadata,
+        expected: options.expected.into(),
+    }
+}
+
+/// Has a put name the content that was spooled.
+pub(super) fn name(write: &mut FilesWrite, spooled: Spooled) {
+    if let FilesWrite::Put { sha256, size, .. } = write {
+        *sha256 = spooled.sha256;
+        *size = spooled.size;
+    }
+}
+
 /// What a write that stores a file must have answered.
-fn stored(operation: &'static str, ack: FilesAck) -> Result<Info> {
+pub(super) fn stored(operation: &'static str, ack: FilesAck) -> Result<Info> {
     ack.info
         .map(Info::from)
         .ok_or_else(|| Error::internal(operation, "the backend did not say what it stored"))
