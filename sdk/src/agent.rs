@@ -18,6 +18,8 @@ pub enum Capability {
     Memory,
     /// [`crate::files`].
     Files,
+    /// [`crate::sessions`].
+    Sessions,
 }
 
 impl Capability {
@@ -26,6 +28,7 @@ impl Capability {
         match self {
             Self::Memory => "memory",
             Self::Files => "files",
+            Self::Sessions => "sessions",
         }
     }
 }

@@ -5,14 +5,14 @@ use crate::Result;
 /// How many entries an iterator asks for at once.
 const ENTRIES_PER_PAGE: u32 = 200;
 
-type Fetch<T> = fn(&str, Option<&str>, u32) -> Result<(Vec<T>, Option<String>)>;
+type Fetched<T> = Result<(Vec<T>, Option<String>)>;
+type Fetch<T> = Box<dyn Fn(Option<&str>, u32) -> Fetched<T>>;
 
 /// Everything that a listing holds, in order; fetches the next page when it is needed.
 ///
 /// After an error it ends.
 pub struct Pages<T> {
     fetch: Fetch<T>,
-    prefix: String,
     page: std::vec::IntoIter<T>,
     next: Next,
 }
@@ -24,10 +24,19 @@ enum Next {
 }
 
 impl<T> Pages<T> {
-    pub(crate) fn new(prefix: &str, fetch: Fetch<T>) -> Self {
+    /// The entries under `prefix`.
+    pub(crate) fn new(prefix: &str, fetch: fn(&str, Option<&str>, u32) -> Fetched<T>) -> Self
+    where
+        T: 'static,
+    {
+        let prefix = prefix.to_owned();
+        Self::of(move |cursor, limit| fetch(&prefix, cursor, limit))
+    }
+
+    /// The entries that `fetch` hands out after a cursor, at most so many at once.
+    pub(crate) fn of(fetch: impl Fn(Option<&str>, u32) -> Fetched<T> + 'static) -> Self {
         Self {
-            fetch,
-            prefix: prefix.to_owned(),
+            fetch: Box::new(fetch),
             page: Vec::new().into_iter(),
             next: Next::First,
         }
@@ -47,7 +56,7 @@ impl<T> Iterator for Pages<T> {
                 Next::After(cursor) => Some(cursor),
                 Next::Done => return None,
             };
-            match (self.fetch)(&self.prefix, cursor.as_deref(), ENTRIES_PER_PAGE) {
+            match (self.fetch)(cursor.as_deref(), ENTRIES_PER_PAGE) {
                 Ok((entries, cursor)) => {
                     self.page = entries.into_iter();
                     self.next = cursor.map_or(Next::Done, Next::After);

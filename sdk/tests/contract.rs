@@ -13,9 +13,10 @@ use std::sync::Arc;
 use stuga_core::Timestamp;
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
-use stuga_core::testkit::{Fixture, ManualClock, files, memory, prove};
+use stuga_core::sessions::Sessions;
+use stuga_core::testkit::{Fixture, ManualClock, files, memory, prove, sessions};
 
-use adapter::{FilesOf, MemoryOf, Mock};
+use adapter::{FilesOf, MemoryOf, Mock, SessionsOf};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
@@ -36,6 +37,16 @@ async fn the_mock_keeps_the_contract_of_files() {
     prove(files::cases(), || {
         let clock = clock();
         let backend: Arc<dyn Files> = Arc::new(FilesOf(Mock::new(Arc::clone(&clock))));
+        Fixture::new(backend, clock)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract_of_sessions() {
+    prove(sessions::cases(), || {
+        let clock = clock();
+        let backend: Arc<dyn Sessions> = Arc::new(SessionsOf(Mock::new(Arc::clone(&clock))));
         Fixture::new(backend, clock)
     })
     .await;

@@ -10,7 +10,8 @@ use stuga_core::files::{
     File, FileInfo, Files, FilesAck, FilesWrite, Part, Spooled, Upload, VersionPage,
 };
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite};
-use stuga_core::{CallCtx, Capability, Result, Write, WriteId, files, memory};
+use stuga_core::sessions::{Event, Order, Session, SessionAck, SessionWrite, Sessions};
+use stuga_core::{CallCtx, Capability, Result, Write, WriteId, files, memory, sessions};
 use stuga_resilience::Failover;
 
 /// Memory as a guest reaches it.
@@ -18,6 +19,9 @@ pub(crate) struct FacadeMemory(pub(crate) Failover<dyn Memory>);
 
 /// Files as a guest reaches them.
 pub(crate) struct FacadeFiles(pub(crate) Failover<dyn Files>);
+
+/// Sessions as a guest reaches them.
+pub(crate) struct FacadeSessions(pub(crate) Failover<dyn Sessions>);
 
 /// Writes through a facade under a chosen id.
 async fn write_as<C: Capability + ?Sized>(
@@ -141,6 +145,53 @@ impl Files for FacadeFiles {
     ) -> Result<Option<Part>> {
         let read = |files: Arc<dyn Files>| async move {
             files.read_range(ctx, path, version, offset, len).await
+        };
+        self.0.read(ctx, read).await
+    }
+}
+
+#[async_trait]
+impl Capability for FacadeSessions {
+    type Write = SessionWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &SessionWrite) -> Result<SessionAck> {
+        write_as(&self.0, ctx, id, write).await
+    }
+}
+
+#[async_trait]
+impl Sessions for FacadeSessions {
+    async fn get(&self, ctx: &CallCtx, actor: &str, id: &str) -> Result<Option<Session>> {
+        let read = |sessions: Arc<dyn Sessions>| async move { sessions.get(ctx, actor, id).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<sessions::Page<Session>> {
+        let read = |sessions: Arc<dyn Sessions>| async move {
+            sessions.list(ctx, actor, cursor, limit).await
+        };
+        self.0.read(ctx, read).await
+    }
+
+    async fn events(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        session: &str,
+        order: Order,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<sessions::Page<Event>> {
+        let read = |sessions: Arc<dyn Sessions>| async move {
+            sessions
+                .events(ctx, actor, session, order, cursor, limit)
+                .await
         };
         self.0.read(ctx, read).await
     }

@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use stuga_core::files::FilesWrite;
 use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
+use stuga_core::sessions::{Order, Role, SessionWrite};
 use stuga_core::testkit::{ManualClock, ctx};
-use stuga_core::{CallCtx, Clock, Result, Timestamp};
+use stuga_core::{CallCtx, Clock, Result, Timestamp, Write};
 use stuga_local::{Local, LocalConfig};
 use tempfile::TempDir;
 
 /// Keys and paths that all of them use.
 const KEYS: [&str; 3] = ["k", "k/1", "k/2"];
+
+/// Actors and ids of sessions that all of them use.
+const ACTORS: [&str; 2] = ["k", "k/1"];
+const SESSIONS: [&str; 2] = ["s", "s-1"];
 
 /// Two tenants with two agents each. However the names are glued together, some of them become equal.
 pub(crate) fn everybody() -> [CallCtx; 4] {
@@ -42,6 +47,25 @@ fn put_if(expected: Expected, key: &str, value: &str) -> MemoryWrite {
     }
 }
 
+fn begin(actor: &str, session: &str, mark: String) -> SessionWrite {
+    SessionWrite::Create {
+        actor: actor.to_owned(),
+        id: Some(session.to_owned()),
+        ttl: None,
+        metadata: vec![("by".to_owned(), mark)],
+    }
+}
+
+fn say(actor: &str, session: &str, content: String) -> SessionWrite {
+    SessionWrite::Append {
+        actor: actor.to_owned(),
+        session: session.to_owned(),
+        role: Role::User,
+        content,
+        metadata: Vec::new(),
+    }
+}
+
 /// A data directory that all of them share.
 pub(crate) struct Stage {
     pub(crate) local: Local,
@@ -67,7 +91,7 @@ impl Stage {
         self.local.memory().apply(ctx, id, &put(key, value)).await
     }
 
-    /// Gives an agent an item and a file at each of the keys, with its mark in all of them.
+    /// Gives an agent an item and a file at each of the keys, and each actor its sessions, with its mark in all of them.
     pub(crate) async fn furnish(&self, ctx: &CallCtx) {
         for key in KEYS {
             self.try_put(ctx, key, &mark(ctx)).await.unwrap();
@@ -75,6 +99,15 @@ impl Stage {
             let write = self.spool(ctx, key, &content).await.unwrap();
             let id = ctx.next_write_id().unwrap();
             self.local.files().apply(ctx, id, &write).await.unwrap();
+        }
+        for (actor, session) in conversations() {
+            for write in [
+                begin(actor, session, mark(ctx)),
+                say(actor, session, mark(ctx)),
+            ] {
+                let id = ctx.next_write_id().unwrap();
+                self.local.sessions().apply(ctx, id, &write).await.unwrap();
+            }
         }
     }
 
@@ -107,6 +140,15 @@ impl Stage {
                 all.push(format!("{version:?} {file:?}"));
             }
         }
+        let sessions = self.local.sessions();
+        for (actor, id) in conversations() {
+            let session = sessions.get(owner, actor, id).await.unwrap();
+            let events = sessions.events(owner, actor, id, Order::OldestFirst, None, 1_000);
+            all.push(format!(
+                "{session:?} {:?}",
+                events.await.map_err(|e| e.kind())
+            ));
+        }
         all
     }
 
@@ -115,6 +157,7 @@ impl Stage {
         let mut heard = Vec::new();
         self.use_memory(ctx, &mut heard).await;
         self.use_files(ctx, &mut heard).await;
+        self.use_sessions(ctx, &mut heard).await;
         // What a sweep removes must be the sweeper's own, too.
         self.clock.advance(Duration::from_secs(2 * 3_600));
         hear(
@@ -277,6 +320,64 @@ impl Stage {
             hear(heard, restored.map(|ack| ack.existed));
         }
     }
+
+    async fn use_sessions(&self, ctx: &CallCtx, heard: &mut Vec<String>) {
+        let sessions = self.local.sessions();
+        for (actor, id) in conversations() {
+            // Times and ids of events differ between any two runs, so only what was said is heard.
+            let session = sessions.get(ctx, actor, id).await;
+            hear(
+                heard,
+                session.map(|session| session.map(|session| session.metadata)),
+            );
+            let page = sessions.list(ctx, actor, None, 1).await;
+            let cursor = page.iter().find_map(|page| page.next_cursor.clone());
+            hear(
+                heard,
+                page.map(|page| page.entries.into_iter().map(|s| s.id).collect::<Vec<_>>()),
+            );
+            let rest = sessions.list(ctx, actor, cursor.as_deref(), 10).await;
+            hear(
+                heard,
+                rest.map(|page| page.entries.into_iter().map(|s| s.id).collect::<Vec<_>>()),
+            );
+            for order in [Order::OldestFirst, Order::NewestFirst] {
+                let page = sessions.events(ctx, actor, id, order, None, 10).await;
+                let said = |page: stuga_core::sessions::Page<stuga_core::sessions::Event>| {
+                    let said = page.entries.into_iter().map(|event| event.content);
+                    said.collect::<Vec<_>>()
+                };
+                hear(heard, page.map(said));
+            }
+            let (actor_name, session) = (actor.to_owned(), id.to_owned());
+            let close = SessionWrite::Close {
+                actor: actor_name.clone(),
+                session: session.clone(),
+            };
+            let delete = SessionWrite::Delete {
+                actor: actor_name,
+                session,
+            };
+            for write in [
+                say(actor, id, mark(ctx)),
+                begin(actor, id, mark(ctx)),
+                close,
+                say(actor, id, mark(ctx)),
+                delete,
+            ] {
+                let write_id = ctx.next_write_id().unwrap();
+                let ack = sessions.apply(ctx, write_id, &write).await;
+                hear(heard, ack.map(|_| write.operation()));
+            }
+        }
+    }
+}
+
+/// Every actor with every session.
+fn conversations() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ACTORS
+        .into_iter()
+        .flat_map(|actor| SESSIONS.map(|session| (actor, session)))
 }
 
 /// Keeps an answer or all that an error says to the caller.

@@ -36,7 +36,9 @@ async fn a_plugin_says_what_it_is() {
 async fn an_import_that_is_not_granted_is_refused_by_name() {
     let world = World::new();
     let error = match world
-        .deploy("fixture-echo", |s| s.grants = only(CapabilityName::Memory))
+        .deploy("fixture-echo", |s| {
+            s.grants = only(CapabilityName::Memory).with(CapabilityName::Sessions)
+        })
         .await
     {
         Ok(_) => panic!("it was deployed"),

@@ -55,7 +55,7 @@ impl World {
             Local::open(data.path(), Arc::new(SystemClock), LocalConfig::default()).unwrap();
         Self {
             runtime: Runtime::new(config).unwrap(),
-            capabilities: Capabilities::local(local.memory(), local.files()),
+            capabilities: Capabilities::local(local.memory(), local.files(), local.sessions()),
             _data: data,
         }
     }

@@ -20,17 +20,20 @@ pub enum CapabilityName {
     Memory,
     /// Files.
     Files,
+    /// Sessions with actors and their events.
+    Sessions,
 }
 
 impl CapabilityName {
     /// All of them, in declaration order.
-    pub const ALL: [Self; 2] = [Self::Memory, Self::Files];
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Files, Self::Sessions];
 
     /// The name of the WIT interface and of the grant.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Files => "files",
+            Self::Sessions => "sessions",
         }
     }
 

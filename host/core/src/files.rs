@@ -4,6 +4,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use crate::memory::Expected;
+pub use crate::metadata::{
+    METADATA_MAX_ENTRIES, METADATA_NAME_MAX_BYTES, METADATA_VALUE_MAX_BYTES,
+};
+
 use crate::{CallCtx, Capability, CapabilityName, Result, Timestamp, Write};
 
 mod check;
@@ -26,12 +30,6 @@ pub const UPLOADS_MAX_OPEN: usize = 8;
 pub const EARLIER_VERSIONS_MAX: usize = 32;
 /// Most files or versions on a page.
 pub const PAGE_MAX_FILES: u32 = 1_000;
-/// Most metadata entries of a file.
-pub const METADATA_MAX_ENTRIES: usize = 32;
-/// Longest metadata name in bytes.
-pub const METADATA_NAME_MAX_BYTES: usize = 64;
-/// Longest metadata value in bytes.
-pub const METADATA_VALUE_MAX_BYTES: usize = 1_024;
 /// Longest content type in bytes.
 pub const CONTENT_TYPE_MAX_BYTES: usize = 255;
 /// The content type of a file that was given none.

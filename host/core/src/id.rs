@@ -182,6 +182,14 @@ pub struct WriteId {
     pub call: u32,
 }
 
+impl WriteId {
+    /// The id as 34 to 43 characters of `a-z`, `0-9` and `-`: the name of what the write makes when nobody named it, the
+    /// same on every backend.
+    pub fn to_name(self) -> String {
+        format!("{}-{}", self.invocation.as_uuid().as_simple(), self.call)
+    }
+}
+
 impl fmt::Display for WriteId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.invocation, self.call)

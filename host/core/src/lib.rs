@@ -12,7 +12,9 @@ pub mod grant;
 pub mod id;
 pub mod invocation;
 pub mod memory;
+pub mod metadata;
 pub mod receipt;
+pub mod sessions;
 
 #[cfg(feature = "testkit")]
 #[allow(

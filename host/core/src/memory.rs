@@ -180,6 +180,21 @@ pub fn check_limit(operation: &'static str, limit: u32) -> Result<()> {
     .with_context("limit", PAGE_MAX_ITEMS))
 }
 
+/// Checks a time to live: none, or 1 ms to [`TTL_MAX`].
+pub fn check_ttl(operation: &'static str, ttl: Option<Duration>) -> Result<()> {
+    match ttl {
+        Some(ttl) if ttl.as_millis() == 0 => Err(Error::invalid(
+            operation,
+            "the time to live is zero; give at least 1 ms, or none to stay",
+        )),
+        Some(ttl) if ttl > TTL_MAX => Err(Error::invalid(
+            operation,
+            "the time to live is over 100 years; give none to stay",
+        )),
+        _ => Ok(()),
+    }
+}
+
 impl MemoryWrite {
     /// Checks key, value size and time to live.
     pub fn check(&self) -> Result<()> {
@@ -192,16 +207,6 @@ impl MemoryWrite {
             return Err(Error::invalid(operation, format!("the value has {} bytes; the limit is {VALUE_MAX_BYTES}, larger content belongs into files", value.len()))
                 .with_context("limit", VALUE_MAX_BYTES));
         }
-        match ttl {
-            Some(ttl) if ttl.as_millis() == 0 => Err(Error::invalid(
-                operation,
-                "the time to live is zero; give at least 1 ms, or none to keep the item",
-            )),
-            Some(ttl) if *ttl > TTL_MAX => Err(Error::invalid(
-                operation,
-                "the time to live is over 100 years; give none to keep the item",
-            )),
-            _ => Ok(()),
-        }
+        check_ttl(operation, *ttl)
     }
 }

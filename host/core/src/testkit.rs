@@ -4,6 +4,7 @@ mod clock;
 pub mod files;
 pub mod invocation;
 pub mod memory;
+pub mod sessions;
 mod suite;
 
 pub use clock::ManualClock;

@@ -14,6 +14,10 @@ pub(crate) enum Listing {
     Files = b'f',
     /// Versions of a file.
     FileVersions = b'v',
+    /// Sessions of an actor.
+    Sessions = b's',
+    /// Events of a session.
+    Events = b'e',
 }
 
 /// Kind and length of the prefix, before the key.

@@ -17,6 +17,7 @@ mod quotas;
 mod registry;
 mod schema;
 mod scope;
+mod sessions;
 mod sweep;
 mod tally;
 mod tenant;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use stuga_core::files::Files;
 use stuga_core::invocation::InvocationStore;
 use stuga_core::memory::Memory;
+use stuga_core::sessions::Sessions;
 use stuga_core::{Clock, Error, Result, TenantId};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
@@ -23,6 +24,7 @@ use crate::invocations::LocalInvocations;
 use crate::memory::LocalMemory;
 use crate::quotas::QuotaTable;
 use crate::scope;
+use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
 use crate::tenant::{Shared, Tenant};
 
@@ -117,6 +119,12 @@ impl Local {
     pub fn files(&self) -> Arc<dyn Files> {
         let local = self.clone();
         Arc::new(LocalFiles { local })
+    }
+
+    /// Sessions of all tenants.
+    pub fn sessions(&self) -> Arc<dyn Sessions> {
+        let local = self.clone();
+        Arc::new(LocalSessions { local })
     }
 
     /// Idempotency keys of all tenants.

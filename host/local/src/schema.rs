@@ -101,9 +101,39 @@ ALTER TABLE tally ADD COLUMN file_versions INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tally ADD COLUMN file_version_bytes INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// Version 3: sessions and their events. They count as items and bytes of memory.
+const V3: &str = "
+CREATE TABLE session (
+    id            INTEGER PRIMARY KEY,  -- given like a version, so in the order of creation
+    agent         TEXT NOT NULL,
+    actor         TEXT NOT NULL,
+    name          TEXT,                 -- NULL once it was deleted or has expired and another took its name
+    bytes         INTEGER NOT NULL,     -- of actor, name and metadata, as the quota counts them
+    metadata      TEXT NOT NULL,
+    created_at    INTEGER NOT NULL,
+    expires_at    INTEGER,
+    closed_at     INTEGER,
+    last_event_at INTEGER NOT NULL,
+    UNIQUE (agent, actor, name)
+) STRICT;
+CREATE INDEX session_order ON session (agent, actor, id);
+CREATE INDEX session_expiry ON session (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE event (
+    seq      INTEGER PRIMARY KEY,  -- given like a version, so in the order of appending
+    session  INTEGER NOT NULL,
+    id       TEXT NOT NULL,
+    role     TEXT NOT NULL,
+    content  TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    at       INTEGER NOT NULL
+) STRICT;
+CREATE INDEX event_order ON event (session, seq);
+";
+
 /// All versions, oldest first.
 pub(crate) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(V1), M::up(V2)])
+    Migrations::new(vec![M::up(V1), M::up(V2), M::up(V3)])
 }
 
 #[cfg(test)]

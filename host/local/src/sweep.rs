@@ -7,10 +7,12 @@ use std::time::Duration;
 use stuga_core::{Result, Timestamp};
 
 use crate::tx::WriteTx;
-use crate::{applied, files, invocations, memory};
+use crate::{applied, files, invocations, memory, sessions};
 
 /// Rows of each table that one step removes at most: some milliseconds of work inside somebody's write.
 pub(crate) const STEP_MAX_ROWS: u32 = 256;
+/// Rows of each table that a write removes itself before it is refused for the quota.
+const QUOTA_SWEEP_MAX_ROWS: u32 = 4_096;
 /// Time between two steps when the last one found less than its bound.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Operation that errors of a step name.
@@ -37,6 +39,7 @@ impl Schedule {
         self.more = false;
         let removed = [
             memory::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            sessions::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             applied::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             invocations::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
@@ -44,6 +47,13 @@ impl Schedule {
         self.more = removed.iter().any(|rows| *rows >= STEP_MAX_ROWS);
         Ok(())
     }
+}
+
+/// Removes what has expired and counts towards the quota of memory, before a write is refused for it; says how many rows.
+pub(crate) fn free_memory(tx: &mut WriteTx<'_>, operation: &'static str) -> Result<u32> {
+    let items = memory::sweep(tx, operation, QUOTA_SWEEP_MAX_ROWS)?;
+    let events = sessions::sweep(tx, operation, QUOTA_SWEEP_MAX_ROWS)?;
+    Ok(items.saturating_add(events))
 }
 
 /// The moment `age` before `now`.

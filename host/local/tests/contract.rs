@@ -31,6 +31,11 @@ async fn files_keep_their_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_keep_their_contract() {
+    prove(testkit::sessions::cases(), || fixture(Local::sessions)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invocations_keep_their_contract() {
     prove(testkit::invocation::cases(), || fixture(Local::invocations)).await;
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
+use stuga_core::sessions::Sessions;
 
 pub use failover::Failover;
 
@@ -20,14 +21,21 @@ pub struct Capabilities {
     pub memory: Failover<dyn Memory>,
     /// Files.
     pub files: Failover<dyn Files>,
+    /// Sessions.
+    pub sessions: Failover<dyn Sessions>,
 }
 
 impl Capabilities {
     /// Local backends only.
-    pub fn local(memory: Arc<dyn Memory>, files: Arc<dyn Files>) -> Self {
+    pub fn local(
+        memory: Arc<dyn Memory>,
+        files: Arc<dyn Files>,
+        sessions: Arc<dyn Sessions>,
+    ) -> Self {
         Self {
             memory: Failover::local(memory),
             files: Failover::local(files),
+            sessions: Failover::local(sessions),
         }
     }
 }

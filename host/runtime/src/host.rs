@@ -8,6 +8,7 @@ mod log;
 mod memory;
 mod output;
 mod random;
+mod sessions;
 mod uploads;
 
 pub(crate) use error::from_guest;

@@ -25,7 +25,7 @@ impl Backends {
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         let local = Local::open(data_dir, clock, LocalConfig::default())?;
         Ok(Self {
-            capabilities: Capabilities::local(local.memory(), local.files()),
+            capabilities: Capabilities::local(local.memory(), local.files(), local.sessions()),
             invocations: local.invocations(),
             local,
         })

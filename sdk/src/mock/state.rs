@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, memory, uploads};
+use super::{Line, files, memory, sessions, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -29,6 +29,7 @@ pub(crate) struct State {
     pub(super) memory: memory::Store,
     pub(super) files: files::Store,
     pub(super) uploads: uploads::Uploads,
+    pub(super) sessions: sessions::Store,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
     pub(super) wanted: Option<&'static [Capability]>,
     pub(super) invocations: u64,
@@ -50,6 +51,7 @@ impl Default for State {
             memory: memory::Store::default(),
             files: files::Store::default(),
             uploads: uploads::Uploads::default(),
+            sessions: sessions::Store::default(),
             wanted: None,
             invocations: 0,
             seed: 0,

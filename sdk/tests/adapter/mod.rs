@@ -2,9 +2,11 @@
 
 mod files;
 mod memory;
+mod sessions;
 
 pub(crate) use files::FilesOf;
 pub(crate) use memory::MemoryOf;
+pub(crate) use sessions::SessionsOf;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,10 +1,10 @@
 //! What every backend checks of its arguments before anything else.
 
 use super::{
-    CONTENT_MAX_BYTES, CONTENT_TYPE_MAX_BYTES, FilesWrite, METADATA_MAX_ENTRIES,
-    METADATA_NAME_MAX_BYTES, METADATA_VALUE_MAX_BYTES, PAGE_MAX_FILES, PART_MAX_BYTES,
+    CONTENT_MAX_BYTES, CONTENT_TYPE_MAX_BYTES, FilesWrite, PAGE_MAX_FILES, PART_MAX_BYTES,
     PATH_MAX_BYTES, RANGE_MAX_BYTES,
 };
+use crate::metadata::check_metadata;
 use crate::{Error, Result, Write};
 
 /// Checks a path: relative, `/` between parts of 1 to [`PART_MAX_BYTES`] bytes, none of them `.` or `..`, no backslash,
@@ -157,41 +157,7 @@ impl FilesWrite {
                 "the content type is not 1 to 255 visible ASCII characters",
             ));
         }
-        if metadata.len() > METADATA_MAX_ENTRIES {
-            return Err(Error::invalid(
-                operation,
-                format!(
-                    "{} metadata entries; the limit is {METADATA_MAX_ENTRIES}",
-                    metadata.len()
-                ),
-            ));
-        }
-        for (name, value) in metadata {
-            if !visible(name, METADATA_NAME_MAX_BYTES) {
-                return Err(Error::invalid(
-                    operation,
-                    "a metadata name is not 1 to 64 visible ASCII characters",
-                ));
-            }
-            if value.len() > METADATA_VALUE_MAX_BYTES || value.chars().any(char::is_control) {
-                return Err(Error::invalid(
-                    operation,
-                    format!(
-                        "the metadata value of {name:?} is over 1,024 bytes or has a control character"
-                    ),
-                ));
-            }
-        }
-        if metadata
-            .windows(2)
-            .any(|pair| matches!(pair, [(a, _), (b, _)] if a >= b))
-        {
-            return Err(Error::invalid(
-                operation,
-                "metadata names are not unique or not in order",
-            ));
-        }
-        Ok(())
+        check_metadata(operation, metadata)
     }
 }
 

@@ -7,11 +7,9 @@ use super::is_live;
 use crate::applied::{self, DigestBuilder, WriteDigest};
 use crate::error;
 use crate::scope::Scope;
+use crate::sweep::free_memory;
 use crate::tally::{check_quota, replace};
 use crate::tx::WriteTx;
-
-/// Expired items that a put removes itself before it is refused for the quota.
-const QUOTA_SWEEP_MAX_ROWS: u32 = 4_096;
 
 /// Tells this write from any other under its id.
 pub(super) fn digest(scope: &Scope, write: &MemoryWrite) -> WriteDigest {
@@ -184,7 +182,7 @@ fn make_room(
     };
     let (old_items, old_bytes) = match check(tx) {
         Ok(old) => old,
-        Err(refused) => match sweep(tx, operation, QUOTA_SWEEP_MAX_ROWS)? {
+        Err(refused) => match free_memory(tx, operation)? {
             0 => return Err(refused),
             _ => check(tx)?,
         },

@@ -1,0 +1,191 @@
+//! Sessions on SQLite.
+
+use async_trait::async_trait;
+use stuga_core::sessions::{
+    ACTOR_MAX_BYTES, Event, Order, Page, SESSION_ID_MAX_BYTES, Session, SessionAck, SessionWrite,
+    Sessions, check_actor, check_limit, check_session_id,
+};
+use stuga_core::{CallCtx, Capability, Error, Result, Write, WriteId};
+
+use crate::Local;
+use crate::cursor::{self, Listing};
+use crate::error;
+use crate::scope::Scope;
+use crate::tenant::within;
+
+mod effects;
+mod queries;
+
+pub(crate) use effects::sweep;
+
+/// Longest text that a cursor of a listing carries: actor, session, order and a number, with what parts them.
+const CURSOR_MAX_BYTES: usize = ACTOR_MAX_BYTES + SESSION_ID_MAX_BYTES + 32;
+
+/// Sessions of all tenants on this host.
+pub(crate) struct LocalSessions {
+    pub(crate) local: Local,
+}
+
+#[async_trait]
+impl Capability for LocalSessions {
+    type Write = SessionWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &SessionWrite) -> Result<SessionAck> {
+        write.check()?;
+        let operation = write.operation();
+        let scope = Scope::of(ctx);
+        let digest = effects::digest(&scope, write);
+        let write = write.clone();
+        let weight = match &write {
+            SessionWrite::Append { content, .. } => content.len(),
+            _ => 0,
+        };
+        within(ctx, operation, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .write(operation, weight, move |tx| {
+                    effects::apply_in(tx, &scope, id, digest, &write)
+                })
+                .await
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Sessions for LocalSessions {
+    async fn get(&self, ctx: &CallCtx, actor: &str, id: &str) -> Result<Option<Session>> {
+        const OPERATION: &str = "sessions.get";
+        check_actor(OPERATION, actor)?;
+        check_session_id(OPERATION, id)?;
+        let (scope, actor, id) = (Scope::of(ctx), actor.to_owned(), id.to_owned());
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(OPERATION, move |tenant, conn| {
+                    queries::get(conn, &scope, &actor, &id, tenant.now())
+                        .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Session>> {
+        const OPERATION: &str = "sessions.list";
+        check_actor(OPERATION, actor)?;
+        check_limit(OPERATION, limit)?;
+        let listing = Place::of_sessions(actor);
+        let after = listing.decode(OPERATION, cursor)?;
+        let (scope, actor) = (Scope::of(ctx), actor.to_owned());
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(OPERATION, move |tenant, conn| {
+                    queries::list(conn, &scope, &actor, &listing, after, limit, tenant.now())
+                        .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+
+    async fn events(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        session: &str,
+        order: Order,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Event>> {
+        const OPERATION: &str = "sessions.events";
+        check_actor(OPERATION, actor)?;
+        check_session_id(OPERATION, session)?;
+        check_limit(OPERATION, limit)?;
+        let listing = Place::of_events(actor, session, order);
+        let after = listing.decode(OPERATION, cursor)?;
+        let (scope, actor, session) = (Scope::of(ctx), actor.to_owned(), session.to_owned());
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(OPERATION, move |tenant, conn| {
+                    let found = queries::find(conn, &scope, &actor, &session, tenant.now())
+                        .map_err(|e| error::sqlite(OPERATION, e))?;
+                    let id = found.ok_or_else(|| absent(OPERATION))?;
+                    queries::events(conn, id, &listing, order, after, limit)
+                        .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+}
+
+/// Which listing a cursor belongs to: its name is what every cursor of it begins with.
+struct Place {
+    listing: Listing,
+    name: String,
+}
+
+impl Place {
+    fn of_sessions(actor: &str) -> Self {
+        Self {
+            listing: Listing::Sessions,
+            name: format!("{actor}:"),
+        }
+    }
+
+    fn of_events(actor: &str, session: &str, order: Order) -> Self {
+        let direction = match order {
+            Order::OldestFirst => "up",
+            Order::NewestFirst => "down",
+        };
+        Self {
+            listing: Listing::Events,
+            name: format!("{actor}:{session}:{direction}:"),
+        }
+    }
+
+    /// The cursor after the row of that number.
+    fn encode(&self, last: i64) -> String {
+        cursor::encode(self.listing, &self.name, &format!("{}{last}", self.name))
+    }
+
+    /// The number of the row after which to read on.
+    fn decode(&self, operation: &'static str, cursor: Option<&str>) -> Result<Option<i64>> {
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
+        let last = cursor::decode(
+            operation,
+            self.listing,
+            &self.name,
+            cursor,
+            CURSOR_MAX_BYTES,
+        )?;
+        let number = last
+            .strip_prefix(&self.name)
+            .and_then(|last| last.parse().ok());
+        number.map(Some).ok_or_else(|| {
+            Error::invalid(
+                operation,
+                "the cursor is not one that this listing returned; begin without a cursor",
+            )
+        })
+    }
+}
+
+/// What a call hears whose session is not there.
+fn absent(operation: &'static str) -> Error {
+    Error::not_found(
+        operation,
+        "the actor has no session of that id, or it has expired; create it first",
+    )
+}
