@@ -20,6 +20,8 @@ pub enum Capability {
     Files,
     /// [`crate::sessions`].
     Sessions,
+    /// [`crate::records`].
+    Records,
 }
 
 impl Capability {
@@ -29,6 +31,7 @@ impl Capability {
             Self::Memory => "memory",
             Self::Files => "files",
             Self::Sessions => "sessions",
+            Self::Records => "records",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Write a Stuga agent: one struct, one trait, one line.
 //!
 //! An agent is a sandboxed WASM component with skills. It reaches the world only through the functions of this crate:
-//! [`memory`], [`files`], [`sessions`], [`log`], [`clock`], [`random`], [`output`] and [`config`].
+//! [`memory`], [`files`], [`sessions`], [`records`],
+//! [`log`], [`clock`], [`random`], [`output`] and [`config`].
 //!
 //! ```
 //! use schemars::JsonSchema;
@@ -73,6 +74,7 @@ pub mod memory;
 pub mod output;
 mod pages;
 pub mod random;
+pub mod records;
 pub mod sessions;
 
 #[cfg(target_family = "wasm")]

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use stuga_core::Timestamp;
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
+use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
-use stuga_core::testkit::{Fixture, ManualClock, files, memory, prove, sessions};
+use stuga_core::testkit::{Fixture, ManualClock, files, memory, prove, records, sessions};
 
-use adapter::{FilesOf, MemoryOf, Mock, SessionsOf};
+use adapter::{FilesOf, MemoryOf, Mock, RecordsOf, SessionsOf};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
@@ -47,6 +48,16 @@ async fn the_mock_keeps_the_contract_of_sessions() {
     prove(sessions::cases(), || {
         let clock = clock();
         let backend: Arc<dyn Sessions> = Arc::new(SessionsOf(Mock::new(Arc::clone(&clock))));
+        Fixture::new(backend, clock)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract_of_records() {
+    prove(records::cases(), || {
+        let clock = clock();
+        let backend: Arc<dyn Records> = Arc::new(RecordsOf(Mock::new(Arc::clone(&clock))));
         Fixture::new(backend, clock)
     })
     .await;

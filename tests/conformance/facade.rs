@@ -10,8 +10,9 @@ use stuga_core::files::{
     File, FileInfo, Files, FilesAck, FilesWrite, Part, Spooled, Upload, VersionPage,
 };
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite};
+use stuga_core::records::{Hit, Record, RecordAck, RecordWrite, Records};
 use stuga_core::sessions::{Event, Order, Session, SessionAck, SessionWrite, Sessions};
-use stuga_core::{CallCtx, Capability, Result, Write, WriteId, files, memory, sessions};
+use stuga_core::{CallCtx, Capability, Result, Write, WriteId, files, memory, records, sessions};
 use stuga_resilience::Failover;
 
 /// Memory as a guest reaches it.
@@ -22,6 +23,9 @@ pub(crate) struct FacadeFiles(pub(crate) Failover<dyn Files>);
 
 /// Sessions as a guest reaches them.
 pub(crate) struct FacadeSessions(pub(crate) Failover<dyn Sessions>);
+
+/// Records as a guest reaches them.
+pub(crate) struct FacadeRecords(pub(crate) Failover<dyn Records>);
 
 /// Writes through a facade under a chosen id.
 async fn write_as<C: Capability + ?Sized>(
@@ -193,6 +197,42 @@ impl Sessions for FacadeSessions {
                 .events(ctx, actor, session, order, cursor, limit)
                 .await
         };
+        self.0.read(ctx, read).await
+    }
+}
+
+#[async_trait]
+impl Capability for FacadeRecords {
+    type Write = RecordWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &RecordWrite) -> Result<RecordAck> {
+        write_as(&self.0, ctx, id, write).await
+    }
+}
+
+#[async_trait]
+impl Records for FacadeRecords {
+    async fn get(&self, ctx: &CallCtx, namespace: &str, id: &str) -> Result<Option<Record>> {
+        let read = |records: Arc<dyn Records>| async move { records.get(ctx, namespace, id).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        under: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<records::Page> {
+        let read = |records: Arc<dyn Records>| async move {
+            records.list(ctx, under, cursor, limit).await
+        };
+        self.0.read(ctx, read).await
+    }
+
+    async fn recall(&self, ctx: &CallCtx, under: &str, query: &str, k: u32) -> Result<Vec<Hit>> {
+        let read =
+            |records: Arc<dyn Records>| async move { records.recall(ctx, under, query, k).await };
         self.0.read(ctx, read).await
     }
 }

@@ -8,7 +8,7 @@ mod facade;
 
 use std::sync::Arc;
 
-use facade::{FacadeFiles, FacadeMemory, FacadeSessions};
+use facade::{FacadeFiles, FacadeMemory, FacadeRecords, FacadeSessions};
 use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
 use stuga_core::{Backend, CapabilityName, Clock, Timestamp};
 use stuga_local::{Local, LocalConfig};
@@ -21,7 +21,12 @@ fn local_mode() -> (Capabilities, Arc<ManualClock>, TempDir) {
     let directory = TempDir::new().unwrap();
     let time = Arc::clone(&clock) as Arc<dyn Clock>;
     let local = Local::open(directory.path(), time, LocalConfig::default()).unwrap();
-    let capabilities = Capabilities::local(local.memory(), local.files(), local.sessions());
+    let capabilities = Capabilities::local(
+        local.memory(),
+        local.files(),
+        local.sessions(),
+        local.records(),
+    );
     (capabilities, clock, directory)
 }
 
@@ -51,6 +56,16 @@ async fn sessions_in_local_mode_keep_their_contract() {
         let (capabilities, clock, directory) = local_mode();
         let sessions = Arc::new(FacadeSessions(capabilities.sessions));
         Fixture::new(sessions as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_in_local_mode_keep_their_contract() {
+    prove(testkit::records::cases(), || {
+        let (capabilities, clock, directory) = local_mode();
+        let records = Arc::new(FacadeRecords(capabilities.records));
+        Fixture::new(records as _, clock).keeping(directory)
     })
     .await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stuga_core::files::FilesWrite;
 use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
+use stuga_core::records::RecordWrite;
 use stuga_core::sessions::{Order, Role, SessionWrite};
 use stuga_core::testkit::{ManualClock, ctx};
 use stuga_core::{CallCtx, Clock, Result, Timestamp, Write};
@@ -19,6 +20,8 @@ const KEYS: [&str; 3] = ["k", "k/1", "k/2"];
 /// Actors and ids of sessions that all of them use.
 const ACTORS: [&str; 2] = ["k", "k/1"];
 const SESSIONS: [&str; 2] = ["s", "s-1"];
+/// Where all of them keep records.
+const NAMESPACE: &str = "/users/k/facts";
 
 /// Two tenants with two agents each. However the names are glued together, some of them become equal.
 pub(crate) fn everybody() -> [CallCtx; 4] {
@@ -66,6 +69,15 @@ fn say(actor: &str, session: &str, content: String) -> SessionWrite {
     }
 }
 
+fn note(id: &str, text: String) -> RecordWrite {
+    RecordWrite::Put {
+        namespace: NAMESPACE.to_owned(),
+        id: Some(id.to_owned()),
+        text,
+        metadata: Vec::new(),
+    }
+}
+
 /// A data directory that all of them share.
 pub(crate) struct Stage {
     pub(crate) local: Local,
@@ -99,6 +111,12 @@ impl Stage {
             let write = self.spool(ctx, key, &content).await.unwrap();
             let id = ctx.next_write_id().unwrap();
             self.local.files().apply(ctx, id, &write).await.unwrap();
+        }
+        for id in SESSIONS {
+            let write_id = ctx.next_write_id().unwrap();
+            let write = note(id, mark(ctx));
+            let records = self.local.records();
+            records.apply(ctx, write_id, &write).await.unwrap();
         }
         for (actor, session) in conversations() {
             for write in [
@@ -140,6 +158,8 @@ impl Stage {
                 all.push(format!("{version:?} {file:?}"));
             }
         }
+        let records = self.local.records().list(owner, "", None, 1_000).await;
+        all.push(format!("{:?}", records.unwrap()));
         let sessions = self.local.sessions();
         for (actor, id) in conversations() {
             let session = sessions.get(owner, actor, id).await.unwrap();
@@ -158,6 +178,7 @@ impl Stage {
         self.use_memory(ctx, &mut heard).await;
         self.use_files(ctx, &mut heard).await;
         self.use_sessions(ctx, &mut heard).await;
+        self.use_records(ctx, &mut heard).await;
         // What a sweep removes must be the sweeper's own, too.
         self.clock.advance(Duration::from_secs(2 * 3_600));
         hear(
@@ -318,6 +339,36 @@ impl Stage {
             let id = ctx.next_write_id().unwrap();
             let restored = files.apply(ctx, id, &write).await;
             hear(heard, restored.map(|ack| ack.existed));
+        }
+    }
+
+    async fn use_records(&self, ctx: &CallCtx, heard: &mut Vec<String>) {
+        let records = self.local.records();
+        let page = records.list(ctx, "", None, 1).await;
+        let cursor = page.iter().find_map(|page| page.next_cursor.clone());
+        let rest = records.list(ctx, "", cursor.as_deref(), 10).await;
+        for page in [page, rest] {
+            let texts = |page: stuga_core::records::Page| {
+                let texts = page.records.into_iter().map(|record| record.text);
+                texts.collect::<Vec<_>>()
+            };
+            hear(heard, page.map(texts));
+        }
+        let hits = records.recall(ctx, "", "secret of", 100).await;
+        let texts = hits.map(|hits| hits.into_iter().map(|hit| hit.record.text));
+        hear(heard, texts.map(Iterator::collect::<Vec<_>>));
+        for id in SESSIONS {
+            let found = records.get(ctx, NAMESPACE, id).await;
+            hear(heard, found.map(|record| record.map(|record| record.text)));
+            let delete = RecordWrite::Delete {
+                namespace: NAMESPACE.to_owned(),
+                id: id.to_owned(),
+            };
+            for write in [note(id, mark(ctx)), delete] {
+                let write_id = ctx.next_write_id().unwrap();
+                let ack = records.apply(ctx, write_id, &write).await;
+                hear(heard, ack.map(|ack| ack.existed));
+            }
         }
     }
 

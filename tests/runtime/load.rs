@@ -37,7 +37,9 @@ async fn an_import_that_is_not_granted_is_refused_by_name() {
     let world = World::new();
     let error = match world
         .deploy("fixture-echo", |s| {
-            s.grants = only(CapabilityName::Memory).with(CapabilityName::Sessions)
+            s.grants = only(CapabilityName::Memory)
+                .with(CapabilityName::Sessions)
+                .with(CapabilityName::Records)
         })
         .await
     {

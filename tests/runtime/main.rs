@@ -55,7 +55,12 @@ impl World {
             Local::open(data.path(), Arc::new(SystemClock), LocalConfig::default()).unwrap();
         Self {
             runtime: Runtime::new(config).unwrap(),
-            capabilities: Capabilities::local(local.memory(), local.files(), local.sessions()),
+            capabilities: Capabilities::local(
+                local.memory(),
+                local.files(),
+                local.sessions(),
+                local.records(),
+            ),
             _data: data,
         }
     }

@@ -66,7 +66,12 @@ async fn run(component: Vec<u8>) -> Result<serde_json::Value> {
         stuga_local::LocalConfig::default(),
     )
     .map_err(|e| anyhow!("{e}"))?;
-    let capabilities = Capabilities::local(local.memory(), local.files(), local.sessions());
+    let capabilities = Capabilities::local(
+        local.memory(),
+        local.files(),
+        local.sessions(),
+        local.records(),
+    );
     let runtime =
         Runtime::new(RuntimeConfig::default()).map_err(|e| anyhow!("{e}: {}", e.causes()))?;
     let compile = Instant::now();

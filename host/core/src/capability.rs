@@ -22,11 +22,13 @@ pub enum CapabilityName {
     Files,
     /// Sessions with actors and their events.
     Sessions,
+    /// Records in namespaces, recalled by meaning.
+    Records,
 }
 
 impl CapabilityName {
     /// All of them, in declaration order.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::Files, Self::Sessions];
+    pub const ALL: [Self; 4] = [Self::Memory, Self::Files, Self::Sessions, Self::Records];
 
     /// The name of the WIT interface and of the grant.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl CapabilityName {
             Self::Memory => "memory",
             Self::Files => "files",
             Self::Sessions => "sessions",
+            Self::Records => "records",
         }
     }
 

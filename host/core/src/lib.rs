@@ -6,6 +6,7 @@
 pub mod capability;
 pub mod clock;
 pub mod ctx;
+pub mod embed;
 pub mod error;
 pub mod files;
 pub mod grant;
@@ -14,6 +15,7 @@ pub mod invocation;
 pub mod memory;
 pub mod metadata;
 pub mod receipt;
+pub mod records;
 pub mod sessions;
 
 #[cfg(feature = "testkit")]

@@ -18,6 +18,8 @@ pub(crate) enum Listing {
     Sessions = b's',
     /// Events of a session.
     Events = b'e',
+    /// Records.
+    Records = b'r',
 }
 
 /// Kind and length of the prefix, before the key.

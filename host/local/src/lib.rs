@@ -14,6 +14,7 @@ mod files;
 mod invocations;
 mod memory;
 mod quotas;
+mod records;
 mod registry;
 mod schema;
 mod scope;

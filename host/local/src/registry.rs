@@ -12,6 +12,7 @@ use serde::Deserialize;
 use stuga_core::files::Files;
 use stuga_core::invocation::InvocationStore;
 use stuga_core::memory::Memory;
+use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
 use stuga_core::{Clock, Error, Result, TenantId};
 use tokio::sync::OnceCell;
@@ -23,6 +24,7 @@ use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
 use crate::memory::LocalMemory;
 use crate::quotas::QuotaTable;
+use crate::records::LocalRecords;
 use crate::scope;
 use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
@@ -125,6 +127,12 @@ impl Local {
     pub fn sessions(&self) -> Arc<dyn Sessions> {
         let local = self.clone();
         Arc::new(LocalSessions { local })
+    }
+
+    /// Records of all tenants.
+    pub fn records(&self) -> Arc<dyn Records> {
+        let local = self.clone();
+        Arc::new(LocalRecords { local })
     }
 
     /// Idempotency keys of all tenants.

@@ -131,6 +131,25 @@ CREATE TABLE event (
 CREATE INDEX event_order ON event (session, seq);
 ";
 
+/// Version 3: records with their vectors. They count as items and bytes of memory.
+const V3: &str = "
+CREATE TABLE record (
+    id         INTEGER PRIMARY KEY,
+    agent      TEXT NOT NULL,
+    namespace  TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    text       TEXT NOT NULL,
+    metadata   TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,  -- of texts, names and vector, as the quota counts them
+    model      TEXT NOT NULL,     -- what made the vector; only vectors of one model are compared
+    vector     BLOB NOT NULL,     -- 32 bit floating point, little endian; its length says the dimension
+    UNIQUE (agent, namespace, name)
+) STRICT;
+";
+
 /// All versions, oldest first.
 pub(crate) fn migrations() -> Migrations<'static> {
     Migrations::new(vec![M::up(V1), M::up(V2), M::up(V3)])

@@ -11,9 +11,9 @@ use stuga_core::{Error, Result};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quotas {
-    /// Bytes of keys and values in memory and of sessions with their events, of all the tenant's agents together.
+    /// Bytes of keys and values in memory, of sessions with their events and of records, of all the tenant's agents together.
     pub memory_bytes: u64,
-    /// Items in memory, sessions and events.
+    /// Items in memory, sessions, events and records.
     pub memory_items: u64,
     /// Bytes of all files and their earlier versions, which give way to files that stand. Contents that nothing names
     /// any more may take as much again until they are swept.
@@ -37,9 +37,9 @@ impl Default for Quotas {
 /// How much a tenant has stored. Expired items count until they are swept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Usage {
-    /// Bytes of keys and values in memory and of sessions with their events.
+    /// Bytes of keys and values in memory, of sessions with their events and of records.
     pub memory_bytes: u64,
-    /// Items in memory, sessions and events.
+    /// Items in memory, sessions, events and records.
     pub memory_items: u64,
     /// Bytes of all files.
     pub files_bytes: u64,

@@ -36,6 +36,11 @@ async fn sessions_keep_their_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_keep_their_contract() {
+    prove(testkit::records::cases(), || fixture(Local::records)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invocations_keep_their_contract() {
     prove(testkit::invocation::cases(), || fixture(Local::invocations)).await;
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
+use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
 
 pub use failover::Failover;
@@ -23,6 +24,8 @@ pub struct Capabilities {
     pub files: Failover<dyn Files>,
     /// Sessions.
     pub sessions: Failover<dyn Sessions>,
+    /// Records.
+    pub records: Failover<dyn Records>,
 }
 
 impl Capabilities {
@@ -31,11 +34,13 @@ impl Capabilities {
         memory: Arc<dyn Memory>,
         files: Arc<dyn Files>,
         sessions: Arc<dyn Sessions>,
+        records: Arc<dyn Records>,
     ) -> Self {
         Self {
             memory: Failover::local(memory),
             files: Failover::local(files),
             sessions: Failover::local(sessions),
+            records: Failover::local(records),
         }
     }
 }

@@ -8,6 +8,7 @@ mod log;
 mod memory;
 mod output;
 mod random;
+mod records;
 mod sessions;
 mod uploads;
 

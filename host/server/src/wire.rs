@@ -25,7 +25,12 @@ impl Backends {
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         let local = Local::open(data_dir, clock, LocalConfig::default())?;
         Ok(Self {
-            capabilities: Capabilities::local(local.memory(), local.files(), local.sessions()),
+            capabilities: Capabilities::local(
+                local.memory(),
+                local.files(),
+                local.sessions(),
+                local.records(),
+            ),
             invocations: local.invocations(),
             local,
         })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, memory, sessions, uploads};
+use super::{Line, files, memory, records, sessions, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -30,6 +30,7 @@ pub(crate) struct State {
     pub(super) files: files::Store,
     pub(super) uploads: uploads::Uploads,
     pub(super) sessions: sessions::Store,
+    pub(super) records: records::Store,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
     pub(super) wanted: Option<&'static [Capability]>,
     pub(super) invocations: u64,
@@ -52,6 +53,7 @@ impl Default for State {
             files: files::Store::default(),
             uploads: uploads::Uploads::default(),
             sessions: sessions::Store::default(),
+            records: records::Store::default(),
             wanted: None,
             invocations: 0,
             seed: 0,

@@ -2,10 +2,12 @@
 
 mod files;
 mod memory;
+mod records;
 mod sessions;
 
 pub(crate) use files::FilesOf;
 pub(crate) use memory::MemoryOf;
+pub(crate) use records::RecordsOf;
 pub(crate) use sessions::SessionsOf;
 
 use std::collections::HashMap;

@@ -1,0 +1,122 @@
+//! Records on SQLite, with their vectors beside them: a put and what finds it again are one transaction.
+
+use async_trait::async_trait;
+use stuga_core::embed;
+use stuga_core::records::{
+    Hit, NAMESPACE_MAX_BYTES, Page, Record, RecordAck, RecordWrite, Records, check_id, check_limit,
+    check_namespace, check_recall, check_under,
+};
+use stuga_core::sessions::SESSION_ID_MAX_BYTES;
+use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
+
+use crate::Local;
+use crate::cursor::{self, Listing};
+use crate::error;
+use crate::scope::Scope;
+use crate::tenant::within;
+
+mod effects;
+mod queries;
+
+/// Longest place in a listing: a namespace and an id, with what parts them.
+const PLACE_MAX_BYTES: usize = NAMESPACE_MAX_BYTES + SESSION_ID_MAX_BYTES + 1;
+
+/// Records of all tenants on this host.
+pub(crate) struct LocalRecords {
+    pub(crate) local: Local,
+}
+
+#[async_trait]
+impl Capability for LocalRecords {
+    type Write = RecordWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &RecordWrite) -> Result<RecordAck> {
+        write.check()?;
+        let operation = write.operation();
+        let scope = Scope::of(ctx);
+        let digest = effects::digest(&scope, write);
+        let write = write.clone();
+        within(ctx, operation, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            // Embedding takes longer than storing, and the writer is shared: not in its turn.
+            let (write, vector) = tenant
+                .blocking(operation, move || {
+                    let vector = match &write {
+                        RecordWrite::Put { text, .. } => embed::to_bytes(&embed::embed(text)),
+                        RecordWrite::Delete { .. } => Vec::new(),
+                    };
+                    Ok((write, vector))
+                })
+                .await?;
+            tenant
+                .write(operation, vector.len(), move |tx| {
+                    effects::apply_in(tx, &scope, id, digest, &write, &vector)
+                })
+                .await
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Records for LocalRecords {
+    async fn get(&self, ctx: &CallCtx, namespace: &str, id: &str) -> Result<Option<Record>> {
+        const OPERATION: &str = "records.get";
+        check_namespace(OPERATION, namespace)?;
+        check_id(OPERATION, id)?;
+        let (scope, namespace, id) = (Scope::of(ctx), namespace.to_owned(), id.to_owned());
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(OPERATION, move |_, conn| {
+                    queries::get(conn, &scope, &namespace, &id)
+                        .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        under: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page> {
+        const OPERATION: &str = "records.list";
+        check_under(OPERATION, under)?;
+        check_limit(OPERATION, limit)?;
+        let after = cursor
+            .map(|c| cursor::decode(OPERATION, Listing::Records, under, c, PLACE_MAX_BYTES))
+            .transpose()?;
+        let (scope, under) = (Scope::of(ctx), under.to_owned());
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(OPERATION, move |_, conn| {
+                    queries::list(conn, &scope, &under, after.as_deref(), limit)
+                        .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+
+    async fn recall(&self, ctx: &CallCtx, under: &str, query: &str, k: u32) -> Result<Vec<Hit>> {
+        const OPERATION: &str = "records.recall";
+        check_under(OPERATION, under)?;
+        check_recall(OPERATION, query, k)?;
+        let (scope, under, query) = (Scope::of(ctx), under.to_owned(), query.to_owned());
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&scope.tenant).await?;
+            tenant
+                .read(OPERATION, move |_, conn| {
+                    queries::recall(conn, &scope, &under, &embed::embed(&query), k)
+                        .map_err(|e| error::sqlite(OPERATION, e))
+                })
+                .await
+        })
+        .await
+    }
+}
