@@ -131,8 +131,8 @@ CREATE TABLE event (
 CREATE INDEX event_order ON event (session, seq);
 ";
 
-/// Version 3: records with their vectors. They count as items and bytes of memory.
-const V3: &str = "
+/// Version 4: records with their vectors. They count as items and bytes of memory.
+const V4: &str = "
 CREATE TABLE record (
     id         INTEGER PRIMARY KEY,
     agent      TEXT NOT NULL,
@@ -152,7 +152,7 @@ CREATE TABLE record (
 
 /// All versions, oldest first.
 pub(crate) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(V1), M::up(V2), M::up(V3)])
+    Migrations::new(vec![M::up(V1), M::up(V2), M::up(V3), M::up(V4)])
 }
 
 #[cfg(test)]
