@@ -112,5 +112,7 @@ impl Wanted {
 
 /// The lines that let a tenant run a plugin, for messages.
 pub(super) fn entry_snippet(name: &AgentName) -> String {
-    format!("add to its `plugins:`\n  - name: {name}\n    grants: [memory, files]")
+    format!(
+        "add to its `plugins:`\n  - name: {name}\n    grants: [memory, files]  # `stuga plugin inspect FILE` lists what it imports"
+    )
 }
