@@ -17,6 +17,7 @@ mod hostile;
 mod idempotency;
 mod invoke;
 mod isolation;
+mod meetmind;
 mod reload;
 mod shutdown;
 mod stream;

@@ -1,4 +1,7 @@
 //! The same work as the fixture's `echo` skill, for `wasmtime serve`: parse the body, answer it as JSON.
+//!
+//! Natively there is nothing: a component's exports have names that a native linker does not take.
+#![cfg(target_family = "wasm")]
 
 use serde::{Deserialize, Serialize};
 use wasip2::exports::http::incoming_handler::Guest;
