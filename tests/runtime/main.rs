@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod capabilities;
 mod hostile;
 mod instances;
 mod load;

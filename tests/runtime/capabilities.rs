@@ -1,0 +1,134 @@
+//! Capabilities as a component uses them: through the generated bindings, the host's binding and the local backend.
+
+use serde_json::{Value, json};
+use stuga_core::ErrorKind;
+use stuga_runtime::{Agent, InvokeError};
+
+use crate::{World, call};
+
+async fn echo() -> (Agent, World) {
+    let world = World::new();
+    let agent = world.deploy("fixture-echo", |_| ()).await.unwrap();
+    (agent, world)
+}
+
+async fn ok(agent: &Agent, skill: &str, input: Value) -> Value {
+    call(agent, skill, input).await.unwrap()
+}
+
+async fn refused(agent: &Agent, skill: &str, input: Value) -> stuga_core::Error {
+    match call(agent, skill, input).await.unwrap_err() {
+        InvokeError::Agent(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn an_item_is_put_listed_and_got() {
+    let (agent, _world) = echo().await;
+    for key in ["a/2", "a/1", "b"] {
+        ok(&agent, "put", json!({"key": key, "text": "hej"})).await;
+    }
+    let listed = ok(&agent, "list", json!({"key": "a/"})).await;
+    assert_eq!(listed, json!({"keys": ["a/1", "a/2"]}));
+    let found = ok(&agent, "get", json!({"key": "b"})).await;
+    assert_eq!(found["text"], "hej");
+    let absent = ok(&agent, "get", json!({"key": "c"})).await;
+    assert_eq!(absent["text"], Value::Null);
+    let error = refused(&agent, "put", json!({"key": "a\nb", "text": ""})).await;
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn a_file_is_put_at_its_expected_version_read_in_parts_and_brought_back() {
+    let (agent, _world) = echo().await;
+    let put = |text: &str, expected: u64| json!({"path": "a", "text": text, "expected": expected});
+    let first = ok(&agent, "put-file", put("the old text", 0)).await["value"].clone();
+    let conflict = refused(&agent, "put-file", put("x", 0)).await;
+    assert_eq!(conflict.kind(), ErrorKind::Conflict);
+    assert_eq!(
+        conflict.context_value("version"),
+        Some(first.to_string().as_str())
+    );
+    ok(
+        &agent,
+        "put-file",
+        put("the new text", first.as_u64().unwrap()),
+    )
+    .await;
+
+    let part = json!({"path": "a", "version": first, "offset": 4, "len": 3});
+    assert_eq!(ok(&agent, "read-file", part).await["text"], "old");
+    let part = json!({"path": "a", "offset": 4, "len": 3});
+    assert_eq!(ok(&agent, "read-file", part).await["text"], "new");
+
+    ok(
+        &agent,
+        "restore-file",
+        json!({"path": "a", "version": first}),
+    )
+    .await;
+    let found = ok(&agent, "get-file", json!({"path": "a"})).await;
+    assert_eq!(found["text"], "the old text");
+    let versions = ok(&agent, "file-versions", json!({"path": "a"})).await;
+    assert_eq!(versions["values"].as_array().map(Vec::len), Some(3));
+    ok(&agent, "purge-file", json!({"path": "a"})).await;
+    let versions = ok(&agent, "file-versions", json!({"path": "a"})).await;
+    assert_eq!(versions["values"], json!([]));
+}
+
+#[tokio::test]
+async fn a_content_larger_than_the_guests_memory_is_uploaded_part_by_part() {
+    let (agent, world) = echo().await;
+    let part = "x".repeat(1 << 20);
+    let times = 40;
+    let input = json!({"path": "large", "text": part, "times": times});
+    let size = ok(&agent, "upload-file", input).await["value"].clone();
+    // The guest may have 32 MiB.
+    assert_eq!(size, times << 20);
+    let tail = json!({"path": "large", "offset": (times << 20) - 3, "len": 100});
+    assert_eq!(ok(&agent, "read-file", tail).await["text"], "xxx");
+    drop(world);
+}
+
+#[tokio::test]
+async fn a_conversation_is_kept_in_order_until_it_is_closed() {
+    let (agent, _world) = echo().await;
+    let say = |text: &str| json!({"actor": "astrid", "session": "s", "text": text});
+    let session = json!({"actor": "astrid", "session": "s"});
+    for text in ["hej", "hur mår du", "bra"] {
+        ok(&agent, "say", say(text)).await;
+    }
+    let said = ok(&agent, "said", session.clone()).await;
+    assert_eq!(said, json!({"texts": ["hej", "hur mår du", "bra"]}));
+    ok(&agent, "close-session", session).await;
+    let error = refused(&agent, "say", say("sent")).await;
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn what_was_learned_is_recalled_by_meaning_within_its_namespace() {
+    let (agent, _world) = echo().await;
+    for (namespace, id, text) in [
+        ("/users/astrid", "colour", "her favourite colour is blue"),
+        ("/users/astrid", "town", "she lives in Uppsala"),
+        ("/users/bo", "colour", "his favourite colour is red"),
+    ] {
+        ok(
+            &agent,
+            "learn",
+            json!({"namespace": namespace, "id": id, "text": text}),
+        )
+        .await;
+    }
+    let query = json!({"under": "/users/astrid", "query": "which colour", "k": 5});
+    let found = ok(&agent, "recall", query).await;
+    let texts = found["texts"].as_array().unwrap();
+    assert_eq!(texts[0], "her favourite colour is blue");
+    assert!(
+        texts
+            .iter()
+            .all(|text| text != "his favourite colour is red"),
+        "{texts:?}"
+    );
+}
