@@ -235,8 +235,7 @@ fn measure(peer: &Peer, scratch: &Path, seconds: u64) -> Result<Figure> {
     })
 }
 
-fn body(peer: &Peer) -> String {
-    let _ = peer;
+fn body() -> String {
     json!({ "skill": "echo", "input": { "text": "x".repeat(1_000) } }).to_string()
 }
 
@@ -254,13 +253,13 @@ wrk.headers["Content-Type"] = "application/json"
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status + summary.errors.timeout))
 end
 "#,
-        body(peer)
+        body()
     )
 }
 
 /// A wrong answer would make a fast figure: one request is read and looked at.
 fn check_once(peer: &Peer, address: SocketAddr) -> Result<()> {
-    let body = body(peer);
+    let body = body();
     let key = peer.key.as_ref().map_or(String::new(), |key| {
         format!("Authorization: Bearer {key}\r\n")
     });

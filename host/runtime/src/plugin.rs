@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -164,14 +163,7 @@ impl Plugins {
             .unwrap_or_else(PoisonError::into_inner);
         plugins.retain(|_, plugin| plugin.strong_count() > 0);
         let plugin = Arc::new(plugin);
-        match plugins.entry(plugin.shared_digest()) {
-            Entry::Occupied(mut entry) => {
-                entry.insert(Arc::downgrade(&plugin));
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(Arc::downgrade(&plugin));
-            }
-        }
+        plugins.insert(plugin.shared_digest(), Arc::downgrade(&plugin));
         plugin
     }
 }
