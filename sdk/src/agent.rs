@@ -22,6 +22,16 @@ pub enum Capability {
     Sessions,
     /// [`crate::records`].
     Records,
+    /// Search.
+    Search,
+    /// Jobs.
+    Jobs,
+    /// Models.
+    Model,
+    /// Messages between agents.
+    A2a,
+    /// Secrets.
+    Secrets,
 }
 
 impl Capability {
@@ -32,6 +42,11 @@ impl Capability {
             Self::Files => "files",
             Self::Sessions => "sessions",
             Self::Records => "records",
+            Self::Search => "search",
+            Self::Jobs => "jobs",
+            Self::Model => "model",
+            Self::A2a => "a2a",
+            Self::Secrets => "secrets",
         }
     }
 }

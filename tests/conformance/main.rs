@@ -21,12 +21,7 @@ fn local_mode() -> (Capabilities, Arc<ManualClock>, TempDir) {
     let directory = TempDir::new().unwrap();
     let time = Arc::clone(&clock) as Arc<dyn Clock>;
     let local = Local::open(directory.path(), time, LocalConfig::default()).unwrap();
-    let capabilities = Capabilities::local(
-        local.memory(),
-        local.files(),
-        local.sessions(),
-        local.records(),
-    );
+    let capabilities = Capabilities::local(local.backends());
     (capabilities, clock, directory)
 }
 

@@ -4,12 +4,15 @@
 
 mod stage;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use stage::{Stage, everybody, mark, mark_of};
 use stuga_core::ErrorKind;
 use stuga_core::invocation::{Answer, Claim};
 use stuga_core::testkit::ctx;
-use stuga_core::{TenantId, Timestamp};
+use stuga_core::{CapabilityName, TenantId, Timestamp};
 use stuga_local::Quotas;
+use wit_parser::Resolve;
 
 #[tokio::test]
 async fn whatever_one_does_changes_nothing_of_another() {
@@ -45,7 +48,7 @@ async fn no_answer_and_no_error_tells_of_another() {
         stage.furnish(&owner).await;
     }
     for ctx in everybody() {
-        let heard = stage.do_everything(&ctx).await.join("\n");
+        let heard = stage.do_everything(&ctx).await.answers.join("\n");
         for other in everybody().iter().filter(|other| mark(other) != mark(&ctx)) {
             assert!(
                 !heard.contains(&mark(other)),
@@ -55,6 +58,44 @@ async fn no_answer_and_no_error_tells_of_another() {
             );
         }
     }
+}
+
+/// A function that is new in `wit/` fails this test until the stage calls it.
+#[tokio::test]
+async fn the_stage_calls_every_function_that_needs_a_grant() {
+    let stage = Stage::new();
+    let mut calls = BTreeMap::new();
+    for ctx in everybody() {
+        stage.furnish(&ctx).await;
+        for (function, count) in stage.do_everything(&ctx).await.calls {
+            *calls.entry(function.to_owned()).or_insert(0) += count;
+        }
+    }
+    for (function, count) in &calls {
+        println!("{count:>6} {function}");
+    }
+    let called: BTreeSet<String> = calls.into_keys().collect();
+    assert_eq!(called, functions_of_the_world());
+}
+
+/// `interface.function` of everything in `wit/` that needs a grant; those of a resource without its name.
+fn functions_of_the_world() -> BTreeSet<String> {
+    let mut resolve = Resolve::default();
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
+    resolve.push_dir(wit).unwrap();
+    let granted = CapabilityName::ALL.map(CapabilityName::as_str);
+    let mut functions = BTreeSet::new();
+    for (_, interface) in &resolve.interfaces {
+        let name = interface.name.as_deref().unwrap_or_default();
+        for function in interface
+            .functions
+            .values()
+            .filter(|_| granted.contains(&name))
+        {
+            functions.insert(format!("{name}.{}", function.item_name()));
+        }
+    }
+    functions
 }
 
 #[tokio::test]
@@ -69,8 +110,8 @@ async fn an_empty_agent_gets_the_same_answers_whoever_else_is_there() {
     // Versions may differ between agents of one tenant, so the newcomer is of a tenant that nobody else is of.
     let newcomer = || ctx("newcomer", "scribe");
     assert_eq!(
-        alone.do_everything(&newcomer()).await,
-        crowded.do_everything(&newcomer()).await
+        alone.do_everything(&newcomer()).await.answers,
+        crowded.do_everything(&newcomer()).await.answers
     );
 }
 

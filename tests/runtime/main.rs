@@ -56,12 +56,7 @@ impl World {
             Local::open(data.path(), Arc::new(SystemClock), LocalConfig::default()).unwrap();
         Self {
             runtime: Runtime::new(config).unwrap(),
-            capabilities: Capabilities::local(
-                local.memory(),
-                local.files(),
-                local.sessions(),
-                local.records(),
-            ),
+            capabilities: Capabilities::local(local.backends()),
             _data: data,
         }
     }

@@ -66,12 +66,7 @@ async fn run(component: Vec<u8>) -> Result<serde_json::Value> {
         stuga_local::LocalConfig::default(),
     )
     .map_err(|e| anyhow!("{e}"))?;
-    let capabilities = Capabilities::local(
-        local.memory(),
-        local.files(),
-        local.sessions(),
-        local.records(),
-    );
+    let capabilities = Capabilities::local(local.backends());
     let runtime =
         Runtime::new(RuntimeConfig::default()).map_err(|e| anyhow!("{e}: {}", e.causes()))?;
     let compile = Instant::now();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CallCtx, Result, WriteId};
 
-/// The capabilities that touch a tenant's data and so need a grant. Log, clock, random, output and config reach
+/// The capabilities that reach something of a tenant's and so need a grant. Log, clock, random, output and config reach
 /// nothing of a tenant's and are open to every agent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -24,11 +24,31 @@ pub enum CapabilityName {
     Sessions,
     /// Records in namespaces, recalled by meaning.
     Records,
+    /// Indices of documents, searched by text and by meaning.
+    Search,
+    /// Work that is done later, in the background.
+    Jobs,
+    /// Language models.
+    Model,
+    /// Messages between agents.
+    A2a,
+    /// Values that must not be seen.
+    Secrets,
 }
 
 impl CapabilityName {
     /// All of them, in declaration order.
-    pub const ALL: [Self; 4] = [Self::Memory, Self::Files, Self::Sessions, Self::Records];
+    pub const ALL: [Self; 9] = [
+        Self::Memory,
+        Self::Files,
+        Self::Sessions,
+        Self::Records,
+        Self::Search,
+        Self::Jobs,
+        Self::Model,
+        Self::A2a,
+        Self::Secrets,
+    ];
 
     /// The name of the WIT interface and of the grant.
     pub const fn as_str(self) -> &'static str {
@@ -37,6 +57,11 @@ impl CapabilityName {
             Self::Files => "files",
             Self::Sessions => "sessions",
             Self::Records => "records",
+            Self::Search => "search",
+            Self::Jobs => "jobs",
+            Self::Model => "model",
+            Self::A2a => "a2a",
+            Self::Secrets => "secrets",
         }
     }
 

@@ -3,6 +3,7 @@
 //! This crate says what a capability promises and who may use it; it does nothing itself. It knows neither wasmtime,
 //! AWS, axum nor the file system, and it never asks what time it is: time comes in through [`clock::Clock`].
 
+pub mod backends;
 pub mod capability;
 pub mod clock;
 pub mod ctx;
@@ -28,6 +29,7 @@ pub mod sessions;
 )]
 pub mod testkit;
 
+pub use backends::Backends;
 pub use capability::{Capability, CapabilityName, Write, WriteAck};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use ctx::CallCtx;

@@ -11,9 +11,9 @@ use stuga_core::files::{
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
 
 use crate::Local;
+use crate::call::Failure;
 use crate::content;
 use crate::cursor::{self, Listing};
-use crate::error;
 use crate::scope::Scope;
 use crate::tenant::{Tenant, within};
 
@@ -40,15 +40,11 @@ impl Capability for LocalFiles {
         let scope = Scope::of(ctx);
         let digest = effects::digest(&scope, write);
         let write = write.clone();
-        within(ctx, operation, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .write(operation, effects::weight(&write), move |tx| {
-                    effects::apply_in(tx, &scope, id, digest, &write)
-                })
-                .await
-        })
-        .await
+        self.local
+            .write(ctx, operation, effects::weight(&write), move |tx| {
+                effects::apply_in(tx, &scope, id, digest, &write)
+            })
+            .await
     }
 }
 
@@ -106,16 +102,12 @@ impl Files for LocalFiles {
     async fn stat(&self, ctx: &CallCtx, path: &str) -> Result<Option<FileInfo>> {
         const OPERATION: &str = "files.stat";
         check_path(OPERATION, path)?;
-        let (scope, path) = (Scope::of(ctx), path.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |_, conn| {
-                    queries::stat(conn, &scope, &path).map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let path = path.to_owned();
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::stat(reading.conn, &reading.scope, &path)
+            })
+            .await
     }
 
     async fn list(
@@ -131,17 +123,12 @@ impl Files for LocalFiles {
         let after = cursor
             .map(|c| cursor::decode(OPERATION, Listing::Files, prefix, c, PATH_MAX_BYTES))
             .transpose()?;
-        let (scope, prefix) = (Scope::of(ctx), prefix.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |_, conn| {
-                    queries::list(conn, &scope, &prefix, after, limit)
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let prefix = prefix.to_owned();
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::list(reading.conn, &reading.scope, &prefix, after, limit)
+            })
+            .await
     }
 
     async fn list_versions(
@@ -162,17 +149,12 @@ impl Files for LocalFiles {
                 queries::decode_version(path, &last).ok_or_else(|| cursor::malformed(OPERATION))
             })
             .transpose()?;
-        let (scope, path) = (Scope::of(ctx), path.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |_, conn| {
-                    queries::versions(conn, &scope, &path, before, limit)
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let path = path.to_owned();
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::versions(reading.conn, &reading.scope, &path, before, limit)
+            })
+            .await
     }
 
     async fn read_range(
@@ -222,18 +204,13 @@ impl LocalFiles {
         version: Option<u64>,
         read: impl FnOnce(&Tenant, FileInfo) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
-        let (scope, path) = (Scope::of(ctx), path.to_owned());
-        within(ctx, operation, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(operation, move |tenant, conn| {
-                    let info = queries::stat_version(conn, &scope, &path, version)
-                        .map_err(|e| error::sqlite(operation, e))?;
-                    // A content stays for an hour after it lost its name, so it cannot go before it is read.
-                    info.map(|info| read(tenant, info)).transpose()
-                })
-                .await
-        })
-        .await
+        let path = path.to_owned();
+        self.local
+            .read(ctx, operation, move |reading| {
+                let info = queries::stat_version(reading.conn, &reading.scope, &path, version)?;
+                // A content stays for an hour after it lost its name, so it cannot go before it is read.
+                Ok::<_, Failure>(info.map(|info| read(reading.tenant, info)).transpose()?)
+            })
+            .await
     }
 }

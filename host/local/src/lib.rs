@@ -6,6 +6,7 @@
 //! context and does what it says.
 
 mod applied;
+mod call;
 mod connection;
 mod content;
 mod cursor;

@@ -8,9 +8,7 @@ use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
 
 use crate::Local;
 use crate::cursor::{self, Listing};
-use crate::error;
 use crate::scope::Scope;
-use crate::tenant::within;
 
 mod effects;
 mod queries;
@@ -36,15 +34,11 @@ impl Capability for LocalMemory {
             MemoryWrite::Put { value, .. } => value.len(),
             MemoryWrite::Delete { .. } => 0,
         };
-        within(ctx, operation, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .write(operation, weight, move |tx| {
-                    effects::apply_in(tx, &scope, id, digest, &write)
-                })
-                .await
-        })
-        .await
+        self.local
+            .write(ctx, operation, weight, move |tx| {
+                effects::apply_in(tx, &scope, id, digest, &write)
+            })
+            .await
     }
 }
 
@@ -53,17 +47,12 @@ impl Memory for LocalMemory {
     async fn get(&self, ctx: &CallCtx, key: &str) -> Result<Option<Item>> {
         const OPERATION: &str = "memory.get";
         check_key(OPERATION, key)?;
-        let (scope, key) = (Scope::of(ctx), key.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |tenant, conn| {
-                    queries::get(conn, &scope, key, tenant.now())
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let key = key.to_owned();
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::get(reading.conn, &reading.scope, key, reading.now())
+            })
+            .await
     }
 
     async fn list(
@@ -79,17 +68,19 @@ impl Memory for LocalMemory {
         let after = cursor
             .map(|c| cursor::decode(OPERATION, Listing::Memory, prefix, c, KEY_MAX_BYTES))
             .transpose()?;
-        let (scope, prefix) = (Scope::of(ctx), prefix.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |tenant, conn| {
-                    queries::list(conn, &scope, &prefix, after, limit, tenant.now())
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let prefix = prefix.to_owned();
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::list(
+                    reading.conn,
+                    &reading.scope,
+                    &prefix,
+                    after,
+                    limit,
+                    reading.now(),
+                )
+            })
+            .await
     }
 }
 

@@ -11,7 +11,6 @@ use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
 
 use crate::Local;
 use crate::cursor::{self, Listing};
-use crate::error;
 use crate::scope::Scope;
 use crate::tenant::within;
 
@@ -64,17 +63,12 @@ impl Records for LocalRecords {
         const OPERATION: &str = "records.get";
         check_namespace(OPERATION, namespace)?;
         check_id(OPERATION, id)?;
-        let (scope, namespace, id) = (Scope::of(ctx), namespace.to_owned(), id.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |_, conn| {
-                    queries::get(conn, &scope, &namespace, &id)
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let (namespace, id) = (namespace.to_owned(), id.to_owned());
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::get(reading.conn, &reading.scope, &namespace, &id)
+            })
+            .await
     }
 
     async fn list(
@@ -90,33 +84,35 @@ impl Records for LocalRecords {
         let after = cursor
             .map(|c| cursor::decode(OPERATION, Listing::Records, under, c, PLACE_MAX_BYTES))
             .transpose()?;
-        let (scope, under) = (Scope::of(ctx), under.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |_, conn| {
-                    queries::list(conn, &scope, &under, after.as_deref(), limit)
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let under = under.to_owned();
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::list(
+                    reading.conn,
+                    &reading.scope,
+                    &under,
+                    after.as_deref(),
+                    limit,
+                )
+            })
+            .await
     }
 
     async fn recall(&self, ctx: &CallCtx, under: &str, query: &str, k: u32) -> Result<Vec<Hit>> {
         const OPERATION: &str = "records.recall";
         check_under(OPERATION, under)?;
         check_recall(OPERATION, query, k)?;
-        let (scope, under, query) = (Scope::of(ctx), under.to_owned(), query.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |_, conn| {
-                    queries::recall(conn, &scope, &under, &embed::embed(&query), k)
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let (under, query) = (under.to_owned(), query.to_owned());
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::recall(
+                    reading.conn,
+                    &reading.scope,
+                    &under,
+                    &embed::embed(&query),
+                    k,
+                )
+            })
+            .await
     }
 }

@@ -14,7 +14,7 @@ use stuga_core::invocation::InvocationStore;
 use stuga_core::memory::Memory;
 use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
-use stuga_core::{Clock, Error, Result, TenantId};
+use stuga_core::{Backends, Clock, Error, Result, TenantId};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -109,6 +109,16 @@ impl Local {
             }),
             open: Mutex::default(),
         })))
+    }
+
+    /// Every capability, for all tenants.
+    pub fn backends(&self) -> Backends {
+        Backends {
+            files: self.files(),
+            memory: self.memory(),
+            records: self.records(),
+            sessions: self.sessions(),
+        }
     }
 
     /// Memory of all tenants.

@@ -8,10 +8,9 @@ use stuga_core::sessions::{
 use stuga_core::{CallCtx, Capability, Error, Result, Write, WriteId};
 
 use crate::Local;
+use crate::call::Failure;
 use crate::cursor::{self, Listing};
-use crate::error;
 use crate::scope::Scope;
-use crate::tenant::within;
 
 mod effects;
 mod queries;
@@ -40,15 +39,11 @@ impl Capability for LocalSessions {
             SessionWrite::Append { content, .. } => content.len(),
             _ => 0,
         };
-        within(ctx, operation, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .write(operation, weight, move |tx| {
-                    effects::apply_in(tx, &scope, id, digest, &write)
-                })
-                .await
-        })
-        .await
+        self.local
+            .write(ctx, operation, weight, move |tx| {
+                effects::apply_in(tx, &scope, id, digest, &write)
+            })
+            .await
     }
 }
 
@@ -58,17 +53,12 @@ impl Sessions for LocalSessions {
         const OPERATION: &str = "sessions.get";
         check_actor(OPERATION, actor)?;
         check_session_id(OPERATION, id)?;
-        let (scope, actor, id) = (Scope::of(ctx), actor.to_owned(), id.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |tenant, conn| {
-                    queries::get(conn, &scope, &actor, &id, tenant.now())
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let (actor, id) = (actor.to_owned(), id.to_owned());
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::get(reading.conn, &reading.scope, &actor, &id, reading.now())
+            })
+            .await
     }
 
     async fn list(
@@ -83,17 +73,20 @@ impl Sessions for LocalSessions {
         check_limit(OPERATION, limit)?;
         let listing = Place::of_sessions(actor);
         let after = listing.decode(OPERATION, cursor)?;
-        let (scope, actor) = (Scope::of(ctx), actor.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |tenant, conn| {
-                    queries::list(conn, &scope, &actor, &listing, after, limit, tenant.now())
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let actor = actor.to_owned();
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                queries::list(
+                    reading.conn,
+                    &reading.scope,
+                    &actor,
+                    &listing,
+                    after,
+                    limit,
+                    reading.now(),
+                )
+            })
+            .await
     }
 
     async fn events(
@@ -111,20 +104,27 @@ impl Sessions for LocalSessions {
         check_limit(OPERATION, limit)?;
         let listing = Place::of_events(actor, session, order);
         let after = listing.decode(OPERATION, cursor)?;
-        let (scope, actor, session) = (Scope::of(ctx), actor.to_owned(), session.to_owned());
-        within(ctx, OPERATION, async {
-            let tenant = self.local.tenant(&scope.tenant).await?;
-            tenant
-                .read(OPERATION, move |tenant, conn| {
-                    let found = queries::find(conn, &scope, &actor, &session, tenant.now())
-                        .map_err(|e| error::sqlite(OPERATION, e))?;
-                    let id = found.ok_or_else(|| absent(OPERATION))?;
-                    queries::events(conn, id, &listing, order, after, limit)
-                        .map_err(|e| error::sqlite(OPERATION, e))
-                })
-                .await
-        })
-        .await
+        let (actor, session) = (actor.to_owned(), session.to_owned());
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                let found = queries::find(
+                    reading.conn,
+                    &reading.scope,
+                    &actor,
+                    &session,
+                    reading.now(),
+                )?;
+                let id = found.ok_or_else(|| absent(OPERATION))?;
+                Ok::<_, Failure>(queries::events(
+                    reading.conn,
+                    id,
+                    &listing,
+                    order,
+                    after,
+                    limit,
+                )?)
+            })
+            .await
     }
 }
 

@@ -6,8 +6,7 @@
 
 mod failover;
 
-use std::sync::Arc;
-
+use stuga_core::Backends;
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
 use stuga_core::records::Records;
@@ -18,29 +17,24 @@ pub use failover::Failover;
 /// Everything that a guest can reach: one facade for each capability.
 #[derive(Clone)]
 pub struct Capabilities {
-    /// Key-value memory.
-    pub memory: Failover<dyn Memory>,
     /// Files.
     pub files: Failover<dyn Files>,
-    /// Sessions.
-    pub sessions: Failover<dyn Sessions>,
+    /// Key-value memory.
+    pub memory: Failover<dyn Memory>,
     /// Records.
     pub records: Failover<dyn Records>,
+    /// Sessions.
+    pub sessions: Failover<dyn Sessions>,
 }
 
 impl Capabilities {
     /// Local backends only.
-    pub fn local(
-        memory: Arc<dyn Memory>,
-        files: Arc<dyn Files>,
-        sessions: Arc<dyn Sessions>,
-        records: Arc<dyn Records>,
-    ) -> Self {
+    pub fn local(local: Backends) -> Self {
         Self {
-            memory: Failover::local(memory),
-            files: Failover::local(files),
-            sessions: Failover::local(sessions),
-            records: Failover::local(records),
+            files: Failover::local(local.files),
+            memory: Failover::local(local.memory),
+            records: Failover::local(local.records),
+            sessions: Failover::local(local.sessions),
         }
     }
 }

@@ -25,12 +25,7 @@ impl Backends {
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
         let local = Local::open(data_dir, clock, LocalConfig::default())?;
         Ok(Self {
-            capabilities: Capabilities::local(
-                local.memory(),
-                local.files(),
-                local.sessions(),
-                local.records(),
-            ),
+            capabilities: Capabilities::local(local.backends()),
             invocations: local.invocations(),
             local,
         })

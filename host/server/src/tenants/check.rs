@@ -155,7 +155,7 @@ mod tests {
         let expected = [
             "acme.yaml:1:5: id is \"other\", but the file is named \"acme\"; rename the file to other.yaml or write `id: acme`",
             "acme.yaml:2:1: unknown key \"limit\" in the tenant file; did you mean \"limits\"?",
-            "acme.yaml:5:14: the grant is \"memry\"; did you mean \"memory\"? Allowed: memory, files, sessions, records",
+            "acme.yaml:5:14: the grant is \"memry\"; did you mean \"memory\"? Allowed: memory, files, sessions, records, search, jobs, model, a2a, secrets",
             "acme.yaml:5:21: `log` needs no grant",
             "acme.yaml:6:5: plugin \"echo\" is listed twice",
             "acme.yaml:8:11: memory is \"2TiB\"; write a size from 1MiB to 512MiB",

@@ -196,7 +196,7 @@ fn grant(
         report.add(
             node.at,
             format!("`{text}` needs no grant"),
-            "remove it; only memory and files are granted",
+            "remove it; every agent has it",
         );
         return None;
     }

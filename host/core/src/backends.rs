@@ -1,0 +1,21 @@
+//! One implementation of every capability, to be handed over as a whole.
+
+use std::sync::Arc;
+
+use crate::files::Files;
+use crate::memory::Memory;
+use crate::records::Records;
+use crate::sessions::Sessions;
+
+/// The backends of one side: this host, or a cloud.
+#[derive(Clone)]
+pub struct Backends {
+    /// Files.
+    pub files: Arc<dyn Files>,
+    /// Key-value memory.
+    pub memory: Arc<dyn Memory>,
+    /// Records.
+    pub records: Arc<dyn Records>,
+    /// Sessions.
+    pub sessions: Arc<dyn Sessions>,
+}

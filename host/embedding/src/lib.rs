@@ -1,0 +1,1 @@
+//! Text to vector with a sentence-transformer from a local folder.

@@ -1,0 +1,60 @@
+//! Sessions as a guest reaches them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stuga_core::sessions::{Event, Order, Page, Session, SessionAck, SessionWrite, Sessions};
+use stuga_core::{CallCtx, Capability, Result, WriteId};
+use stuga_resilience::Failover;
+
+use super::write_as;
+
+/// Sessions as a guest reaches them.
+pub(crate) struct FacadeSessions(pub(crate) Failover<dyn Sessions>);
+
+#[async_trait]
+impl Capability for FacadeSessions {
+    type Write = SessionWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &SessionWrite) -> Result<SessionAck> {
+        write_as(&self.0, ctx, id, write).await
+    }
+}
+
+#[async_trait]
+impl Sessions for FacadeSessions {
+    async fn get(&self, ctx: &CallCtx, actor: &str, id: &str) -> Result<Option<Session>> {
+        let read = |sessions: Arc<dyn Sessions>| async move { sessions.get(ctx, actor, id).await };
+        self.0.read(ctx, read).await
+    }
+
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Session>> {
+        let read = |sessions: Arc<dyn Sessions>| async move {
+            sessions.list(ctx, actor, cursor, limit).await
+        };
+        self.0.read(ctx, read).await
+    }
+
+    async fn events(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        session: &str,
+        order: Order,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<Event>> {
+        let read = |sessions: Arc<dyn Sessions>| async move {
+            sessions
+                .events(ctx, actor, session, order, cursor, limit)
+                .await
+        };
+        self.0.read(ctx, read).await
+    }
+}
