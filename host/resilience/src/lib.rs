@@ -4,6 +4,7 @@
 //! the backend and notes what happened for the receipt. This crate knows no backend by name. Today it has one mode,
 //! `local`: no cloud is configured and no breaker stands in the path.
 
+mod breaker;
 mod failover;
 
 use stuga_core::Backends;
@@ -12,6 +13,7 @@ use stuga_core::memory::Memory;
 use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
 
+pub use breaker::{Breaker, BreakerSettings, Jitter, NotPermitted, Permit, Snapshot, Totals};
 pub use failover::Failover;
 
 /// Everything that a guest can reach: one facade for each capability.

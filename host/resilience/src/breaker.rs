@@ -1,0 +1,358 @@
+//! The breaker before a cloud service: one for each capability and region, shared by all tenants.
+//!
+//! It decides whether a call may go to the cloud and learns from what came of it. It knows nothing of capabilities,
+//! retries or fallbacks. Time is tokio's, so that tests can pause it; randomness comes in from outside.
+
+mod settings;
+mod window;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stuga_core::BreakerState;
+use tokio::time::Instant;
+
+pub use settings::BreakerSettings;
+use window::{Counts, Window};
+
+/// A number between 0 and 1, new at each call: the jitter of the open time.
+pub type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
+
+/// A circuit breaker.
+pub struct Breaker {
+    settings: BreakerSettings,
+    jitter: Jitter,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    state: State,
+    /// Grows with every change of state; a permit of another generation came too late to be told.
+    generation: u64,
+    window: Window,
+    /// Failures since the last success.
+    in_a_row: u32,
+    /// Trips since it was closed last.
+    trips: u32,
+    /// Since when it is in its state.
+    since: Instant,
+    totals: Totals,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Closed,
+    Open { until: Instant },
+    HalfOpen { under_way: u32, succeeded: u32 },
+    Isolated,
+}
+
+/// What a breaker has seen since it was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Calls that succeeded.
+    pub successes: u64,
+    /// Calls that failed.
+    pub failures: u64,
+    /// Calls that were slow, failed or not.
+    pub slow: u64,
+    /// Calls that were not let through, or in `metrics_only` would not have been.
+    pub not_permitted: u64,
+    /// Results of calls that began before the last change of state, and so told nothing.
+    pub late: u64,
+    /// Times that it tripped.
+    pub trips: u64,
+}
+
+/// What an operator sees of a breaker.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Snapshot {
+    /// Its state.
+    pub state: BreakerState,
+    /// For how long it has been in it.
+    pub for_: Duration,
+    /// How long it stays open still; none in other states.
+    pub open_for: Option<Duration>,
+    /// Calls in the window.
+    pub calls: u32,
+    /// Failures in the window.
+    pub failures: u32,
+    /// Slow calls in the window.
+    pub slow: u32,
+    /// Since it was made.
+    pub totals: Totals,
+}
+
+/// Why a call may not go to the cloud.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotPermitted {
+    /// The state that refused it.
+    pub state: BreakerState,
+    /// When to ask again; none while an operator isolates it.
+    pub retry_after: Option<Duration>,
+}
+
+/// The right to make one call. Tell it what came of the call; dropped untold it counts as neither success nor failure.
+#[must_use = "a permit that is dropped is a cancelled call"]
+pub struct Permit<'b> {
+    breaker: &'b Breaker,
+    generation: u64,
+    began: Instant,
+    told: bool,
+}
+
+impl Breaker {
+    /// A closed breaker.
+    pub fn new(settings: BreakerSettings, jitter: Jitter) -> Self {
+        let now = Instant::now();
+        let inner = Inner {
+            state: State::Closed,
+            generation: 0,
+            window: Window::new(settings.window, now),
+            in_a_row: 0,
+            trips: 0,
+            since: now,
+            totals: Totals::default(),
+        };
+        Self {
+            settings,
+            jitter,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// Asks for the right to make one call.
+    ///
+    /// # Errors
+    /// [`NotPermitted`] while it is open or isolated, and while it is half open with all its probes under way.
+    pub fn try_acquire(&self) -> Result<Permit<'_>, NotPermitted> {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if let State::Open { until } = inner.state
+            && now >= until
+        {
+            inner.become_(half_open(), now);
+        }
+        let refused = match &mut inner.state {
+            State::Closed => None,
+            State::Open { until } => Some(NotPermitted {
+                state: BreakerState::Open,
+                retry_after: Some(*until - now),
+            }),
+            State::HalfOpen {
+                under_way,
+                succeeded,
+            } => {
+                if under_way.saturating_add(*succeeded) < self.settings.probes.max(1) {
+                    *under_way += 1;
+                    None
+                } else {
+                    Some(NotPermitted {
+                        state: BreakerState::HalfOpen,
+                        retry_after: Some(self.settings.slow_call),
+                    })
+                }
+            }
+            State::Isolated => Some(NotPermitted {
+                state: BreakerState::Isolated,
+                retry_after: None,
+            }),
+        };
+        if let Some(refused) = refused {
+            inner.totals.not_permitted += 1;
+            // Isolation is an operator's word, not the breaker's own opinion.
+            if !self.settings.metrics_only || refused.state == BreakerState::Isolated {
+                return Err(refused);
+            }
+        }
+        Ok(Permit {
+            breaker: self,
+            generation: inner.generation,
+            began: now,
+            told: false,
+        })
+    }
+
+    /// Refuses every call until [`Breaker::release`].
+    pub fn isolate(&self) {
+        let mut inner = self.lock();
+        if !matches!(inner.state, State::Isolated) {
+            inner.become_(State::Isolated, Instant::now());
+        }
+    }
+
+    /// Ends an isolation: probes decide whether it closes. Without an isolation nothing happens.
+    pub fn release(&self) {
+        let mut inner = self.lock();
+        if matches!(inner.state, State::Isolated) {
+            inner.become_(half_open(), Instant::now());
+        }
+    }
+
+    /// The state. An open time that is over shows at the next call that asks for a permit.
+    pub fn state(&self) -> BreakerState {
+        self.lock().state.name()
+    }
+
+    /// All that there is to see.
+    pub fn snapshot(&self) -> Snapshot {
+        let now = Instant::now();
+        let inner = self.lock();
+        let Counts {
+            calls,
+            failures,
+            slow,
+        } = inner.window.counts(now);
+        Snapshot {
+            state: inner.state.name(),
+            for_: now - inner.since,
+            open_for: match inner.state {
+                State::Open { until } => Some(until.saturating_duration_since(now)),
+                _ => None,
+            },
+            calls,
+            failures,
+            slow,
+            totals: inner.totals,
+        }
+    }
+
+    /// Learns what came of a call.
+    fn learn(&self, generation: u64, took: Duration, failed: bool) {
+        let now = Instant::now();
+        let slow = took >= self.settings.slow_call;
+        let mut inner = self.lock();
+        let totals = &mut inner.totals;
+        totals.successes += u64::from(!failed);
+        totals.failures += u64::from(failed);
+        totals.slow += u64::from(slow);
+        if generation != inner.generation {
+            inner.totals.late += 1;
+            return;
+        }
+        match inner.state {
+            State::Closed => {
+                inner.window.add(now, failed, slow);
+                inner.in_a_row = if failed {
+                    inner.in_a_row.saturating_add(1)
+                } else {
+                    0
+                };
+                if self.must_trip(&inner, now) {
+                    self.trip(&mut inner, now);
+                }
+            }
+            // A slow answer shows that the service has not recovered.
+            State::HalfOpen { .. } if failed || slow => self.trip(&mut inner, now),
+            State::HalfOpen {
+                under_way,
+                succeeded,
+            } => {
+                let succeeded = succeeded.saturating_add(1);
+                if succeeded >= self.settings.probes.max(1) {
+                    inner.trips = 0;
+                    inner.become_(State::Closed, now);
+                } else {
+                    inner.state = State::HalfOpen {
+                        under_way: under_way.saturating_sub(1),
+                        succeeded,
+                    };
+                }
+            }
+            State::Open { .. } | State::Isolated => inner.totals.late += 1,
+        }
+    }
+
+    /// Takes a permit back whose call came to no end.
+    fn cancel(&self, generation: u64) {
+        let mut inner = self.lock();
+        if generation == inner.generation
+            && let State::HalfOpen { under_way, .. } = &mut inner.state
+        {
+            *under_way = under_way.saturating_sub(1);
+        }
+    }
+
+    fn must_trip(&self, inner: &Inner, now: Instant) -> bool {
+        if inner.in_a_row >= self.settings.consecutive_failures.max(1) {
+            return true;
+        }
+        let counts = inner.window.counts(now);
+        let reached = |part: u32, rate: f64| f64::from(part) >= rate * f64::from(counts.calls);
+        counts.calls >= self.settings.minimum_calls.max(1)
+            && (reached(counts.failures, self.settings.failure_rate)
+                || reached(counts.slow, self.settings.slow_rate))
+    }
+
+    fn trip(&self, inner: &mut Inner, now: Instant) {
+        inner.trips = inner.trips.saturating_add(1);
+        inner.totals.trips += 1;
+        let open_for = self.settings.open_time(inner.trips, (self.jitter)());
+        // An open time beyond what the clock can name is as good as a day.
+        let until = now
+            .checked_add(open_for)
+            .unwrap_or(now + Duration::from_secs(86_400));
+        inner.become_(State::Open { until }, now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn become_(&mut self, state: State, now: Instant) {
+        self.state = state;
+        self.generation = self.generation.wrapping_add(1);
+        self.since = now;
+        self.in_a_row = 0;
+        self.window.clear();
+    }
+}
+
+impl State {
+    fn name(self) -> BreakerState {
+        match self {
+            Self::Closed => BreakerState::Closed,
+            Self::Open { .. } => BreakerState::Open,
+            Self::HalfOpen { .. } => BreakerState::HalfOpen,
+            Self::Isolated => BreakerState::Isolated,
+        }
+    }
+}
+
+fn half_open() -> State {
+    State::HalfOpen {
+        under_way: 0,
+        succeeded: 0,
+    }
+}
+
+impl Permit<'_> {
+    /// The service answered; that the answer was a caller's mistake changes nothing.
+    pub fn succeeded(mut self) {
+        self.tell(false);
+    }
+
+    /// The service did not answer, or said that it cannot.
+    pub fn failed(mut self) {
+        self.tell(true);
+    }
+
+    fn tell(&mut self, failed: bool) {
+        self.told = true;
+        self.breaker
+            .learn(self.generation, self.began.elapsed(), failed);
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.told {
+            self.breaker.cancel(self.generation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! Every transition, on paused time.
+
+use std::time::Duration;
+
+use stuga_core::BreakerState::{Closed, HalfOpen, Isolated, Open};
+use tokio::time::advance;
+
+use super::{Breaker, BreakerSettings};
+
+fn breaker(change: impl FnOnce(&mut BreakerSettings)) -> Breaker {
+    let mut settings = BreakerSettings {
+        jitter: 0.0,
+        ..BreakerSettings::default()
+    };
+    change(&mut settings);
+    Breaker::new(settings, Box::new(|| 0.5))
+}
+
+fn fail(breaker: &Breaker, times: u32) {
+    for _ in 0..times {
+        breaker.try_acquire().ok().unwrap().failed();
+    }
+}
+
+fn succeed(breaker: &Breaker, times: u32) {
+    for _ in 0..times {
+        breaker.try_acquire().ok().unwrap().succeeded();
+    }
+}
+
+async fn seconds(seconds: u64) {
+    advance(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_in_a_row_trip_it_and_a_success_between_them_does_not_count_as_one() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 4);
+    succeed(&breaker, 1);
+    fail(&breaker, 4);
+    assert_eq!(breaker.state(), Closed);
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_of_failures_trips_it_only_with_enough_calls() {
+    let breaker = breaker(|s| {
+        s.consecutive_failures = 1_000;
+        s.minimum_calls = 10;
+    });
+    fail(&breaker, 9);
+    assert_eq!(breaker.state(), Closed);
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_outside_the_window_are_forgotten() {
+    let breaker = breaker(|s| {
+        s.consecutive_failures = 1_000;
+        s.minimum_calls = 10;
+    });
+    fail(&breaker, 9);
+    seconds(31).await;
+    fail(&breaker, 9);
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_successes_trip_it() {
+    let breaker = breaker(|s| s.minimum_calls = 5);
+    for _ in 0..5 {
+        let permit = breaker.try_acquire().ok().unwrap();
+        seconds(2).await;
+        permit.succeeded();
+    }
+    assert_eq!(breaker.state(), Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_probes_after_its_open_time_and_closes_when_all_probes_succeed() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 5);
+    let refused = breaker.try_acquire().err().unwrap();
+    assert_eq!(refused.state, Open);
+    assert_eq!(refused.retry_after, Some(Duration::from_secs(2)));
+    seconds(2).await;
+    succeed(&breaker, 2);
+    assert_eq!(breaker.state(), HalfOpen);
+    succeed(&breaker, 1);
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_open_lets_no_more_through_than_its_probes() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 5);
+    seconds(2).await;
+    let probes: Vec<_> = (0..3)
+        .map(|_| breaker.try_acquire().ok().unwrap())
+        .collect();
+    assert_eq!(breaker.try_acquire().err().unwrap().state, HalfOpen);
+    for probe in probes {
+        probe.succeeded();
+    }
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_probe_opens_it_for_longer() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 5);
+    seconds(2).await;
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), Open);
+    seconds(3).await;
+    assert_eq!(breaker.try_acquire().err().unwrap().state, Open);
+    seconds(1).await;
+    succeed(&breaker, 3);
+    // A recovery ends the growth.
+    fail(&breaker, 5);
+    seconds(2).await;
+    assert!(breaker.try_acquire().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_probe_opens_it_again() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 5);
+    seconds(2).await;
+    let probe = breaker.try_acquire().ok().unwrap();
+    seconds(2).await;
+    probe.succeeded();
+    assert_eq!(breaker.state(), Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_permit_is_a_cancel_and_frees_its_probe() {
+    let breaker = breaker(|_| {});
+    for _ in 0..100 {
+        drop(breaker.try_acquire());
+    }
+    assert_eq!(breaker.snapshot().calls, 0);
+    fail(&breaker, 5);
+    seconds(2).await;
+    for _ in 0..100 {
+        drop(breaker.try_acquire().ok().unwrap());
+    }
+    assert_eq!(breaker.state(), HalfOpen);
+    succeed(&breaker, 3);
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_of_calls_from_before_the_trip_tell_nothing() {
+    let breaker = breaker(|_| {});
+    let early: Vec<_> = (0..10)
+        .map(|_| breaker.try_acquire().ok().unwrap())
+        .collect();
+    fail(&breaker, 5);
+    seconds(2).await;
+    let probe = breaker.try_acquire().ok().unwrap();
+    for permit in early {
+        permit.failed();
+    }
+    assert_eq!(breaker.state(), HalfOpen);
+    assert_eq!(breaker.snapshot().totals.late, 10);
+    probe.succeeded();
+    succeed(&breaker, 2);
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn isolation_holds_until_it_is_released_and_then_probes_decide() {
+    let breaker = breaker(|_| {});
+    let before = breaker.try_acquire().ok().unwrap();
+    breaker.isolate();
+    before.succeeded();
+    seconds(10_000).await;
+    let refused = breaker.try_acquire().err().unwrap();
+    assert_eq!((refused.state, refused.retry_after), (Isolated, None));
+    breaker.release();
+    assert_eq!(breaker.state(), HalfOpen);
+    succeed(&breaker, 3);
+    assert_eq!(breaker.state(), Closed);
+    breaker.release();
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_shadow_mode_it_counts_what_it_would_refuse_and_refuses_nothing() {
+    let breaker = breaker(|s| s.metrics_only = true);
+    fail(&breaker, 5);
+    assert_eq!(breaker.state(), Open);
+    succeed(&breaker, 7);
+    assert_eq!(breaker.snapshot().totals.not_permitted, 7);
+    breaker.isolate();
+    assert_eq!(breaker.try_acquire().err().unwrap().state, Isolated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_shows_state_window_and_the_rest_of_the_open_time() {
+    let breaker = breaker(|_| {});
+    succeed(&breaker, 3);
+    fail(&breaker, 1);
+    let closed = breaker.snapshot();
+    assert_eq!(
+        (closed.calls, closed.failures, closed.open_for),
+        (4, 1, None)
+    );
+    fail(&breaker, 4);
+    seconds(1).await;
+    let open = breaker.snapshot();
+    assert_eq!(open.state, Open);
+    assert_eq!(open.for_, Duration::from_secs(1));
+    assert_eq!(open.open_for, Some(Duration::from_secs(1)));
+    assert_eq!((open.totals.successes, open.totals.failures), (3, 5));
+}
