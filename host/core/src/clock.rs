@@ -25,18 +25,27 @@ impl Timestamp {
     /// The moment `duration` later; the latest representable one when that overflows.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
-        let millis = duration.as_millis();
-        let millis = if millis > u64::MAX as u128 {
-            u64::MAX
-        } else {
-            millis as u64
-        };
-        Self(self.0.saturating_add(millis))
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// The moment `duration` earlier; 1970-01-01 when that lies before it.
+    #[must_use]
+    pub const fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+const fn millis(duration: Duration) -> u64 {
+    let millis = duration.as_millis();
+    if millis > u64::MAX as u128 {
+        u64::MAX
+    } else {
+        millis as u64
     }
 }
 
@@ -56,5 +65,20 @@ impl Clock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_moves_by_a_duration_and_stops_at_either_end() {
+        let moment = Timestamp::from_millis(5_000);
+        let second = Duration::from_secs(1);
+        assert_eq!(moment.saturating_add(second).as_millis(), 6_000);
+        assert_eq!(moment.saturating_sub(second).as_millis(), 4_000);
+        assert_eq!(moment.saturating_sub(Duration::MAX), Timestamp::default());
+        assert_eq!(moment.saturating_add(Duration::MAX).as_millis(), u64::MAX);
     }
 }

@@ -69,6 +69,11 @@ impl CallCtx {
         })
     }
 
+    /// Whether the invocation has begun a write.
+    pub fn has_written(&self) -> bool {
+        self.next_write.load(Ordering::Relaxed) > 0
+    }
+
     /// Fails with `Timeout` once the deadline has passed.
     pub fn check_deadline(&self, operation: &'static str) -> Result<()> {
         if Instant::now() < self.deadline {

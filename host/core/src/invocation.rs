@@ -11,6 +11,9 @@ pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
 /// How long a key and its answer are kept at least.
 pub const IDEMPOTENCY_RETENTION: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
 
+/// Longer than any run of an invocation lasts, whatever its tenant's deadline.
+pub const RUN_LONGEST: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+
 /// Which invocation a key stands for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Claim {
@@ -56,7 +59,16 @@ pub trait InvocationStore: Send + Sync + 'static {
     ) -> Result<Claim>;
 
     /// Keeps the answer of the invocation that `key` stands for. Durable when it returns. The first answer stays.
+    ///
+    /// No run of the invocation begins after that. Those that are under way end within [`RUN_LONGEST`]; from then on, what is
+    /// remembered of its writes may go.
     async fn finish(&self, tenant: &TenantId, key: &str, answer: &Answer) -> Result<()>;
+
+    /// Says of an invocation without a key that it has ended: nothing of it runs and nothing repeats it, so what is
+    /// remembered of its writes may go before its time. A hint, which returns at once and may be lost.
+    fn forget(&self, tenant: &TenantId, invocation: InvocationId) {
+        let _ = (tenant, invocation);
+    }
 
     /// The kept answer of an invocation, or none when it had no key, is unknown, or its retention has passed.
     async fn find(&self, tenant: &TenantId, invocation: InvocationId) -> Result<Option<Answer>>;

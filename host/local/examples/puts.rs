@@ -33,6 +33,7 @@ async fn main() -> Result<(), Failure> {
         println!("     plain {plain:>7.0} puts/s, {plain_cpu:>5.1} us CPU each");
         println!("     stuga {stuga:>7.0} puts/s, {stuga_cpu:>5.1} us CPU each");
     }
+    sustained(time * 5).await?;
     reads(time).await?;
     idle().await
 }
@@ -74,17 +75,10 @@ async fn stuga_puts(writers: usize, time: Duration) -> Result<(f64, f64), Failur
     let (begin, cpu) = (Instant::now(), cpu_micros()?);
     let tasks: Vec<tokio::task::JoinHandle<Result<()>>> = (0..writers)
         .map(|_| {
-            let (memory, next) = (local.memory(), Arc::clone(&next));
+            let (local, next) = (local.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 while begin.elapsed() < time {
-                    let ctx = ctx("bench")?;
-                    let write = MemoryWrite::Put {
-                        key: key(next.fetch_add(1, Ordering::Relaxed)),
-                        value: VALUE.to_vec(),
-                        ttl: None,
-                        expected: Expected::Any,
-                    };
-                    memory.apply(&ctx, ctx.next_write_id()?, &write).await?;
+                    put(&local, next.fetch_add(1, Ordering::Relaxed)).await?;
                 }
                 Ok(())
             })
@@ -100,6 +94,60 @@ async fn stuga_puts(writers: usize, time: Duration) -> Result<(f64, f64), Failur
     );
     local.close().await?;
     Ok(result)
+}
+
+/// One invocation that puts one item and ends.
+async fn put(local: &Local, n: u64) -> Result<()> {
+    let ctx = ctx("bench")?;
+    let write = MemoryWrite::Put {
+        key: key(n),
+        value: VALUE.to_vec(),
+        ttl: None,
+        expected: Expected::Any,
+    };
+    let id = ctx.next_write_id()?;
+    local.memory().apply(&ctx, id, &write).await?;
+    local.invocations().forget(&ctx.tenant, ctx.invocation);
+    Ok(())
+}
+
+/// What is left on disk when 64 writers replace the same 10,000 items for a while.
+async fn sustained(time: Duration) -> Result<(), Failure> {
+    const ITEMS: u64 = 10_000;
+    let directory = tempfile::tempdir()?;
+    let local = Local::open(
+        directory.path(),
+        Arc::new(SystemClock),
+        LocalConfig::default(),
+    )?;
+    let next = Arc::new(AtomicU64::new(0));
+    let begin = Instant::now();
+    let tasks: Vec<tokio::task::JoinHandle<Result<()>>> = (0..64)
+        .map(|_| {
+            let (local, next) = (local.clone(), Arc::clone(&next));
+            tokio::spawn(async move {
+                while begin.elapsed() < time {
+                    put(&local, next.fetch_add(1, Ordering::Relaxed) % ITEMS).await?;
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    let done = next.load(Ordering::Relaxed);
+    let per_second = done as f64 / begin.elapsed().as_secs_f64();
+    local.close().await?;
+    let database = directory.path().join("tenants/bench/state.db");
+    let mib = std::fs::metadata(&database)?.len() as f64 / f64::from(1 << 20);
+    let rows: u64 =
+        Connection::open(database)?
+            .query_row("SELECT count(*) FROM applied_write", [], |row| row.get(0))?;
+    println!(
+        "{done} puts to {ITEMS} items at {per_second:.0} puts/s: {mib:.1} MiB on disk, {rows} writes remembered"
+    );
+    Ok(())
 }
 
 async fn reads(time: Duration) -> Result<(), Failure> {
@@ -199,7 +247,7 @@ fn key(n: u64) -> String {
 }
 
 fn ctx(tenant: &str) -> Result<CallCtx> {
-    let id = Uuid::new_v4();
+    let id = Uuid::now_v7();
     Ok(CallCtx::new(
         TenantId::new(tenant)?,
         AgentName::new("bench")?,

@@ -1,28 +1,38 @@
 //! Remembers which writes were applied and what they answered, so that a repetition changes nothing.
+//!
+//! A row is needed as long as its write may come again. That is over when its invocation has ended for good, which
+//! [`crate::ended`] notes; what nobody says so of, as after a crash, goes when it is old. So the table holds little more
+//! than what is under way, however many writes a tenant makes. Rows lie in the order of their ids in one tree: an
+//! invocation's stand together, and neither insertion nor removal needs a second one.
 
 use std::time::Duration;
 
-use rusqlite::OptionalExtension;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use stuga_core::{CapabilityName, Error, Result, WriteId};
+use stuga_core::{CapabilityName, Error, InvocationId, Result, Timestamp, WriteId};
 
 use crate::error;
 use crate::scope::Scope;
-use crate::sweep::before;
 use crate::tx::WriteTx;
 
-/// How long a write is remembered. The contract asks for at least 24 hours.
+/// How long a write is remembered whose invocation is not known to have ended. The contract asks for at least 24 hours.
 pub(crate) const RETENTION: Duration = Duration::from_secs(25 * 3_600);
-/// Most writes that are remembered for a tenant: 46 a second over the whole retention, about half a gigabyte.
-pub(crate) const MAX_ROWS: u64 = 4_000_000;
-/// When to try again once a tenant has written that much: rows go as they come of age.
+/// Most writes that are remembered for a tenant: about two gigabytes. Only writes of invocations that run, or that a crash
+/// or a temporary failure cut off, count towards it for long.
+pub(crate) const MAX_ROWS: u64 = 16_000_000;
+/// When to try again once that many are remembered.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Rows that one step of the search for old ones looks at.
+const STEP_MAX_ROWS: u32 = 1_024;
+/// Time from the begin of one search through all rows to the begin of the next.
+const SEARCH_EVERY: Duration = Duration::from_secs(600);
+/// Bytes of the digest that are kept. Only a guest that wants to confuse itself could look for two writes of one digest.
+const DIGEST_BYTES: usize = 16;
 
 /// Tells writes apart that come under the same id: the digest of everything that a write says, and of its scope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct WriteDigest([u8; 32]);
+pub(crate) struct WriteDigest([u8; DIGEST_BYTES]);
 
 /// Collects the parts of a write. Each part is preceded by its length, so that parts cannot run into each other. What
 /// is fed in, and in which order, is kept on disk for a day: change it only with that in mind.
@@ -54,7 +64,11 @@ impl DigestBuilder {
 
     /// The digest of what was added.
     pub(crate) fn finish(self) -> WriteDigest {
-        WriteDigest(self.0.finalize().into())
+        let mut kept = [0; DIGEST_BYTES];
+        for (kept, byte) in kept.iter_mut().zip(self.0.finalize()) {
+            *kept = byte;
+        }
+        WriteDigest(kept)
     }
 }
 
@@ -74,7 +88,12 @@ pub(crate) fn once<A: Serialize + DeserializeOwned>(
         operation,
         "SELECT digest, ack FROM applied_write WHERE invocation = ?1 AND call = ?2",
         (invocation, id.call),
-        |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, String>(1)?)),
+        |row| {
+            Ok((
+                row.get::<_, [u8; DIGEST_BYTES]>(0)?,
+                row.get::<_, String>(1)?,
+            ))
+        },
     )?;
     if let Some((known, ack)) = known {
         if known != digest.0 {
@@ -90,7 +109,7 @@ pub(crate) fn once<A: Serialize + DeserializeOwned>(
     if tx.tally.applied >= MAX_ROWS {
         return Err(Error::rate_limited(
             operation,
-            "the tenant has made too many writes within a day; try again later",
+            "too many writes of unfinished invocations are remembered for the tenant; try again later",
         )
         .with_context("limit", MAX_ROWS)
         .with_retry_after(RETRY_AFTER));
@@ -101,32 +120,89 @@ pub(crate) fn once<A: Serialize + DeserializeOwned>(
     tx.execute(
         operation,
         "INSERT INTO applied_write (invocation, call, digest, ack, applied_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (invocation, id.call, digest.0, text, tx.now.as_millis()),
+        (invocation, id.call, digest.0, text, seconds(tx.now)),
     )?;
     tx.tally.applied += 1;
     Ok(ack)
 }
 
-/// Forgets at most `max` writes that are older than [`RETENTION`], oldest first; says how many.
-pub(crate) fn sweep(tx: &mut WriteTx<'_>, operation: &'static str, max: u32) -> Result<u32> {
-    let cutoff = before(tx.now, RETENTION).as_millis();
-    // Rows are in order of application, so the first that is young ends the search.
-    let last = tx
-        .statement(
-            operation,
-            "SELECT max(seq) FROM (SELECT seq, applied_at FROM applied_write ORDER BY seq LIMIT ?1)
-             WHERE applied_at <= ?2",
-        )?
-        .query_row((max, cutoff), |row| row.get::<_, Option<i64>>(0))
-        .optional()
-        .map_err(|e| error::sqlite(operation, e))?
-        .flatten();
-    let Some(last) = last else { return Ok(0) };
+/// Forgets at most `max` writes of an invocation; says how many.
+pub(crate) fn forget(
+    tx: &mut WriteTx<'_>,
+    operation: &'static str,
+    invocation: InvocationId,
+    max: u32,
+) -> Result<u32> {
     let removed = tx.execute(
         operation,
-        "DELETE FROM applied_write WHERE seq <= ?1 AND applied_at <= ?2",
-        (last, cutoff),
+        "DELETE FROM applied_write WHERE invocation = ?1 AND call <=
+           (SELECT max(call) FROM (SELECT call FROM applied_write WHERE invocation = ?1 ORDER BY call LIMIT ?2))",
+        (invocation.as_uuid().as_bytes(), max),
     )?;
     tx.tally.applied = tx.tally.applied.saturating_sub(removed as u64);
     Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+}
+
+/// The search for rows that are older than [`RETENTION`], which goes through the table again and again, a step at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    /// When it began at the first row.
+    begun: Option<Timestamp>,
+    /// After which row it goes on; none when it came to the end.
+    after: Option<([u8; 16], u32)>,
+}
+
+impl Search {
+    /// Looks at some rows and forgets those that are old. True when it found so many that the next step should follow
+    /// at once.
+    pub(crate) fn step(&mut self, tx: &mut WriteTx<'_>, operation: &'static str) -> Result<bool> {
+        let rests = self
+            .begun
+            .is_some_and(|begun| begun <= tx.now && tx.now.since(begun) < SEARCH_EVERY);
+        let after = match self.after {
+            Some(after) => after,
+            None if rests => return Ok(false),
+            None => {
+                self.begun = Some(tx.now);
+                ([0; 16], 0)
+            }
+        };
+        let rows = tx
+            .statement(
+                operation,
+                // An id comes from the host and is never all zeros.
+                "SELECT invocation, call, applied_at FROM applied_write
+                 WHERE (invocation, call) > (?1, ?2) ORDER BY invocation, call LIMIT ?3",
+            )?
+            .query_map((after.0, after.1, STEP_MAX_ROWS), |row| {
+                Ok((
+                    row.get::<_, [u8; 16]>(0)?,
+                    row.get::<_, u32>(1)?,
+                    row.get::<_, u64>(2)?,
+                ))
+            })
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+            .map_err(|e| error::sqlite(operation, e))?;
+        let cutoff = seconds(tx.now.saturating_sub(RETENTION));
+        let mut removed = 0;
+        for (invocation, call, _) in rows.iter().filter(|(_, _, at)| *at < cutoff) {
+            removed += tx.execute(
+                operation,
+                "DELETE FROM applied_write WHERE invocation = ?1 AND call = ?2",
+                (invocation, call),
+            )?;
+        }
+        tx.tally.applied = tx.tally.applied.saturating_sub(removed as u64);
+        let is_full = rows.len() >= STEP_MAX_ROWS as usize;
+        self.after = rows
+            .last()
+            .filter(|_| is_full)
+            .map(|(invocation, call, _)| (*invocation, *call));
+        Ok(is_full && removed > 0)
+    }
+}
+
+/// Whole seconds: what ages by the hour needs no more.
+fn seconds(moment: Timestamp) -> u64 {
+    moment.as_millis() / 1_000
 }

@@ -5,14 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::OptionalExtension;
 use stuga_core::invocation::{
-    Answer, Claim, IDEMPOTENCY_RETENTION, InvocationStore, check_idempotency_key,
+    Answer, Claim, IDEMPOTENCY_RETENTION, InvocationStore, RUN_LONGEST, check_idempotency_key,
 };
 use stuga_core::{Error, InvocationId, Result, TenantId, Timestamp};
 use uuid::Uuid;
 
 use crate::Local;
 use crate::error;
-use crate::sweep::before;
 use crate::tally::replace;
 use crate::tx::WriteTx;
 
@@ -62,12 +61,22 @@ impl InvocationStore for LocalInvocations {
             .with_context("used", answer.body.len()));
         }
         let (key, answer) = (key.to_owned(), answer.clone());
-        let store = self.local.tenant(tenant).await?;
+        let (invocation, store) = (answer.invocation, self.local.tenant(tenant).await?);
         store
             .write(OPERATION, answer.body.len(), move |tx| {
                 finish_in(tx, OPERATION, &key, &answer)
             })
-            .await
+            .await?;
+        let from = store.now().saturating_add(RUN_LONGEST);
+        store.ended().note_from(invocation, from);
+        Ok(())
+    }
+
+    fn forget(&self, tenant: &TenantId, invocation: InvocationId) {
+        // A store that was closed meanwhile forgets by age.
+        if let Some(store) = self.local.opened(tenant) {
+            store.ended().note(invocation);
+        }
     }
 
     async fn find(&self, tenant: &TenantId, invocation: InvocationId) -> Result<Option<Answer>> {
@@ -75,7 +84,10 @@ impl InvocationStore for LocalInvocations {
         let store = self.local.tenant(tenant).await?;
         store
             .read(OPERATION, move |store, conn| {
-                let cutoff = before(store.now(), IDEMPOTENCY_RETENTION).as_millis();
+                let cutoff = store
+                    .now()
+                    .saturating_sub(IDEMPOTENCY_RETENTION)
+                    .as_millis();
                 conn.prepare_cached(
                     "SELECT status, body FROM claim
                      WHERE invocation = ?1 AND status IS NOT NULL AND touched_at > ?2 LIMIT 1",
@@ -106,7 +118,7 @@ struct Found {
 }
 
 fn find_key(tx: &WriteTx<'_>, operation: &'static str, key: &str) -> Result<Option<Found>> {
-    let cutoff = before(tx.now, IDEMPOTENCY_RETENTION).as_millis();
+    let cutoff = tx.now.saturating_sub(IDEMPOTENCY_RETENTION).as_millis();
     tx.first(
         operation,
         "SELECT request_digest, invocation, accepted_at, status, body FROM claim WHERE key = ?1 AND touched_at > ?2",
@@ -208,7 +220,7 @@ fn finish_in(
 
 /// Removes at most `max` keys older than [`IDEMPOTENCY_RETENTION`]; says how many.
 pub(crate) fn sweep(tx: &mut WriteTx<'_>, operation: &'static str, max: u32) -> Result<u32> {
-    let cutoff = before(tx.now, IDEMPOTENCY_RETENTION).as_millis();
+    let cutoff = tx.now.saturating_sub(IDEMPOTENCY_RETENTION).as_millis();
     remove(
         tx,
         operation,

@@ -10,6 +10,7 @@ mod call;
 mod connection;
 mod content;
 mod cursor;
+mod ended;
 mod error;
 mod files;
 mod invocations;

@@ -206,6 +206,11 @@ impl Local {
             .map(Arc::clone)
     }
 
+    /// A tenant's store, if it is open.
+    pub(crate) fn opened(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.lock().tenants.get(id)?.tenant.get().map(Arc::clone)
+    }
+
     fn slot(&self, id: &TenantId) -> Result<Arc<Slot>> {
         static TICK: AtomicU64 = AtomicU64::new(0);
         let mut open = self.lock();

@@ -2,6 +2,8 @@
 
 use rusqlite_migration::{M, Migrations};
 
+mod applied;
+
 /// Version 1. Text compares by its UTF-8 bytes (`BINARY`), which is the order that listings promise.
 const V1: &str = "
 -- One row: counters that change in the same transaction as what they count.
@@ -152,7 +154,13 @@ CREATE TABLE record (
 
 /// All versions, oldest first.
 pub(crate) fn migrations() -> Migrations<'static> {
-    Migrations::new(vec![M::up(V1), M::up(V2), M::up(V3), M::up(V4)])
+    Migrations::new(vec![
+        M::up(V1),
+        M::up(V2),
+        M::up(V3),
+        M::up(V4),
+        M::up(applied::V1),
+    ])
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use stuga_core::{Result, Timestamp};
 
+use crate::ended::Ended;
 use crate::tx::WriteTx;
 use crate::{applied, files, invocations, memory, sessions};
 
@@ -23,11 +24,13 @@ const OPERATION: &str = "store.sweep";
 pub(crate) struct Schedule {
     last: Option<Timestamp>,
     more: bool,
+    applied: applied::Search,
 }
 
 impl Schedule {
-    /// Takes a step when one is due.
-    pub(crate) fn step(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
+    /// Takes a step when one is due. Writes of invocations that have ended are forgotten each time.
+    pub(crate) fn step(&mut self, tx: &mut WriteTx<'_>, ended: &Ended) -> Result<()> {
+        ended.step(tx, OPERATION)?;
         // A clock that was set back must not stop the sweep.
         let rests = self
             .last
@@ -40,11 +43,11 @@ impl Schedule {
         let removed = [
             memory::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             sessions::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
-            applied::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             invocations::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
         ];
-        self.more = removed.iter().any(|rows| *rows >= STEP_MAX_ROWS);
+        let applied = self.applied.step(tx, OPERATION)?;
+        self.more = applied || removed.iter().any(|rows| *rows >= STEP_MAX_ROWS);
         Ok(())
     }
 }
@@ -54,10 +57,4 @@ pub(crate) fn free_memory(tx: &mut WriteTx<'_>, operation: &'static str) -> Resu
     let items = memory::sweep(tx, operation, QUOTA_SWEEP_MAX_ROWS)?;
     let events = sessions::sweep(tx, operation, QUOTA_SWEEP_MAX_ROWS)?;
     Ok(items.saturating_add(events))
-}
-
-/// The moment `age` before `now`.
-pub(crate) fn before(now: Timestamp, age: Duration) -> Timestamp {
-    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_sub(age))
 }

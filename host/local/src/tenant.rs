@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection;
 use crate::content::ContentStore;
+use crate::ended::Ended;
 use crate::error;
 use crate::quotas::QuotaTable;
 use crate::sweep::Schedule;
@@ -60,6 +61,8 @@ pub(crate) struct Tenant {
     uploads: Arc<Semaphore>,
     /// Bytes of uploads that are not finished.
     uploading: AtomicU64,
+    /// Invocations whose writes may be forgotten.
+    ended: Ended,
 }
 
 impl Tenant {
@@ -89,12 +92,18 @@ impl Tenant {
             admitted: Arc::new(Semaphore::new(READS_MAX_WAITING)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             uploading: AtomicU64::new(0),
+            ended: Ended::default(),
         }))
     }
 
     /// The moment now.
     pub(crate) fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    /// Invocations whose writes may be forgotten.
+    pub(crate) fn ended(&self) -> &Ended {
+        &self.ended
     }
 
     /// Where the contents of files lie.
@@ -242,7 +251,7 @@ impl Tenant {
             content: &self.content,
         };
         let sweep = |tx: &mut WriteTx<'_>| {
-            let swept = schedule.step(tx);
+            let swept = schedule.step(tx, &self.ended);
             if let Err(error) = &swept {
                 tracing::warn!(tenant = %self.id, %error, causes = error.causes(), "sweeping a store failed");
             }

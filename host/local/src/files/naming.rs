@@ -5,7 +5,6 @@ use std::time::Duration;
 use stuga_core::{Error, Result};
 
 use crate::error;
-use crate::sweep::before;
 use crate::tally::replace;
 use crate::tx::WriteTx;
 
@@ -91,7 +90,7 @@ pub(super) fn unname(tx: &mut WriteTx<'_>, operation: &'static str, sha256: &str
 /// It holds the write lock of the store, so no other process can name one meanwhile. When the transaction fails after a
 /// removal, the next sweep finds the row and no file.
 pub(crate) fn sweep(tx: &mut WriteTx<'_>, operation: &'static str, max: u32) -> Result<u32> {
-    let cutoff = before(tx.now, UNNAMED_RETENTION).as_millis();
+    let cutoff = tx.now.saturating_sub(UNNAMED_RETENTION).as_millis();
     let unnamed = tx
         .statement(
             operation,

@@ -100,7 +100,9 @@ impl Run {
         let (host, tenant) = (attempt.app.host.clone(), attempt.tenant.id().clone());
         let tasks = host.tasks().clone();
         let run = async move {
-            let answered = attempt.run(self.invocation, self.accepted_at, parts).await;
+            let answered = attempt
+                .run(self.invocation, self.accepted_at, true, parts)
+                .await;
             if answered.is_final {
                 let answer = Answer {
                     invocation: self.invocation,

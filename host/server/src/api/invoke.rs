@@ -81,7 +81,10 @@ pub(crate) async fn invoke(
         if streamed {
             return Ok(stream::cancelled_with_client(attempt, id, accepted_at));
         }
-        return Ok(attempt.run(id, accepted_at, None).await.into_response());
+        return Ok(attempt
+            .run(id, accepted_at, false, None)
+            .await
+            .into_response());
     };
     match idempotency::begin(&attempt, &key).await? {
         Begun::Kept(invocation, answered) if streamed => Ok(stream::kept(invocation, answered)),
@@ -153,11 +156,13 @@ impl Attempt {
         (new_invocation(), self.app.host.clock().now())
     }
 
-    /// Runs it. Dropping the future stops the agent and notes the invocation as cancelled.
+    /// Runs it; `repeatable` says whether it may run again under its id. Dropping the future stops the agent and notes the
+    /// invocation as cancelled.
     pub(crate) async fn run(
         self,
         id: InvocationId,
         accepted_at: Timestamp,
+        repeatable: bool,
         parts: Option<mpsc::Sender<String>>,
     ) -> Answered {
         let recent = self.tenant.recents().begin(
@@ -175,6 +180,7 @@ impl Attempt {
             request: self.request.clone(),
             invocation: id,
             accepted_at,
+            repeatable,
             parts,
         };
         let answered = Answered::new(id, &self.request, self.app.host.invoke(call).await);

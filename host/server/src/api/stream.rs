@@ -33,7 +33,7 @@ pub(crate) fn cancelled_with_client(
     let (parts, emitted) = mpsc::channel(PARTS_WAITING_MAX);
     let request = attempt.request.clone();
     let run = attempt
-        .run(id, accepted_at, Some(parts))
+        .run(id, accepted_at, false, Some(parts))
         .instrument(Span::current());
     let run = AbortOnDropHandle::new(tokio::spawn(run));
     respond(id, emitted, async move {

@@ -146,6 +146,7 @@ async fn call(
         request: RequestId::from_uuid(Uuid::now_v7()),
         invocation,
         accepted_at: host.clock().now(),
+        repeatable: false,
         parts: args.stream.then_some(parts),
     });
     let printing = async {

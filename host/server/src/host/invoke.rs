@@ -10,7 +10,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Failure, Host, RunningAgent, RunningTenant};
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::Outcome;
 
 /// A call that may be made: its input was checked with [`RunningAgent::check`].
 pub struct Call {
@@ -30,6 +30,8 @@ pub struct Call {
     pub invocation: InvocationId,
     /// When it was first accepted.
     pub accepted_at: Timestamp,
+    /// Whether it may run again under its id, as one with an `Idempotency-Key` may.
+    pub repeatable: bool,
     /// Gets what the agent emits while it runs.
     pub parts: Option<mpsc::Sender<String>>,
 }
@@ -97,26 +99,29 @@ impl Host {
     }
 
     async fn run(&self, call: Call) -> Result<Completed, Failure> {
-        let mut ended = Ended {
-            metrics: &self.metrics,
-            begun: Instant::now(),
-            outcome: Outcome::Cancelled,
-        };
-        let ctx = CallCtx::new(
+        let begun = Instant::now();
+        let ctx = Arc::new(CallCtx::new(
             call.tenant.id().clone(),
             call.agent.name().clone(),
             call.invocation,
             call.request,
             call.accepted_at,
-            ended.begun + call.agent.made_of.limits.deadline,
-        );
+            begun + call.agent.made_of.limits.deadline,
+        ));
+        let mut ended = Ended {
+            host: self,
+            ctx: Arc::clone(&ctx),
+            repeatable: call.repeatable,
+            begun,
+            outcome: Outcome::Cancelled,
+        };
         let request = Request {
             skill: call.skill,
             input: call.input,
             session: call.session,
         };
         let agent = &call.agent.agent;
-        let result = agent.invoke(Arc::new(ctx), request, call.parts).await;
+        let result = agent.invoke(ctx, request, call.parts).await;
         ended.outcome = outcome(&result);
         if let Err(error) = &result {
             log(error, ended.outcome);
@@ -129,16 +134,23 @@ impl Host {
     }
 }
 
-/// Counts an invocation when it is dropped, so that one whose client went away is counted, too.
-struct Ended<'m> {
-    metrics: &'m Metrics,
+/// Counts an invocation when it is dropped, so that one whose client went away is counted, too. Nothing of it runs then.
+struct Ended<'h> {
+    host: &'h Host,
+    ctx: Arc<CallCtx>,
+    repeatable: bool,
     begun: Instant,
     outcome: Outcome,
 }
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.metrics.invocation(self.outcome, self.begun.elapsed());
+        let host = self.host;
+        host.metrics.invocation(self.outcome, self.begun.elapsed());
+        if !self.repeatable && self.ctx.has_written() {
+            let invocations = host.backends.invocations();
+            invocations.forget(&self.ctx.tenant, self.ctx.invocation);
+        }
     }
 }
 
