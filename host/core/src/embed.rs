@@ -2,8 +2,17 @@
 //!
 //! Every word and every three characters in a row of it (with its edges) chooses one of [`DIMENSION`] places and a sign
 //! by its hash; what falls there adds up, and the whole is brought to length 1. So texts that share words or parts of
-//! words (`stuga`, `stugan`) are near each other. It knows no synonyms: an embedding model does, and is another backend's
-//! or capability's business. The same text has the same vector everywhere and for ever; a change needs a new [`MODEL`].
+//! words (`stuga`, `stugan`) are near each other. It knows no synonyms: an embedding model does, and is another
+//! [`Embedder`]. The same text has the same vector everywhere and for ever; a change needs a new [`MODEL`].
+
+mod embedder;
+
+pub use embedder::{
+    DIMENSION_MAX, EMBED_MAX_TEXTS, EMBED_TEXT_MAX_BYTES, EMBEDDER_NAME_MAX_BYTES, Embedder,
+    HashedEmbedder, check_texts, normalise,
+};
+
+use self::embed as hashed;
 
 /// The name that is kept with each vector. Vectors of different names are never compared.
 pub const MODEL: &str = "hashed-ngram-1";
