@@ -13,10 +13,12 @@ pub mod files;
 pub mod grant;
 pub mod id;
 pub mod invocation;
+pub mod lease;
 pub mod memory;
 pub mod metadata;
 pub mod receipt;
 pub mod records;
+pub mod retry;
 pub mod sessions;
 
 #[cfg(feature = "testkit")]

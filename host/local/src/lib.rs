@@ -14,6 +14,7 @@ mod ended;
 mod error;
 mod files;
 mod invocations;
+mod lease;
 mod memory;
 mod quotas;
 mod records;
