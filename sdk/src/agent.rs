@@ -26,7 +26,7 @@ pub enum Capability {
     Search,
     /// Jobs.
     Jobs,
-    /// Models.
+    /// [`crate::model`].
     Model,
     /// Messages between agents.
     A2a,

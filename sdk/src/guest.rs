@@ -3,6 +3,7 @@
 
 pub(crate) mod files;
 pub(crate) mod memory;
+pub(crate) mod model;
 pub(crate) mod records;
 pub(crate) mod sessions;
 

@@ -1,7 +1,7 @@
 //! Write a Stuga agent: one struct, one trait, one line.
 //!
 //! An agent is a sandboxed WASM component with skills. It reaches the world only through the functions of this crate:
-//! [`memory`], [`files`], [`sessions`], [`records`],
+//! [`memory`], [`files`], [`sessions`], [`records`], [`model`],
 //! [`log`], [`clock`], [`random`], [`output`] and [`config`].
 //!
 //! ```
@@ -71,6 +71,7 @@ pub mod files;
 mod instance;
 pub mod log;
 pub mod memory;
+pub mod model;
 pub mod output;
 mod pages;
 pub mod random;

@@ -21,6 +21,7 @@ pub(crate) mod backend;
 mod files;
 mod invoke;
 mod memory;
+mod model;
 mod records;
 mod sessions;
 mod state;

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use stuga_core::Timestamp;
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
+use stuga_core::model::Model;
 use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
-use stuga_core::testkit::{Fixture, ManualClock, files, memory, prove, records, sessions};
+use stuga_core::testkit::{Fixture, ManualClock, files, memory, model, prove, records, sessions};
 
-use adapter::{FilesOf, MemoryOf, Mock, RecordsOf, SessionsOf};
+use adapter::{FilesOf, MemoryOf, Mock, ModelOf, RecordsOf, SessionsOf};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
@@ -28,6 +29,16 @@ async fn the_mock_keeps_the_contract_of_memory() {
     prove(memory::cases(), || {
         let clock = clock();
         let backend: Arc<dyn Memory> = Arc::new(MemoryOf(Mock::new(Arc::clone(&clock))));
+        Fixture::new(backend, clock)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract_of_models() {
+    prove(model::cases(), || {
+        let clock = clock();
+        let backend: Arc<dyn Model> = Arc::new(ModelOf(Mock::new(Arc::clone(&clock))));
         Fixture::new(backend, clock)
     })
     .await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::files::Files;
 use crate::memory::Memory;
+use crate::model::Model;
 use crate::records::Records;
 use crate::sessions::Sessions;
 
@@ -14,6 +15,8 @@ pub struct Backends {
     pub files: Arc<dyn Files>,
     /// Key-value memory.
     pub memory: Arc<dyn Memory>,
+    /// Models.
+    pub model: Arc<dyn Model>,
     /// Records.
     pub records: Arc<dyn Records>,
     /// Sessions.

@@ -16,6 +16,7 @@ pub mod invocation;
 pub mod lease;
 pub mod memory;
 pub mod metadata;
+pub mod model;
 pub mod receipt;
 pub mod records;
 pub mod retry;

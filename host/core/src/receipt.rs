@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::CapabilityName;
+use crate::model::Usage;
 
 /// Which side served a call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub struct CapabilityUse {
     pub reads: u32,
     /// Calls that wrote.
     pub writes: u32,
+    /// Tokens of models, as their endpoints count them; none where there are none to count.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tokens: Option<Usage>,
 }
 
 /// What guest and host spent on an invocation.
@@ -103,6 +107,7 @@ impl ReceiptLog {
                     attempts: 0,
                     reads: 0,
                     writes: 0,
+                    tokens: None,
                 });
                 uses.last_mut()
             }

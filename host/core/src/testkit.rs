@@ -4,6 +4,7 @@ mod clock;
 pub mod files;
 pub mod invocation;
 pub mod memory;
+pub mod model;
 pub mod records;
 pub mod sessions;
 mod suite;

@@ -16,6 +16,7 @@ mod files;
 mod invocations;
 mod lease;
 mod memory;
+mod model;
 mod quotas;
 mod records;
 mod registry;
@@ -28,5 +29,6 @@ mod tenant;
 mod tx;
 mod writer;
 
+pub use model::{EndpointConfig, EndpointEmbedder, ModelLimits, Models, check_endpoint_url};
 pub use registry::{Local, LocalConfig};
 pub use tally::{Quotas, Usage};

@@ -9,9 +9,11 @@ use std::time::{Duration, SystemTime};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder};
 use serde::Deserialize;
+use stuga_core::embed::Embedder;
 use stuga_core::files::Files;
 use stuga_core::invocation::InvocationStore;
 use stuga_core::memory::Memory;
+use stuga_core::model::Model;
 use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
 use stuga_core::{Backends, Clock, Error, Result, TenantId};
@@ -23,6 +25,7 @@ use crate::error;
 use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
 use crate::memory::LocalMemory;
+use crate::model::{LimitTable, LocalModel, ModelLimits, Models};
 use crate::quotas::QuotaTable;
 use crate::records::LocalRecords;
 use crate::scope;
@@ -62,6 +65,9 @@ struct Inner {
     path: PathBuf,
     config: LocalConfig,
     shared: Arc<Shared>,
+    embedder: Arc<dyn Embedder>,
+    model: Arc<LocalModel>,
+    model_limits: Arc<LimitTable>,
     open: Mutex<Open>,
 }
 
@@ -80,11 +86,24 @@ struct Slot {
 
 impl Local {
     /// Opens the data directory, or creates it, readable by this user alone. Blocks for a moment; stores of tenants are
-    /// opened when they are first used.
+    /// opened when they are first used. There is no model, and the built-in embedder.
     ///
     /// # Errors
     /// `Unavailable` when the directory cannot be created or opened.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>, config: LocalConfig) -> Result<Self> {
+        Self::open_with(data_dir, clock, config, &Models::default())
+    }
+
+    /// As [`Local::open`], with models.
+    ///
+    /// # Errors
+    /// As [`Local::open`], and `Invalid` when the configuration of a model is wrong.
+    pub fn open_with(
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        config: LocalConfig,
+        models: &Models,
+    ) -> Result<Self> {
         let open = || {
             Dir::create_ambient_dir_all(data_dir, ambient_authority())?;
             let root = Dir::open_ambient_dir(data_dir, ambient_authority())?;
@@ -98,6 +117,8 @@ impl Local {
             )
             .with_source(e)
         })?;
+        let model_limits = Arc::new(LimitTable::new(Arc::clone(&clock)));
+        let model = LocalModel::new(models, Arc::clone(&model_limits))?;
         Ok(Self(Arc::new(Inner {
             root,
             path,
@@ -107,6 +128,9 @@ impl Local {
                 quotas: QuotaTable::new(config.default_quotas),
                 tasks: TaskTracker::new(),
             }),
+            embedder: Arc::clone(&models.embedder),
+            model: Arc::new(model),
+            model_limits,
             open: Mutex::default(),
         })))
     }
@@ -116,6 +140,7 @@ impl Local {
         Backends {
             files: self.files(),
             memory: self.memory(),
+            model: self.model(),
             records: self.records(),
             sessions: self.sessions(),
         }
@@ -125,6 +150,11 @@ impl Local {
     pub fn memory(&self) -> Arc<dyn Memory> {
         let local = self.clone();
         Arc::new(LocalMemory { local })
+    }
+
+    /// Models for all tenants.
+    pub fn model(&self) -> Arc<dyn Model> {
+        Arc::clone(&self.0.model) as _
     }
 
     /// Files of all tenants.
@@ -154,6 +184,11 @@ impl Local {
     /// Sets what a tenant may store, from its next write on.
     pub fn set_quotas(&self, tenant: &TenantId, quotas: Quotas) {
         self.0.shared.quotas.set(tenant, quotas);
+    }
+
+    /// Sets what a tenant may take of the models, from its next completion on.
+    pub fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
+        self.0.model_limits.set(tenant, limits);
     }
 
     /// How much a tenant has stored.
@@ -195,6 +230,11 @@ impl Local {
         closing
             .await
             .map_err(|e| Error::internal("store.close", "closing the stores died").with_source(e))?
+    }
+
+    /// What makes vectors of texts, here as everywhere on this host.
+    pub(crate) fn embedder(&self) -> &Arc<dyn Embedder> {
+        &self.0.embedder
     }
 
     /// A tenant's store, opened if it is not.

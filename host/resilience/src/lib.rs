@@ -6,10 +6,12 @@
 
 mod breaker;
 mod failover;
+mod model;
 
 use stuga_core::Backends;
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
+use stuga_core::model::Model;
 use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
 
@@ -23,6 +25,8 @@ pub struct Capabilities {
     pub files: Failover<dyn Files>,
     /// Key-value memory.
     pub memory: Failover<dyn Memory>,
+    /// Models.
+    pub model: Failover<dyn Model>,
     /// Records.
     pub records: Failover<dyn Records>,
     /// Sessions.
@@ -35,6 +39,7 @@ impl Capabilities {
         Self {
             files: Failover::local(local.files),
             memory: Failover::local(local.memory),
+            model: Failover::local(local.model),
             records: Failover::local(local.records),
             sessions: Failover::local(local.sessions),
         }

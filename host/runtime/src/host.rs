@@ -6,6 +6,7 @@ mod error;
 mod files;
 mod log;
 mod memory;
+mod model;
 mod output;
 mod random;
 mod records;
@@ -14,4 +15,5 @@ mod uploads;
 
 pub(crate) use error::from_guest;
 pub(crate) use log::report_dropped_lines;
+pub(crate) use model::OpenCompletion;
 pub(crate) use uploads::OpenUpload;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
-use crate::host::OpenUpload;
+use crate::host::{OpenCompletion, OpenUpload};
 
 /// What an instance may reach and take: the same for all calls of an agent.
 pub(crate) struct Authority {
@@ -31,6 +31,8 @@ pub(crate) struct HostState {
     pub(crate) memory: MemoryUse,
     /// The handle of the next upload; never used twice, so that an old handle cannot name another call's upload.
     pub(crate) next_upload: u32,
+    /// As `next_upload`, of completions.
+    pub(crate) next_completion: u32,
 }
 
 /// One call. It comes and goes while the instance stays.
@@ -42,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) lines_dropped: u32,
     /// By handle. Dropped with the call, which ends those that are not finished.
     pub(crate) uploads: BTreeMap<u32, OpenUpload>,
+    /// By handle. Dropped with the call, which stops their models.
+    pub(crate) completions: BTreeMap<u32, OpenCompletion>,
     random: Option<ChaCha20Rng>,
 }
 
@@ -63,6 +67,7 @@ impl Call {
             lines: 0,
             lines_dropped: 0,
             uploads: BTreeMap::new(),
+            completions: BTreeMap::new(),
             random: None,
         }
     }
@@ -79,6 +84,7 @@ impl HostState {
             call: None,
             memory,
             next_upload: 0,
+            next_completion: 0,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, memory, records, sessions, uploads};
+use super::{Line, files, memory, model, records, sessions, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -29,6 +29,7 @@ pub(crate) struct State {
     pub(super) memory: memory::Store,
     pub(super) files: files::Store,
     pub(super) uploads: uploads::Uploads,
+    pub(super) models: model::Models,
     pub(super) sessions: sessions::Store,
     pub(super) records: records::Store,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
@@ -52,6 +53,7 @@ impl Default for State {
             memory: memory::Store::default(),
             files: files::Store::default(),
             uploads: uploads::Uploads::default(),
+            models: model::Models::default(),
             sessions: sessions::Store::default(),
             records: records::Store::default(),
             wanted: None,
@@ -77,6 +79,7 @@ impl State {
         self.elapsed = 0;
         self.lines = 0;
         self.uploads.end_all();
+        self.models.end_all();
         self.wanted = Some(wanted);
         self.invocations
     }

@@ -2,11 +2,13 @@
 
 mod files;
 mod memory;
+mod model;
 mod records;
 mod sessions;
 
 pub(crate) use files::FilesOf;
 pub(crate) use memory::MemoryOf;
+pub(crate) use model::ModelOf;
 pub(crate) use records::RecordsOf;
 pub(crate) use sessions::SessionsOf;
 
@@ -47,10 +49,14 @@ impl Mock {
         operation: &'static str,
         f: impl FnOnce() -> stuga_sdk::Result<T>,
     ) -> Result<T> {
+        self.host(ctx).run(f).map_err(|e| core_error(operation, &e))
+    }
+
+    /// The host of the agent that `ctx` names.
+    fn host(&self, ctx: &CallCtx) -> Host {
         let whose = (ctx.tenant.clone(), ctx.agent.clone());
         let host = self.hosts.lock().unwrap().entry(whose).or_default().clone();
-        let host = host.clock(self.clock.now().as_millis());
-        host.run(f).map_err(|e| core_error(operation, &e))
+        host.clock(self.clock.now().as_millis())
     }
 
     /// Applies a write once, whatever it is, and answers repetitions from memory.
