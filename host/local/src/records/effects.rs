@@ -1,9 +1,9 @@
 //! What writes to records do inside a transaction.
 
-use stuga_core::embed::MODEL;
 use stuga_core::records::{RecordAck, RecordWrite};
 use stuga_core::{CapabilityName, Error, Result, Write, WriteId};
 
+use super::Vector;
 use crate::applied::{self, DigestBuilder, WriteDigest};
 use crate::scope::Scope;
 use crate::sweep::free_memory;
@@ -38,7 +38,7 @@ pub(super) fn apply_in(
     id: WriteId,
     digest: WriteDigest,
     write: &RecordWrite,
-    vector: &[u8],
+    vector: &Vector,
 ) -> Result<RecordAck> {
     let operation = write.operation();
     applied::once(tx, operation, id, digest, |tx| match write {
@@ -57,7 +57,7 @@ pub(super) fn apply_in(
                 .iter()
                 .map(|part| part.len() as u64)
                 .sum::<u64>()
-                .saturating_add(vector.len() as u64);
+                .saturating_add(vector.bytes.len() as u64);
             book(tx, operation, found.as_ref(), bytes)?;
             let created_at = found
                 .as_ref()
@@ -81,8 +81,8 @@ pub(super) fn apply_in(
                     created_at,
                     tx.now.as_millis(),
                     bytes,
-                    MODEL,
-                    vector,
+                    &vector.model,
+                    &vector.bytes,
                 ),
             )?;
             Ok(RecordAck {
@@ -109,6 +109,36 @@ pub(super) fn apply_in(
             Ok(ack)
         }
     })
+}
+
+/// Replaces the vectors of records (row, version, vector) that still are what they were.
+///
+/// The bytes of a vector are booked whatever the quota says: the record stands already.
+pub(super) fn renew_in(
+    tx: &mut WriteTx<'_>,
+    operation: &'static str,
+    model: &str,
+    made: &[(i64, u64, Vec<u8>)],
+) -> Result<()> {
+    for (row, version, vector) in made {
+        let old: Option<u64> = tx.first(
+            operation,
+            "SELECT octet_length(vector) FROM record WHERE id = ?1 AND version = ?2",
+            (row, version),
+            |row| row.get(0),
+        )?;
+        let Some(old) = old else {
+            continue;
+        };
+        let new = vector.len() as u64;
+        tx.execute(
+            operation,
+            "UPDATE record SET model = ?2, vector = ?3, bytes = bytes - ?4 + ?5 WHERE id = ?1",
+            (row, model, vector, old, new),
+        )?;
+        replace(&mut tx.tally.memory_bytes, old, new);
+    }
+    Ok(())
 }
 
 /// What stands where a write goes.

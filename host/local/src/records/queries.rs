@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::Timestamp;
-use stuga_core::embed::{MODEL, dot_bytes};
+use stuga_core::embed::{EMBED_MAX_TEXTS, dot_bytes};
 use stuga_core::records::{Hit, PAGE_MAX_BYTES, Page, RECALL_MAX_COMPARED, Record, reaches};
 
 use crate::cursor::{self, Listing};
@@ -79,28 +79,47 @@ struct Candidate {
     score: f32,
 }
 
-/// The `k` records nearest to `query` among those written last.
+/// A record whose vector is of another embedder, or missing.
+pub(super) struct Stale {
+    pub(super) row: i64,
+    pub(super) version: u64,
+    pub(super) text: String,
+}
+
+/// What a recall finds.
+pub(super) struct Found {
+    pub(super) hits: Vec<Hit>,
+    /// As many as can be embedded at once, those written last first.
+    pub(super) stale: Vec<Stale>,
+}
+
+/// The `k` records nearest to `query`, a vector of `model`, among those written last.
 pub(super) fn recall(
     conn: &Connection,
     scope: &Scope,
     under: &str,
     query: &[f32],
+    model: &str,
     k: u32,
-) -> rusqlite::Result<Vec<Hit>> {
+) -> rusqlite::Result<Found> {
     // A range for the index, and the exact rule of `reaches` for names that only begin alike.
     let mut statement = conn.prepare_cached(
-        "SELECT id, namespace, name, vector FROM record WHERE id IN
+        "SELECT id, namespace, name, vector, model, version FROM record WHERE id IN
            (SELECT id FROM record WHERE agent = ?1 AND namespace >= ?2 AND namespace < ?3
               AND (?2 = '' OR namespace = ?2 OR substr(namespace, length(?2) + 1, 1) = '/')
-            ORDER BY version DESC LIMIT ?4)
-           AND model = ?5",
+            ORDER BY version DESC LIMIT ?4)",
     )?;
     let end = format!("{under}{AFTER_ALL}");
-    let mut rows = statement.query((scope.rows(), under, end, RECALL_MAX_COMPARED, MODEL))?;
+    let mut rows = statement.query((scope.rows(), under, end, RECALL_MAX_COMPARED))?;
     let mut best: Vec<Candidate> = Vec::new();
+    let mut stale: Vec<(u64, i64)> = Vec::new();
     let keep = k as usize;
     while let Some(row) = rows.next()? {
-        let Some(score) = dot_bytes(query, row.get_ref(3)?.as_blob()?) else {
+        let same = row.get_ref(4)?.as_str()? == model;
+        let score = same.then(|| row.get_ref(3)).transpose()?;
+        let score = score.map(|vector| vector.as_blob()).transpose()?;
+        let Some(score) = score.and_then(|vector| dot_bytes(query, vector)) else {
+            stale.push((row.get(5)?, row.get(0)?));
             continue;
         };
         if score <= 0.0 {
@@ -132,7 +151,30 @@ pub(super) fn recall(
             });
         }
     }
-    Ok(hits)
+    stale.sort_unstable_by(|a, b| b.cmp(a));
+    stale.truncate(EMBED_MAX_TEXTS);
+    Ok(Found {
+        hits,
+        stale: texts(conn, &stale)?,
+    })
+}
+
+/// The texts of rows that still have that version.
+fn texts(conn: &Connection, rows: &[(u64, i64)]) -> rusqlite::Result<Vec<Stale>> {
+    let mut by_row =
+        conn.prepare_cached("SELECT text FROM record WHERE id = ?1 AND version = ?2")?;
+    let mut stale = Vec::with_capacity(rows.len());
+    for (version, row) in rows {
+        let text = by_row.query_row((row, version), |row| row.get(0));
+        if let Some(text) = text.optional()? {
+            stale.push(Stale {
+                row: *row,
+                version: *version,
+                text,
+            });
+        }
+    }
+    Ok(stale)
 }
 
 fn order(candidates: &mut Vec<Candidate>, keep: usize) {
