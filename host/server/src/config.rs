@@ -8,6 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+mod model;
+
+pub use model::{Completions, EmbeddingSettings, KeyPlace, ModelSettings};
+
 use crate::telemetry::LogFormat;
 use crate::units;
 use crate::yaml::Report;
@@ -55,6 +59,8 @@ pub struct Config {
     pub max_connections: u32,
     /// Instances of all agents together.
     pub max_instances: u32,
+    /// Which models there are.
+    pub model: ModelSettings,
 }
 
 fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -72,6 +78,7 @@ impl Default for Config {
             drain: Duration::from_secs(30),
             max_connections: 4_096,
             max_instances: 1_000,
+            model: ModelSettings::default(),
         }
     }
 }
@@ -156,6 +163,9 @@ impl Config {
                     &mut config.max_connections,
                     report.integer(node, "max_connections", 1..=100_000),
                 );
+            }
+            if let Some(node) = fields.optional("model") {
+                config.model = ModelSettings::read(node, &mut report);
             }
             if let Some(node) = fields.optional("runtime")
                 && let Some(mut runtime) = report.fields(node, "runtime")

@@ -17,3 +17,4 @@ pub mod wire;
 pub mod yaml;
 
 mod atomic;
+mod models;

@@ -1,14 +1,15 @@
 //! The composition root: the one file that names a backend.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use stuga_core::invocation::InvocationStore;
 use stuga_core::{Clock, Result, TenantId};
-use stuga_local::{Local, LocalConfig, Quotas};
+use stuga_local::{Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
-use crate::tenants::Storage;
+use crate::config::Config;
+use crate::models;
+use crate::tenants::Limits;
 
 /// Everything that keeps data, opened.
 pub struct Backends {
@@ -18,12 +19,13 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// Opens the embedded backends in a data directory.
+    /// Opens the embedded backends in the data directory.
     ///
     /// # Errors
-    /// `Unavailable` when the directory cannot be opened.
-    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
-        let local = Local::open(data_dir, clock, LocalConfig::default())?;
+    /// `Unavailable` when the directory cannot be opened, `Invalid` when a model cannot be made ready.
+    pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
+        let models = models::open(&config.model)?;
+        let local = Local::open_with(&config.data_dir, clock, LocalConfig::default(), &models)?;
         Ok(Self {
             capabilities: Capabilities::local(local.backends()),
             invocations: local.invocations(),
@@ -41,8 +43,9 @@ impl Backends {
         &*self.invocations
     }
 
-    /// Sets what a tenant may store.
-    pub fn set_quotas(&self, tenant: &TenantId, storage: &Storage) {
+    /// Sets what a tenant may store and what it may take of the models.
+    pub fn set_limits(&self, tenant: &TenantId, limits: &Limits) {
+        let (storage, model) = (&limits.storage, &limits.model);
         self.local.set_quotas(
             tenant,
             Quotas {
@@ -50,6 +53,13 @@ impl Backends {
                 memory_items: storage.memory_items,
                 files_bytes: storage.files,
                 files_count: storage.files_count,
+            },
+        );
+        self.local.set_model_limits(
+            tenant,
+            ModelLimits {
+                completions: model.completions,
+                tokens_per_minute: model.tokens_per_minute,
             },
         );
     }

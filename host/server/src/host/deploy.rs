@@ -91,7 +91,7 @@ impl Host {
     ) -> RunningTenant {
         let mut running = RunningTenant::new(plan.tenant, before);
         let tenant = Arc::clone(&running.tenant);
-        self.backends.set_quotas(&tenant.id, &tenant.limits.storage);
+        self.backends.set_limits(&tenant.id, &tenant.limits);
         for (entry, wanted) in plan.agents {
             let agent_before = before.and_then(|before| before.agents.get(&entry.name));
             let readied = match wanted {

@@ -77,7 +77,7 @@ impl Host {
         let host = Arc::new(Self {
             runtime,
             pepper: Pepper::open(&config.data_dir)?,
-            backends: Backends::open(&config.data_dir, Arc::clone(&clock))?,
+            backends: Backends::open(config, Arc::clone(&clock))?,
             store: Store::new(&config.data_dir),
             tenants_dir: config.tenants.clone(),
             only,

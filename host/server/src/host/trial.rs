@@ -8,7 +8,7 @@ use stuga_runtime::{Plugin, Runtime, RuntimeConfig};
 use super::deploy::settings;
 use super::plan::entry_snippet;
 use super::schema::Skills;
-use crate::config::Config;
+use crate::config::{Config, ModelSettings};
 use crate::tenants::Tenant;
 use crate::wire::Backends;
 
@@ -52,7 +52,12 @@ pub async fn for_tenant(
         ));
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let backends = Backends::open(&config.data_dir, clock)?;
+    // A trial asks no model anything, so none is loaded.
+    let config = Config {
+        model: ModelSettings::default(),
+        ..config.clone()
+    };
+    let backends = Backends::open(&config, clock)?;
     let trial = runtime
         .deploy(
             Arc::clone(&plugin),

@@ -32,8 +32,19 @@ pub struct Limits {
     pub request_bytes: u64,
     /// Longest answer of an agent.
     pub answer_bytes: u64,
+    /// What its agents may take of the models.
+    pub model: ModelShare,
     /// What its agents may store.
     pub storage: Storage,
+}
+
+/// What a tenant's agents together may take of the models.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ModelShare {
+    /// Completions at once.
+    pub completions: u32,
+    /// Tokens of prompts and answers a minute; none for no such limit.
+    pub tokens_per_minute: Option<u32>,
 }
 
 /// How much a tenant's agents may store, in bytes and entries.
@@ -63,6 +74,10 @@ impl Default for Limits {
             calls_per_second: None,
             request_bytes: 8 * MIB,
             answer_bytes: 4 * MIB,
+            model: ModelShare {
+                completions: 4,
+                tokens_per_minute: None,
+            },
             storage: Storage {
                 memory: 256 * MIB,
                 memory_items: 1_000_000,
@@ -121,11 +136,32 @@ impl Limits {
                 report.bytes(node, "answer_bytes", KIB..=64 * MIB),
             );
         }
+        if let Some(node) = fields.optional("model") {
+            limits.model.read(node, report);
+        }
         if let Some(node) = fields.optional("storage") {
             limits.storage.read(node, report);
         }
         fields.finish(report);
         limits
+    }
+}
+
+impl ModelShare {
+    fn read(&mut self, node: &Node, report: &mut Report) {
+        let Some(mut fields) = report.fields(node, "limits.model") else {
+            return;
+        };
+        if let Some(node) = fields.optional("completions") {
+            set(
+                &mut self.completions,
+                small(report, node, "completions", 1_000),
+            );
+        }
+        if let Some(node) = fields.optional("tokens_per_minute") {
+            self.tokens_per_minute = small(report, node, "tokens_per_minute", 1_000_000_000);
+        }
+        fields.finish(report);
     }
 }
 

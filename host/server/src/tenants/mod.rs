@@ -22,7 +22,7 @@ use stuga_runtime::InstanceMode;
 
 use crate::yaml::Diagnostic;
 
-pub use limits::{Limits, REQUEST_MAX_BYTES, Storage};
+pub use limits::{Limits, ModelShare, REQUEST_MAX_BYTES, Storage};
 
 /// Most tenant files that one directory may hold.
 pub const TENANTS_MAX: usize = 10_000;
