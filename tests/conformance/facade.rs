@@ -5,6 +5,7 @@
 
 mod files;
 mod memory;
+mod model;
 mod records;
 mod sessions;
 
@@ -13,6 +14,7 @@ use stuga_resilience::Failover;
 
 pub(crate) use files::FacadeFiles;
 pub(crate) use memory::FacadeMemory;
+pub(crate) use model::FacadeModel;
 pub(crate) use records::FacadeRecords;
 pub(crate) use sessions::FacadeSessions;
 

@@ -8,19 +8,25 @@ mod facade;
 
 use std::sync::Arc;
 
-use facade::{FacadeFiles, FacadeMemory, FacadeRecords, FacadeSessions};
+use facade::{FacadeFiles, FacadeMemory, FacadeModel, FacadeRecords, FacadeSessions};
 use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
 use stuga_core::{Backend, CapabilityName, Clock, Timestamp};
-use stuga_local::{Local, LocalConfig};
+use stuga_local::{EndpointEmbedder, Local, LocalConfig, Models};
 use stuga_resilience::Capabilities;
+use stuga_tests::openai::OpenAi;
 use tempfile::TempDir;
 
-/// The facade in mode `local` on a fresh data directory.
+/// The facade in mode `local` on a fresh data directory, without a model.
 fn local_mode() -> (Capabilities, Arc<ManualClock>, TempDir) {
+    local_mode_with(&Models::default())
+}
+
+fn local_mode_with(models: &Models) -> (Capabilities, Arc<ManualClock>, TempDir) {
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
     let directory = TempDir::new().unwrap();
     let time = Arc::clone(&clock) as Arc<dyn Clock>;
-    let local = Local::open(directory.path(), time, LocalConfig::default()).unwrap();
+    let config = LocalConfig::default();
+    let local = Local::open_with(directory.path(), time, config, models).unwrap();
     let capabilities = Capabilities::local(local.backends());
     (capabilities, clock, directory)
 }
@@ -31,6 +37,55 @@ async fn memory_in_local_mode_keeps_its_contract() {
         let (capabilities, clock, directory) = local_mode();
         let memory = Arc::new(FacadeMemory(capabilities.memory));
         Fixture::new(memory as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_in_local_mode_keep_their_contract() {
+    prove(testkit::model::cases(), || {
+        let parrot = OpenAi::start();
+        let (capabilities, clock, directory) = local_mode_with(&parrot.models());
+        let model = Arc::new(FacadeModel(capabilities.model));
+        Fixture::new(model as _, clock)
+            .keeping(directory)
+            .keeping(parrot)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn models_with_an_embedder_behind_an_endpoint_keep_their_contract() {
+    prove(testkit::model::cases(), || {
+        let parrot = OpenAi::start();
+        let embedder = EndpointEmbedder::new(&parrot.endpoint(), stuga_core::embed::DIMENSION);
+        let models = Models {
+            embedder: Arc::new(embedder.unwrap()),
+            ..parrot.models()
+        };
+        let (capabilities, clock, directory) = local_mode_with(&models);
+        let model = Arc::new(FacadeModel(capabilities.model));
+        Fixture::new(model as _, clock)
+            .keeping(directory)
+            .keeping(parrot)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_with_an_embedder_behind_an_endpoint_keep_their_contract() {
+    prove(testkit::records::cases(), || {
+        let parrot = OpenAi::start();
+        let embedder = EndpointEmbedder::new(&parrot.endpoint(), stuga_core::embed::DIMENSION);
+        let models = Models {
+            embedder: Arc::new(embedder.unwrap()),
+            ..Models::default()
+        };
+        let (capabilities, clock, directory) = local_mode_with(&models);
+        let records = Arc::new(FacadeRecords(capabilities.records));
+        Fixture::new(records as _, clock)
+            .keeping(directory)
+            .keeping(parrot)
     })
     .await;
 }

@@ -18,6 +18,7 @@ mod idempotency;
 mod invoke;
 mod isolation;
 mod meetmind;
+mod model;
 mod reload;
 mod shutdown;
 mod stream;

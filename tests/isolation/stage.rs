@@ -2,6 +2,7 @@
 
 mod files;
 mod memory;
+mod model;
 mod records;
 mod sessions;
 
@@ -15,6 +16,7 @@ use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
 use stuga_core::testkit::{ManualClock, ctx};
 use stuga_core::{CallCtx, Clock, Result, Timestamp};
 use stuga_local::{Local, LocalConfig};
+use stuga_tests::openai::OpenAi;
 use tempfile::TempDir;
 
 /// Keys and paths that all of them use.
@@ -55,6 +57,7 @@ pub(crate) struct Stage {
     pub(crate) local: Local,
     pub(crate) directory: TempDir,
     clock: Arc<ManualClock>,
+    _parrot: OpenAi,
 }
 
 impl Stage {
@@ -62,11 +65,14 @@ impl Stage {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
         let directory = TempDir::new().unwrap();
         let time = Arc::clone(&clock) as Arc<dyn Clock>;
-        let local = Local::open(directory.path(), time, LocalConfig::default()).unwrap();
+        let parrot = OpenAi::start();
+        let config = LocalConfig::default();
+        let local = Local::open_with(directory.path(), time, config, &parrot.models()).unwrap();
         Self {
             local,
             directory,
             clock,
+            _parrot: parrot,
         }
     }
 
@@ -101,6 +107,7 @@ impl Stage {
         self.use_files(ctx, &mut heard).await;
         self.use_sessions(ctx, &mut heard).await;
         self.use_records(ctx, &mut heard).await;
+        self.use_model(ctx, &mut heard).await;
         // What a sweep removes must be the sweeper's own, too.
         self.clock.advance(Duration::from_secs(2 * 3_600));
         let last = self.try_put(ctx, "last", "x").await;

@@ -1,10 +1,14 @@
 //! Capabilities as a component uses them: through the generated bindings, the host's binding and the local backend.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use stuga_core::ErrorKind;
-use stuga_runtime::{Agent, InvokeError};
+use stuga_runtime::{Agent, InvokeError, Request};
+use stuga_tests::openai::{Fault, OpenAi};
+use tokio::sync::mpsc;
 
-use crate::{World, call};
+use crate::{World, call, ctx};
 
 async fn echo() -> (Agent, World) {
     let world = World::new();
@@ -131,4 +135,105 @@ async fn what_was_learned_is_recalled_by_meaning_within_its_namespace() {
             .all(|text| text != "his favourite colour is red"),
         "{texts:?}"
     );
+}
+
+async fn parroting() -> (OpenAi, Agent, World) {
+    let server = OpenAi::start();
+    let world = World::before(&server.models());
+    let agent = world.deploy("fixture-echo", |_| ()).await.unwrap();
+    (server, agent, world)
+}
+
+#[tokio::test]
+async fn a_model_answers_a_component_and_the_receipt_counts_its_tokens() {
+    let (_server, agent, _world) = parroting().await;
+    let input = json!({"question": "one two three", "max_tokens": 2});
+    let request = Request {
+        skill: "ask".into(),
+        input: input.to_string(),
+        session: None,
+    };
+    let reply = agent.invoke(ctx(Duration::from_secs(20)), request, None);
+    let reply = reply.await.unwrap();
+    let answer: Value = serde_json::from_str(&reply.output).unwrap();
+    assert_eq!(
+        (&answer["text"], &answer["reason"]),
+        (&json!("one two"), &json!("Length"))
+    );
+    let [used] = reply.receipt.capabilities.as_slice() else {
+        unreachable!("one capability was used: {:?}", reply.receipt)
+    };
+    // Four words of instruction and three of question.
+    let tokens = used.tokens.unwrap();
+    assert_eq!((tokens.prompt_tokens, tokens.completion_tokens), (7, 2));
+
+    let near = ok(&agent, "near", json!({"a": "stuga", "b": "stugan"})).await;
+    assert!(near["cosine"].as_f64().unwrap() > 0.4, "{near}");
+    let input = json!({"question": "hej", "model": "eagle"});
+    let error = refused(&agent, "ask", input).await;
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.message().contains("loud-parrot"), "{error}");
+}
+
+#[tokio::test]
+async fn a_model_streams_to_a_component_and_stops_when_it_is_given_up() {
+    let (server, agent, _world) = parroting().await;
+    let (sender, mut parts) = mpsc::channel(16);
+    let request = Request {
+        skill: "stream".into(),
+        input: json!({"question": "one two three"}).to_string(),
+        session: None,
+    };
+    let reply = agent.invoke(ctx(Duration::from_secs(20)), request, Some(sender));
+    let reply = reply.await.unwrap();
+    let mut seen = Vec::new();
+    while let Some(part) = parts.recv().await {
+        seen.push(part);
+    }
+    assert_eq!(seen, ["\"one\"", "\" two\"", "\" three\""]);
+    assert!(reply.output.contains("one two three"), "{}", reply.output);
+    assert_eq!(
+        reply.receipt.capabilities[0]
+            .tokens
+            .unwrap()
+            .completion_tokens,
+        3
+    );
+
+    server.fault(Fault::Chatter);
+    let input = json!({"question": "hej", "pieces": 3});
+    assert_eq!(ok(&agent, "stream", input).await["text"], "x x x ");
+    server.until_abandoned(1).await;
+    // The invocation's deadline ends it as well.
+    let endless = agent.invoke(
+        ctx(Duration::from_millis(300)),
+        Request {
+            skill: "stream".into(),
+            input: json!({"question": "hej"}).to_string(),
+            session: None,
+        },
+        None,
+    );
+    endless.await.unwrap_err();
+    server.until_abandoned(2).await;
+}
+
+#[tokio::test]
+async fn a_component_holds_so_many_completions_and_no_more() {
+    let (_server, agent, _world) = parroting().await;
+    let input = json!({"question": "hej", "held": 4});
+    let error = refused(&agent, "stream", input).await;
+    assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+    assert_eq!(error.context_value("limit"), Some("4"));
+    let input = json!({"question": "hej", "held": 3});
+    assert_eq!(ok(&agent, "stream", input).await["text"], "hej");
+}
+
+#[tokio::test]
+async fn without_a_model_a_component_hears_which_setting_is_missing() {
+    let (agent, _world) = echo().await;
+    let error = refused(&agent, "ask", json!({"question": "hej"})).await;
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("model.endpoint"), "{error}");
+    assert_eq!(error.context_value("setting"), Some("model.endpoint"));
 }

@@ -22,7 +22,7 @@ use stuga_core::{
     AgentName, CallCtx, CapabilityName, Clock, Grants, InvocationId, RequestId, SystemClock,
     TenantId, Timestamp,
 };
-use stuga_local::{Local, LocalConfig};
+use stuga_local::{Local, LocalConfig, Models};
 use stuga_resilience::Capabilities;
 use stuga_runtime::{
     Agent, AgentSettings, InstanceMode, InvokeError, Limits, LoadError, Plugin, Request, Runtime,
@@ -42,18 +42,28 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with(RuntimeConfig {
+        Self::before(&Models::default())
+    }
+
+    /// With models.
+    fn before(models: &Models) -> Self {
+        let config = RuntimeConfig {
             max_instances: 16,
             random_key: Some([7; 32]),
             code_cache: Some(CODE_CACHE.path().join("code")),
             ..RuntimeConfig::default()
-        })
+        };
+        Self::with_models(config, models)
     }
 
     fn with(config: RuntimeConfig) -> Self {
+        Self::with_models(config, &Models::default())
+    }
+
+    fn with_models(config: RuntimeConfig, models: &Models) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let local =
-            Local::open(data.path(), Arc::new(SystemClock), LocalConfig::default()).unwrap();
+        let (clock, local) = (Arc::new(SystemClock), LocalConfig::default());
+        let local = Local::open_with(data.path(), clock, local, models).unwrap();
         Self {
             runtime: Runtime::new(config).unwrap(),
             capabilities: Capabilities::local(local.backends()),

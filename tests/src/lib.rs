@@ -1,4 +1,6 @@
-//! What the test binaries share: where the guests are.
+//! What the test binaries share: where the guests are, and servers to stand before.
+
+pub mod openai;
 
 use std::path::PathBuf;
 

@@ -6,6 +6,7 @@
 mod bench;
 mod demo;
 mod guests;
+mod models;
 mod shell;
 mod steps;
 mod test;

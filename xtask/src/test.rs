@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::models::Models;
 use crate::steps::Steps;
 use crate::toolchain::Choice;
 use crate::{guests, shell};
@@ -32,9 +33,10 @@ pub(crate) struct Args {
 
 /// The task `test`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new(3);
+    let mut steps = Steps::new(4);
     let guests = steps.step("Build the guests", || guests::build_all(args.toolchain))?;
     let server = steps.step("Build the server", || build_server(args))?;
+    let models = steps.step("Install models for the tests", || Ok(install_models(args)))?;
     let skipped = shell::target().join(format!("skipped-{}.txt", std::process::id()));
     fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
 
@@ -47,10 +49,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     cargo.env("STUGA_GUESTS", guests);
     cargo.env("STUGA_BIN", server);
     cargo.env("STUGA_SKIPPED", &skipped);
+    if let Some(models) = models {
+        cargo.env("STUGA_LLAMA", models.python);
+        cargo.env("STUGA_MINILM", models.minilm);
+    }
 
     let summary = steps.step("Run the tests", || observe(&mut cargo, &skipped));
     fs::remove_file(&skipped).ok();
     summary?.conclude()
+}
+
+/// The models, when tests that ask them are chosen; none where they cannot be had, and those tests say that they are skipped.
+fn install_models(args: &Args) -> Option<Models> {
+    let has = |word: &str| args.cargo_test.iter().any(|given| given == word);
+    let tests = has("stuga-tests") && (has("model") || !has("--test"));
+    if !(args.cargo_test.is_empty() || tests || has("stuga-embedding")) {
+        return None;
+    }
+    Models::ready()
+        .inspect_err(|error| eprintln!("No models, so their tests are skipped: {error:#}"))
+        .ok()
 }
 
 /// Builds the binary `stuga` and says where it is.
