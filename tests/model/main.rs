@@ -2,7 +2,11 @@
 //!
 //! The contract itself is proved in `conformance`. The tests with real models need packages that `cargo xtask test` installs; without
 //! them they say so and are counted as skipped.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod faults;
 mod limits;
