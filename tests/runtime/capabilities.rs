@@ -111,6 +111,38 @@ async fn a_conversation_is_kept_in_order_until_it_is_closed() {
 }
 
 #[tokio::test]
+async fn what_was_said_is_recalled_by_meaning_over_all_sessions_of_an_actor() {
+    let (agent, _world) = echo().await;
+    for (actor, session, text) in [
+        (
+            "astrid",
+            "may",
+            "the stove smokes when the wind is from the north",
+        ),
+        ("astrid", "june", "the boat has been painted"),
+        ("bo", "may", "the stove is new"),
+    ] {
+        let input = json!({"actor": actor, "session": session, "text": text});
+        ok(&agent, "say", input).await;
+    }
+    let query = json!({"actor": "astrid", "query": "what about the stove", "k": 5});
+    let found = ok(&agent, "recall-said", query).await;
+    let texts = found["texts"].as_array().unwrap();
+    assert_eq!(texts[0], "the stove smokes when the wind is from the north");
+    assert!(
+        texts.iter().all(|text| text != "the stove is new"),
+        "{texts:?}"
+    );
+    let query = json!({"actor": "astrid", "query": "", "k": 5});
+    let error = refused(&agent, "recall-said", query).await;
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error.message().contains("the query has 0 bytes"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_was_learned_is_recalled_by_meaning_within_its_namespace() {
     let (agent, _world) = echo().await;
     for (namespace, id, text) in [

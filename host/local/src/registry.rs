@@ -26,8 +26,9 @@ use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
 use crate::memory::LocalMemory;
 use crate::model::{LimitTable, LocalModel, ModelLimits, Models};
-use crate::quotas::QuotaTable;
+use crate::quotas::PerTenant;
 use crate::records::LocalRecords;
+use crate::retention::Retention;
 use crate::scope;
 use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
@@ -35,6 +36,9 @@ use crate::tenant::{Shared, Tenant};
 
 /// Temporary files of that age belong to no process any more.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3_600);
+
+/// Steps of one sweep of a resting tenant: a quarter of a million rows of each kind.
+const SWEEP_MAX_STEPS: u32 = 1_024;
 
 /// How the local backends behave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -125,7 +129,8 @@ impl Local {
             config,
             shared: Arc::new(Shared {
                 clock,
-                quotas: QuotaTable::new(config.default_quotas),
+                quotas: PerTenant::new(config.default_quotas),
+                retention: PerTenant::new(Retention::default()),
                 tasks: TaskTracker::new(),
             }),
             embedder: Arc::clone(&models.embedder),
@@ -184,6 +189,27 @@ impl Local {
     /// Sets what a tenant may store, from its next write on.
     pub fn set_quotas(&self, tenant: &TenantId, quotas: Quotas) {
         self.0.shared.quotas.set(tenant, quotas);
+    }
+
+    /// Sets what is kept of a tenant's data, from its next write or sweep on.
+    pub fn set_retention(&self, tenant: &TenantId, retention: Retention) {
+        self.0.shared.retention.set(tenant, retention);
+    }
+
+    /// Removes what a tenant's data has beyond its time or its retention, in steps that let writes in between. Writes
+    /// do the same beside them; this is for tenants that rest. True when the sweep stopped at its bound of steps with
+    /// more to do.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` when its store cannot be written.
+    pub async fn sweep(&self, tenant: &TenantId) -> Result<bool> {
+        let store = self.tenant(tenant).await?;
+        for _ in 0..SWEEP_MAX_STEPS {
+            if !store.sweep("store.sweep").await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Sets what a tenant may take of the models, from its next completion on.

@@ -3,6 +3,7 @@
 use rusqlite_migration::{M, Migrations};
 
 mod applied;
+mod order;
 
 /// Version 1. Text compares by its UTF-8 bytes (`BINARY`), which is the order that listings promise.
 const V1: &str = "
@@ -160,6 +161,7 @@ pub(crate) fn migrations() -> Migrations<'static> {
         M::up(V3),
         M::up(V4),
         M::up(applied::V1),
+        order::v1(),
     ])
 }
 

@@ -51,6 +51,22 @@ pub struct Usage {
     pub file_version_bytes: u64,
 }
 
+/// What counts towards the quota of memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Item,
+    Session,
+    Event,
+    Record,
+}
+
+/// How much is stored of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
 /// The row of table `tally`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Tally {
@@ -65,6 +81,10 @@ pub(crate) struct Tally {
     pub(crate) answer_bytes: u64,
     pub(crate) file_versions: u64,
     pub(crate) file_version_bytes: u64,
+    /// What of `memory_items` and `memory_bytes` are items, events and records; the rest are sessions.
+    pub(crate) items: Held,
+    pub(crate) events: Held,
+    pub(crate) records: Held,
 }
 
 impl Tally {
@@ -72,7 +92,8 @@ impl Tally {
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         conn.prepare_cached(
             "SELECT version, memory_items, memory_bytes, files_count, files_bytes, content_bytes, applied, claims,
-             answer_bytes, file_versions, file_version_bytes FROM tally WHERE id = 0",
+             answer_bytes, file_versions, file_version_bytes, items, item_bytes, events, event_bytes, records,
+             record_bytes FROM tally WHERE id = 0",
         )?
         .query_row([], |row| {
             Ok(Self {
@@ -87,6 +108,9 @@ impl Tally {
                 answer_bytes: row.get(8)?,
                 file_versions: row.get(9)?,
                 file_version_bytes: row.get(10)?,
+                items: held(row, 11)?,
+                events: held(row, 13)?,
+                records: held(row, 15)?,
             })
         })
     }
@@ -96,9 +120,10 @@ impl Tally {
         conn.prepare_cached(
             "UPDATE tally SET version = ?1, memory_items = ?2, memory_bytes = ?3, files_count = ?4, files_bytes = ?5,
              content_bytes = ?6, applied = ?7, claims = ?8, answer_bytes = ?9, file_versions = ?10,
-             file_version_bytes = ?11 WHERE id = 0",
+             file_version_bytes = ?11, items = ?12, item_bytes = ?13, events = ?14, event_bytes = ?15,
+             records = ?16, record_bytes = ?17 WHERE id = 0",
         )?
-        .execute((
+        .execute(rusqlite::params![
             self.version,
             self.memory_items,
             self.memory_bytes,
@@ -110,7 +135,13 @@ impl Tally {
             self.answer_bytes,
             self.file_versions,
             self.file_version_bytes,
-        ))?;
+            self.items.rows,
+            self.items.bytes,
+            self.events.rows,
+            self.events.bytes,
+            self.records.rows,
+            self.records.bytes,
+        ])?;
         Ok(())
     }
 
@@ -118,6 +149,37 @@ impl Tally {
     pub(crate) fn next_version(&mut self) -> u64 {
         self.version += 1;
         self.version
+    }
+
+    /// Books that `new` takes the place of `old` in memory.
+    pub(crate) fn replace(&mut self, kind: Kind, old: Held, new: Held) {
+        let change = |rows: &mut u64, bytes: &mut u64| {
+            replace(rows, old.rows, new.rows);
+            replace(bytes, old.bytes, new.bytes);
+        };
+        change(&mut self.memory_items, &mut self.memory_bytes);
+        let held = match kind {
+            Kind::Item => &mut self.items,
+            Kind::Event => &mut self.events,
+            Kind::Record => &mut self.records,
+            Kind::Session => return,
+        };
+        change(&mut held.rows, &mut held.bytes);
+    }
+
+    /// What is held of a kind that is counted by itself.
+    pub(crate) fn held(&self, kind: Kind) -> Held {
+        match kind {
+            Kind::Item => self.items,
+            Kind::Event => self.events,
+            Kind::Record => self.records,
+            Kind::Session => Held::default(),
+        }
+    }
+
+    /// Books that `gone` is not in memory any more.
+    pub(crate) fn release(&mut self, kind: Kind, gone: Held) {
+        self.replace(kind, gone, Held::default());
     }
 
     /// What the tenant's operator wants to know of it.
@@ -130,6 +192,26 @@ impl Tally {
             file_versions: self.file_versions,
             file_version_bytes: self.file_version_bytes,
         }
+    }
+}
+
+fn held(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Held> {
+    Ok(Held {
+        rows: row.get(column)?,
+        bytes: row.get(column + 1)?,
+    })
+}
+
+impl Held {
+    /// One row of that size.
+    pub(crate) fn one(bytes: u64) -> Self {
+        Self { rows: 1, bytes }
+    }
+
+    /// Counts one more.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.rows = self.rows.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 }
 

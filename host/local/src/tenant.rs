@@ -6,7 +6,7 @@
 //! executor thread is everybody's latency.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ use crate::connection;
 use crate::content::ContentStore;
 use crate::ended::Ended;
 use crate::error;
-use crate::quotas::QuotaTable;
+use crate::quotas::PerTenant;
+use crate::retention::Retention;
 use crate::sweep::Schedule;
+use crate::tally::Quotas;
 use crate::tx::{Terms, WriteTx};
 use crate::writer::{self, Job, Queue};
 
@@ -41,7 +43,8 @@ const UPLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// What all tenants of a [`crate::Local`] have in common.
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) quotas: QuotaTable,
+    pub(crate) quotas: PerTenant<Quotas>,
+    pub(crate) retention: PerTenant<Retention>,
     /// Owns every blocking task, so that closing can wait for them.
     pub(crate) tasks: TaskTracker,
 }
@@ -63,6 +66,8 @@ pub(crate) struct Tenant {
     uploading: AtomicU64,
     /// Invocations whose writes may be forgotten.
     ended: Ended,
+    /// Whether the last step of the sweep left something to the next.
+    has_more: AtomicBool,
 }
 
 impl Tenant {
@@ -93,6 +98,7 @@ impl Tenant {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             uploading: AtomicU64::new(0),
             ended: Ended::default(),
+            has_more: AtomicBool::new(false),
         }))
     }
 
@@ -139,6 +145,12 @@ impl Tenant {
         answer
             .await
             .map_err(|_| Error::internal(operation, "the writer of the tenant's store stopped"))?
+    }
+
+    /// Takes a step of the sweep if one is due; true when it left something to the next.
+    pub(crate) async fn sweep(self: &Arc<Self>, operation: &'static str) -> Result<bool> {
+        self.write(operation, 0, |_| Ok(())).await?;
+        Ok(self.has_more.load(Ordering::Relaxed))
     }
 
     /// Runs `work` on a connection that sees everything committed before, as one snapshot for each statement.
@@ -250,14 +262,16 @@ impl Tenant {
             clock: &*self.shared.clock,
             content: &self.content,
         };
+        let retention = self.shared.retention.of(&self.id);
         let sweep = |tx: &mut WriteTx<'_>| {
-            let swept = schedule.step(tx, &self.ended);
+            let swept = schedule.step(tx, &self.ended, &retention);
             if let Err(error) = &swept {
                 tracing::warn!(tenant = %self.id, %error, causes = error.causes(), "sweeping a store failed");
             }
             swept.is_ok()
         };
         let committed = writer::apply_all(conn, &mut batch, &terms, sweep);
+        self.has_more.store(schedule.has_more(), Ordering::Relaxed);
         if let Err(error) = &committed {
             tracing::warn!(tenant = %self.id, writes = batch.len(), %error, "a batch of writes failed");
         }
