@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use stuga_core::invocation::InvocationStore;
 use stuga_core::{Clock, Result, TenantId};
-use stuga_local::{Local, LocalConfig, ModelLimits, Quotas};
+use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
 use crate::config::Config;
 use crate::models;
-use crate::tenants::Limits;
+use crate::tenants::{self, Limits, Retention};
 
 /// Everything that keeps data, opened.
 pub struct Backends {
@@ -62,6 +62,31 @@ impl Backends {
                 tokens_per_minute: model.tokens_per_minute,
             },
         );
+    }
+
+    /// Sets what is kept of a tenant's data.
+    pub fn set_retention(&self, tenant: &TenantId, retention: &Retention) {
+        let keep = |keep: &tenants::Keep| Keep {
+            age: keep.age,
+            count: keep.count,
+            bytes: keep.bytes,
+        };
+        self.local.set_retention(
+            tenant,
+            stuga_local::Retention {
+                memory: keep(&retention.memory),
+                sessions: keep(&retention.sessions),
+                records: keep(&retention.records),
+            },
+        );
+    }
+
+    /// Removes what a tenant's data has beyond its time; true when more is left to another sweep.
+    ///
+    /// # Errors
+    /// When the tenant's store cannot be written.
+    pub async fn sweep(&self, tenant: &TenantId) -> Result<bool> {
+        self.local.sweep(tenant).await
     }
 
     /// Closes the backends after the writes that were accepted.

@@ -12,6 +12,7 @@ mod plan;
 mod recent;
 mod schema;
 mod snapshot;
+mod sweep;
 pub mod trial;
 mod watch;
 
@@ -99,6 +100,7 @@ impl Host {
     /// When the directories cannot be watched.
     pub fn tend(self: &Arc<Self>) -> Result<()> {
         watch::start(self)?;
+        sweep::start(self);
         let (host, stop) = (Arc::downgrade(self), self.stop.clone());
         self.tasks.spawn(async move {
             while let Some(()) = stop

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stuga_core::{AgentName, CapabilityName, Grants, TenantId};
 use stuga_runtime::InstanceMode;
 
-use super::{ApiKey, Limits, PluginEntry, Tenant, keys};
+use super::{ApiKey, Limits, PluginEntry, Retention, Tenant, keys};
 use crate::yaml::{Diagnostic, Entry, Node, Report, Value, did_you_mean};
 
 /// Most plugins of one tenant.
@@ -67,6 +67,10 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         .optional("limits")
         .map(|node| Limits::read(node, report))
         .unwrap_or_default();
+    let retention = fields
+        .optional("retention")
+        .map(|node| Retention::read(node, report))
+        .unwrap_or_default();
     let keys = fields
         .optional("keys")
         .map(|node| api_keys(node, report))
@@ -78,6 +82,7 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         id,
         plugins,
         limits,
+        retention,
         keys,
     })
 }
