@@ -38,7 +38,7 @@ pub(crate) struct Args {
 
 /// The task `bench`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new(6);
+    let mut steps = Steps::new(8);
     steps.step("Find wrk and taskset", find_tools)?;
     let guests = steps.step("Build the guests", || {
         guests::build_named(Choice::default(), &["fixture-echo", "wasi-http-echo"])
@@ -48,6 +48,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut cargo = shell::cargo();
         cargo.args(["build", "--release", "--bins"]);
         cargo.args(["--package", "stuga-server", "--package", "stuga-bench"]);
+        shell::run(cargo.arg("--target-dir").arg(shell::target()))?;
+        let mut cargo = shell::cargo();
+        cargo.args([
+            "build",
+            "--release",
+            "--package",
+            "stuga-local",
+            "--example",
+            "puts",
+        ]);
         shell::run(cargo.arg("--target-dir").arg(shell::target()))
     })?;
     let wasmtime = steps.step("Find wasmtime serve", || {
@@ -60,6 +70,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let micro = steps.step("Measure instances and calls", || {
         let mut micro = Command::new(release.join("micro"));
         measure(micro.arg("--guest").arg(guests.join("fixture-echo.wasm")))
+    })?;
+    let puts = steps.step("Measure durable puts", || {
+        let mut puts = Command::new(release.join("examples/puts"));
+        measure(puts.args([&args.seconds.to_string(), "--json"]))
+    })?;
+    let large = steps.step("Measure a file of one gigabyte", || {
+        let mut large = Command::new(release.join("large-file"));
+        measure(large.arg("--guest").arg(guests.join("fixture-echo.wasm")))
     })?;
     let http = steps.step("Measure over HTTP", || {
         let mut http = Command::new(release.join("http"));
@@ -81,12 +99,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })?;
     let folder = shell::target().join("bench");
     fs::create_dir_all(&folder)?;
-    let figures = json!({ "micro": micro, "http": http });
+    let figures = json!({ "micro": micro, "http": http, "puts": puts, "large": large });
     fs::write(
         folder.join("figures.json"),
         serde_json::to_string_pretty(&figures)?,
     )?;
     println!("{}", table::markdown(&micro, &http));
+    println!("{}", table::stores(&puts, &large));
     Ok(())
 }
 

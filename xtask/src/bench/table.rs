@@ -64,6 +64,57 @@ pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
     text
 }
 
+/// Two tables: durable puts beside plain SQLite, and a large file through a guest.
+pub(crate) fn stores(puts: &Value, large: &Value) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        "| durable puts, writers at once | plain SQLite puts/s | Stuga puts/s | ratio | CPU us/put, plain | CPU us/put, Stuga |",
+    );
+    line(&mut text, "| ---: | ---: | ---: | ---: | ---: | ---: |");
+    let rows = puts.get("puts").and_then(Value::as_array);
+    for row in rows.into_iter().flatten() {
+        let plain = number(row, "plain_per_second");
+        let stuga = number(row, "stuga_per_second");
+        let row = format!(
+            "| {:.0} | {plain:.0} | {stuga:.0} | {:.2} | {:.1} | {:.1} |",
+            number(row, "writers"),
+            stuga / plain,
+            number(row, "plain_cpu_us"),
+            number(row, "stuga_cpu_us"),
+        );
+        line(&mut text, &row);
+    }
+    line(&mut text, "\n| a large file through a guest | |");
+    line(&mut text, "| --- | ---: |");
+    for (label, name, unit) in [
+        ("size", "mib", "MiB"),
+        (
+            "uploaded in parts of 1 MiB",
+            "upload_mib_per_second",
+            "MiB/s",
+        ),
+        (
+            "read back in parts of 1 MiB, a call each",
+            "read_mib_per_second",
+            "MiB/s",
+        ),
+        ("most memory of the guest", "guest_mib", "MiB"),
+        ("most memory of the process", "process_peak_mib", "MiB"),
+        ("of it before the upload", "process_before_mib", "MiB"),
+    ] {
+        line(
+            &mut text,
+            &format!("| {label} | {:.0} {unit} |", number(large, name)),
+        );
+    }
+    text
+}
+
+fn number(of: &Value, name: &str) -> f64 {
+    of.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}
+
 fn figure(server: &Value, name: &str) -> f64 {
     server
         .get("median")

@@ -4,12 +4,18 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Serialize;
+use stuga_core::invocation::RUN_LONGEST;
 
 use crate::yaml::{Node, Report};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+
+/// Longest deadline that any tenant may allow.
+const DEADLINE_MOST: Duration = Duration::from_secs(600);
+// What is remembered of a finished invocation's writes goes that long after its end.
+const _: () = assert!(DEADLINE_MOST.as_secs() < RUN_LONGEST.as_secs());
 
 /// Largest request body that any tenant may allow.
 pub const REQUEST_MAX_BYTES: u64 = 64 * MIB;
@@ -102,7 +108,7 @@ impl Limits {
             );
         }
         if let Some(node) = fields.optional("deadline") {
-            let range = Duration::from_millis(10)..=Duration::from_secs(600);
+            let range = Duration::from_millis(10)..=DEADLINE_MOST;
             set(
                 &mut limits.deadline,
                 report.duration(node, "deadline", range),
