@@ -12,7 +12,7 @@ use crate::tx::WriteTx;
 mod nearest;
 mod renewal;
 
-pub(crate) use nearest::{Compared, Rows, compare, first_compared};
+pub(crate) use nearest::{Compared, Row, compare, latest};
 pub(crate) use renewal::{Embedded, Found, Query};
 
 /// What the largest number of a vector becomes in 8 bits.

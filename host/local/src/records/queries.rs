@@ -6,7 +6,7 @@ use stuga_core::records::{Hit, PAGE_MAX_BYTES, Page, RECALL_MAX_SEEN, Record, re
 
 use crate::cursor::{self, Listing};
 use crate::scope::Scope;
-use crate::vectors::{self, Compared, Found, Query, Rows};
+use crate::vectors::{self, Compared, Found, Query};
 
 /// Most rows that one page looks at: bounds a listing beside namespaces whose names begin alike.
 const PAGE_MAX_ROWS_SEEN: usize = 10_000;
@@ -71,17 +71,6 @@ pub(super) fn list(
     Ok(page)
 }
 
-/// The records that may be compared, in the order of a listing: a range for the index, which holds all that is read here,
-/// and the exact rule of `reaches` for names that only begin alike.
-macro_rules! reached {
-    () => {
-        "SELECT version, namespace, name FROM record
-         WHERE agent = ?1 AND namespace >= ?2 AND namespace < ?3
-           AND (?2 = '' OR namespace = ?2 OR substr(namespace, length(?2) + 1, 1) = '/')
-         ORDER BY namespace, name LIMIT ?4"
-    };
-}
-
 /// The `k` records nearest to `query` among those written last.
 pub(super) fn recall(
     conn: &Connection,
@@ -90,31 +79,23 @@ pub(super) fn recall(
     query: &Query,
     k: u32,
 ) -> rusqlite::Result<Found<Hit>> {
+    // In the order of a listing. A range for the index, which holds all that is read here, and the exact rule of `reaches`
+    // for names that only begin alike.
+    const REACHED: &str = "
+        SELECT version FROM record WHERE agent = ?1 AND namespace >= ?2 AND namespace < ?3
+          AND (?2 = '' OR namespace = ?2 OR substr(namespace, length(?2) + 1, 1) = '/')
+        ORDER BY namespace, name LIMIT ?4";
     let end = format!("{under}{AFTER_ALL}");
-    let reached = Rows {
-        sql: reached!(),
-        params: (scope.rows(), under, &end, RECALL_MAX_SEEN),
-    };
-    let first = vectors::first_compared(conn, reached)?;
-    let compared = Rows {
-        sql: concat!(
-            "SELECT r.version, v.model, v.numbers, r.namespace, r.name FROM (",
-            reached!(),
-            ") r LEFT JOIN vector v ON v.version = r.version WHERE r.version >= ?5"
-        ),
-        params: (scope.rows(), under, &end, RECALL_MAX_SEEN, first),
-    };
-    // Namespace and id come first, so that equal scores are in the order of a listing.
-    let name = |row: &Row<'_>| -> rusqlite::Result<(String, String, i64)> {
-        Ok((row.get(3)?, row.get(4)?, row.get(0)?))
-    };
-    let Compared { best, stale } = vectors::compare(conn, compared, query, k, name)?;
+    let reached = (scope.rows(), under, &end, RECALL_MAX_SEEN);
+    let rows = vectors::latest(conn, REACHED, reached)?;
+    let place = |row: &vectors::Row| (row.place, row.number);
+    let Compared { best, stale } = vectors::compare(conn, &rows, query, k, place)?;
     let mut by_version = conn.prepare_cached(
         "SELECT namespace, name, text, metadata, version, created_at, updated_at FROM record
          WHERE version = ?1",
     )?;
     let mut hits = Vec::with_capacity(best.len());
-    for (score, (_, _, version)) in best {
+    for (score, (_, version)) in best {
         // Gone since the search; a hit must be there.
         if let Some(record) = by_version.query_row([version], record).optional()? {
             hits.push(Hit { record, score });

@@ -9,17 +9,7 @@ use stuga_core::sessions::EventHit;
 
 use super::queries::event;
 use crate::scope::Scope;
-use crate::vectors::{self, Compared, Found, Query, Rows};
-
-/// The events that may be compared, of the session created last first. Both indexes hold all that is read here.
-macro_rules! reached {
-    () => {
-        "SELECT e.seq AS seq FROM session s CROSS JOIN event e ON e.session = s.id
-         WHERE s.agent = ?1 AND s.actor = ?2 AND s.name IS NOT NULL
-           AND (s.expires_at IS NULL OR s.expires_at > ?3)
-         ORDER BY s.id DESC LIMIT ?4"
-    };
-}
+use crate::vectors::{self, Compared, Found, Query};
 
 /// The `k` events nearest to `query` among those appended last; of equal scores the later ones.
 pub(super) fn recall(
@@ -30,22 +20,16 @@ pub(super) fn recall(
     k: u32,
     now: Timestamp,
 ) -> rusqlite::Result<Found<EventHit>> {
-    let now = now.as_millis();
-    let reached = Rows {
-        sql: reached!(),
-        params: (scope.rows(), actor, now, RECALL_MAX_SEEN),
-    };
-    let first = vectors::first_compared(conn, reached)?;
-    let compared = Rows {
-        sql: concat!(
-            "SELECT r.seq, v.model, v.numbers FROM (",
-            reached!(),
-            ") r LEFT JOIN vector v ON v.version = r.seq WHERE r.seq >= ?5"
-        ),
-        params: (scope.rows(), actor, now, RECALL_MAX_SEEN, first),
-    };
-    let seq = |row: &Row<'_>| row.get::<_, i64>(0).map(Reverse);
-    let Compared { best, stale } = vectors::compare(conn, compared, query, k, seq)?;
+    // Of the session created last first. Both indexes hold all that is read here, but for the session's name and end.
+    const REACHED: &str = "
+        SELECT e.seq FROM session s CROSS JOIN event e ON e.session = s.id
+        WHERE s.agent = ?1 AND s.actor = ?2 AND s.name IS NOT NULL
+          AND (s.expires_at IS NULL OR s.expires_at > ?3)
+        ORDER BY s.id DESC LIMIT ?4";
+    let reached = (scope.rows(), actor, now.as_millis(), RECALL_MAX_SEEN);
+    let rows = vectors::latest(conn, REACHED, reached)?;
+    let later = |row: &vectors::Row| Reverse(row.number);
+    let Compared { best, stale } = vectors::compare(conn, &rows, query, k, later)?;
     let mut by_seq = conn.prepare_cached(
         "SELECT e.seq, e.id, e.role, e.metadata, e.at, e.content, s.name
          FROM event e JOIN session s ON s.id = e.session WHERE e.seq = ?1 AND s.name IS NOT NULL",

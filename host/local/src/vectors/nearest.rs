@@ -1,6 +1,6 @@
 //! The nearest of many vectors, by comparing with each: exact, and bounded in what it looks at.
 
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{Connection, Params};
 use stuga_core::embed::EMBED_MAX_TEXTS;
 use stuga_core::records::RECALL_MAX_COMPARED;
 
@@ -9,26 +9,35 @@ use super::{Query, product};
 /// How many more than wanted are collected before the worst are dropped.
 const SLACK: usize = 256;
 
-/// A query for rows that may be compared, each with its number in the first column.
-pub(crate) struct Rows<'q, P> {
-    pub(crate) sql: &'q str,
-    pub(crate) params: P,
+/// A row that is compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// Its number, which grows with each write.
+    pub(crate) number: i64,
+    /// Its place in the order of the query that found it.
+    pub(crate) place: u32,
 }
 
-/// The number from which on rows are compared, so that they are the [`RECALL_MAX_COMPARED`] that were written last.
-pub(crate) fn first_compared(
+/// Of the rows whose numbers a query finds the [`RECALL_MAX_COMPARED`] that were written last, in the order of their
+/// numbers: so their vectors, which lie in that order, are read once from the first to the last.
+pub(crate) fn latest(
     conn: &Connection,
-    rows: Rows<'_, impl Params>,
-) -> rusqlite::Result<i64> {
-    let mut statement = conn.prepare_cached(rows.sql)?;
-    let mut numbers = statement
-        .query_map(rows.params, |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
-    let compared = RECALL_MAX_COMPARED as usize;
-    match numbers.len().checked_sub(compared) {
-        None | Some(0) => Ok(i64::MIN),
-        Some(too_many) => Ok(*numbers.select_nth_unstable(too_many).1),
+    sql: &str,
+    params: impl Params,
+) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let mut rows = Vec::new();
+    let mut place = 0;
+    while let Some(row) = found.next()? {
+        let number = row.get(0)?;
+        rows.push(Row { number, place });
+        place += 1;
     }
+    rows.sort_unstable_by_key(|row| row.number);
+    let too_many = rows.len().saturating_sub(RECALL_MAX_COMPARED as usize);
+    rows.drain(..too_many);
+    Ok(rows)
 }
 
 /// What a comparison found.
@@ -39,30 +48,31 @@ pub(crate) struct Compared<T> {
     pub(crate) stale: Vec<i64>,
 }
 
-/// Compares `query` with the vector of each row and keeps the nearest, told apart by what `name` reads. The first columns
-/// of a row are its number and model and numbers of its vector, or nothing when it has none.
+/// Compares `query` with the vectors of `rows` and keeps the nearest, of equal ones the first in the order of `name`.
 pub(crate) fn compare<T: Ord>(
     conn: &Connection,
-    rows: Rows<'_, impl Params>,
+    rows: &[Row],
     query: &Query,
     keep: u32,
-    name: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    name: impl Fn(&Row) -> T,
 ) -> rusqlite::Result<Compared<T>> {
-    let mut statement = conn.prepare_cached(rows.sql)?;
-    let mut found = statement.query(rows.params)?;
+    let mut vector = conn.prepare_cached("SELECT model, numbers FROM vector WHERE version = ?1")?;
     let mut best = Best::new(keep as usize);
     let mut stale = Vec::new();
-    while let Some(row) = found.next()? {
-        if row.get_ref(1)?.as_str_or_null()? != Some(query.model.as_str()) {
-            stale.push(row.get(0)?);
-            continue;
-        }
-        let score = product(&query.numbers, row.get_ref(2)?.as_blob()?);
-        if let Some(score) = score.filter(|score| best.takes(*score)) {
-            best.add(score.min(1.0), name(row)?);
+    for row in rows {
+        let mut found = vector.query([row.number])?;
+        let kept = found.next()?.map(|kept| {
+            let is_same = kept.get_ref(0)?.as_str()? == query.model;
+            let score = product(&query.numbers, kept.get_ref(1)?.as_blob()?);
+            Ok::<_, rusqlite::Error>((is_same, score))
+        });
+        match kept.transpose()? {
+            Some((true, Some(score))) if best.takes(score) => best.add(score.min(1.0), name(row)),
+            Some((true, _)) => {}
+            Some((false, _)) | None => stale.push(row.number),
         }
     }
-    stale.sort_unstable_by(|a: &i64, b| b.cmp(a));
+    stale.reverse();
     stale.truncate(EMBED_MAX_TEXTS);
     Ok(Compared {
         best: best.into_sorted(),
