@@ -13,6 +13,7 @@ pub mod files;
 pub mod grant;
 pub mod id;
 pub mod invocation;
+pub mod jobs;
 pub mod lease;
 pub mod memory;
 pub mod metadata;

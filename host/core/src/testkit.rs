@@ -3,6 +3,8 @@
 mod clock;
 pub mod files;
 pub mod invocation;
+pub mod job_queue;
+pub mod jobs;
 pub mod memory;
 pub mod model;
 pub mod records;
