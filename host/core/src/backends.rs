@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::files::Files;
+use crate::jobs::Jobs;
 use crate::memory::Memory;
 use crate::model::Model;
 use crate::records::Records;
@@ -13,6 +14,8 @@ use crate::sessions::Sessions;
 pub struct Backends {
     /// Files.
     pub files: Arc<dyn Files>,
+    /// Jobs.
+    pub jobs: Arc<dyn Jobs>,
     /// Key-value memory.
     pub memory: Arc<dyn Memory>,
     /// Models.

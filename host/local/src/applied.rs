@@ -28,11 +28,18 @@ const STEP_MAX_ROWS: u32 = 1_024;
 /// Time from the begin of one search through all rows to the begin of the next.
 const SEARCH_EVERY: Duration = Duration::from_secs(600);
 /// Bytes of the digest that are kept. Only a guest that wants to confuse itself could look for two writes of one digest.
-const DIGEST_BYTES: usize = 16;
+pub(crate) const DIGEST_BYTES: usize = 16;
 
 /// Tells writes apart that come under the same id: the digest of everything that a write says, and of its scope.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct WriteDigest([u8; DIGEST_BYTES]);
+
+impl WriteDigest {
+    /// The digest's bytes.
+    pub(crate) fn to_bytes(self) -> [u8; DIGEST_BYTES] {
+        self.0
+    }
+}
 
 /// Collects the parts of a write. Each part is preceded by its length, so that parts cannot run into each other. What
 /// is fed in, and in which order, is kept on disk for a day: change it only with that in mind.

@@ -18,6 +18,8 @@ pub(crate) enum Listing {
     Sessions = b's',
     /// Events of a session.
     Events = b'e',
+    /// Jobs.
+    Jobs = b'j',
     /// Records.
     Records = b'r',
 }

@@ -3,7 +3,7 @@
 //! What is to be taken next each table chooses by its own query; everything that happens to a chosen row happens here.
 //! All functions run inside a write's transaction.
 //!
-//! A table of that kind has these columns beside its own (see [`COLUMNS`]):
+//! A table of that kind has these columns beside its own:
 //!
 //! | column | meaning |
 //! | --- | --- |
@@ -33,21 +33,6 @@ use stuga_core::{Error, ErrorKind, Result, Timestamp};
 use crate::error;
 use crate::tx::WriteTx;
 
-/// The columns of this file for a `CREATE TABLE`, without `seq`.
-pub(crate) const COLUMNS: &str = "
-    phase        TEXT NOT NULL,
-    due_at       INTEGER NOT NULL,
-    attempt      INTEGER NOT NULL DEFAULT 1,
-    failures     INTEGER NOT NULL DEFAULT 0,
-    losses       INTEGER NOT NULL DEFAULT 0,
-    attempts_max INTEGER NOT NULL,
-    base_ms      INTEGER NOT NULL,
-    cap_ms       INTEGER NOT NULL,
-    began_at     INTEGER,
-    lease        BLOB,
-    lease_until  INTEGER,
-    error        TEXT";
-
 /// A row that waits to be taken.
 pub(crate) const WAITING: &str = "waiting";
 /// A row that somebody holds.
@@ -66,6 +51,8 @@ pub(crate) struct Taken {
     pub(crate) attempt: u32,
     /// When this attempt was taken first.
     pub(crate) began_at: Timestamp,
+    /// How often this attempt was lost before.
+    pub(crate) losses: u32,
 }
 
 /// What is known of a row that somebody holds.
@@ -88,7 +75,7 @@ impl Leased {
         let Self(table) = self;
         let sql = format!(
             "UPDATE {table} SET phase = '{RUNNING}', lease = ?2, lease_until = ?3, began_at = coalesce(began_at, ?4)
-             WHERE seq = ?1 AND phase = '{WAITING}' RETURNING attempt, began_at"
+             WHERE seq = ?1 AND phase = '{WAITING}' RETURNING attempt, began_at, losses"
         );
         let until = tx.now.saturating_add(lease.time).as_millis();
         let params = (seq, lease.token.as_bytes(), until, tx.now.as_millis());
@@ -96,6 +83,7 @@ impl Leased {
             Ok(Taken {
                 attempt: row.get(0)?,
                 began_at: Timestamp::from_millis(row.get(1)?),
+                losses: row.get(2)?,
             })
         })
     }

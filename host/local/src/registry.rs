@@ -12,6 +12,8 @@ use serde::Deserialize;
 use stuga_core::embed::Embedder;
 use stuga_core::files::Files;
 use stuga_core::invocation::InvocationStore;
+use stuga_core::jobs::Jobs;
+use stuga_core::jobs::queue::JobQueue;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
@@ -24,6 +26,8 @@ use crate::content::ContentStore;
 use crate::error;
 use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
+use crate::jobs::{LocalJobQueue, LocalJobs};
+use crate::marks::Marks;
 use crate::memory::LocalMemory;
 use crate::model::{LimitTable, LocalModel, ModelLimits, Models};
 use crate::quotas::QuotaTable;
@@ -69,6 +73,7 @@ struct Inner {
     model: Arc<LocalModel>,
     model_limits: Arc<LimitTable>,
     open: Mutex<Open>,
+    jobs: Arc<Marks>,
 }
 
 #[derive(Default)]
@@ -108,9 +113,10 @@ impl Local {
             Dir::create_ambient_dir_all(data_dir, ambient_authority())?;
             let root = Dir::open_ambient_dir(data_dir, ambient_authority())?;
             create_private_dir(&root, Path::new("tenants"))?;
-            Ok((root, data_dir.canonicalize()?))
+            let jobs = Marks::open(&root, "jobs")?;
+            Ok((root, data_dir.canonicalize()?, jobs))
         };
-        let (root, path) = open().map_err(|e: std::io::Error| {
+        let (root, path, jobs) = open().map_err(|e: std::io::Error| {
             Error::unavailable(
                 "store.open",
                 format!("the data directory {} cannot be opened", data_dir.display()),
@@ -132,6 +138,7 @@ impl Local {
             model: Arc::new(model),
             model_limits,
             open: Mutex::default(),
+            jobs: Arc::new(jobs),
         })))
     }
 
@@ -139,6 +146,7 @@ impl Local {
     pub fn backends(&self) -> Backends {
         Backends {
             files: self.files(),
+            jobs: self.jobs(),
             memory: self.memory(),
             model: self.model(),
             records: self.records(),
@@ -161,6 +169,18 @@ impl Local {
     pub fn files(&self) -> Arc<dyn Files> {
         let local = self.clone();
         Arc::new(LocalFiles { local })
+    }
+
+    /// Jobs of all tenants.
+    pub fn jobs(&self) -> Arc<dyn Jobs> {
+        let (local, marks) = (self.clone(), Arc::clone(&self.0.jobs));
+        Arc::new(LocalJobs { local, marks })
+    }
+
+    /// The same jobs, for whoever runs them.
+    pub fn job_queue(&self) -> Arc<dyn JobQueue> {
+        let (local, marks) = (self.clone(), Arc::clone(&self.0.jobs));
+        Arc::new(LocalJobQueue { local, marks })
     }
 
     /// Sessions of all tenants.

@@ -1,8 +1,9 @@
 //! The tables of a tenant's `state.db`, as migrations. Append to the list; never change what was released.
 
-use rusqlite_migration::{M, Migrations};
-
 mod applied;
+mod jobs;
+
+use rusqlite_migration::{M, Migrations};
 
 /// Version 1. Text compares by its UTF-8 bytes (`BINARY`), which is the order that listings promise.
 const V1: &str = "
@@ -160,6 +161,7 @@ pub(crate) fn migrations() -> Migrations<'static> {
         M::up(V3),
         M::up(V4),
         M::up(applied::V1),
+        M::up(jobs::JOBS),
     ])
 }
 

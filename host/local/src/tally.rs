@@ -20,16 +20,22 @@ pub struct Quotas {
     pub files_bytes: u64,
     /// Files.
     pub files_count: u64,
+    /// Jobs, those that ended and are kept included, and schedules.
+    pub jobs: u64,
+    /// Bytes of their inputs and outputs.
+    pub jobs_bytes: u64,
 }
 
 impl Default for Quotas {
-    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files.
+    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB.
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
             memory_items: 1_000_000,
             files_bytes: 4 << 30,
             files_count: 100_000,
+            jobs: 100_000,
+            jobs_bytes: 256 << 20,
         }
     }
 }
@@ -49,6 +55,10 @@ pub struct Usage {
     pub file_versions: u64,
     /// Bytes of earlier versions.
     pub file_version_bytes: u64,
+    /// Jobs and schedules.
+    pub jobs: u64,
+    /// Bytes of jobs and schedules.
+    pub jobs_bytes: u64,
 }
 
 /// The row of table `tally`.
@@ -65,6 +75,8 @@ pub(crate) struct Tally {
     pub(crate) answer_bytes: u64,
     pub(crate) file_versions: u64,
     pub(crate) file_version_bytes: u64,
+    pub(crate) jobs: u64,
+    pub(crate) jobs_bytes: u64,
 }
 
 impl Tally {
@@ -72,7 +84,7 @@ impl Tally {
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         conn.prepare_cached(
             "SELECT version, memory_items, memory_bytes, files_count, files_bytes, content_bytes, applied, claims,
-             answer_bytes, file_versions, file_version_bytes FROM tally WHERE id = 0",
+             answer_bytes, file_versions, file_version_bytes, jobs, jobs_bytes FROM tally WHERE id = 0",
         )?
         .query_row([], |row| {
             Ok(Self {
@@ -87,6 +99,8 @@ impl Tally {
                 answer_bytes: row.get(8)?,
                 file_versions: row.get(9)?,
                 file_version_bytes: row.get(10)?,
+                jobs: row.get(11)?,
+                jobs_bytes: row.get(12)?,
             })
         })
     }
@@ -96,7 +110,7 @@ impl Tally {
         conn.prepare_cached(
             "UPDATE tally SET version = ?1, memory_items = ?2, memory_bytes = ?3, files_count = ?4, files_bytes = ?5,
              content_bytes = ?6, applied = ?7, claims = ?8, answer_bytes = ?9, file_versions = ?10,
-             file_version_bytes = ?11 WHERE id = 0",
+             file_version_bytes = ?11, jobs = ?12, jobs_bytes = ?13 WHERE id = 0",
         )?
         .execute((
             self.version,
@@ -110,6 +124,8 @@ impl Tally {
             self.answer_bytes,
             self.file_versions,
             self.file_version_bytes,
+            self.jobs,
+            self.jobs_bytes,
         ))?;
         Ok(())
     }
@@ -129,6 +145,8 @@ impl Tally {
             files_count: self.files_count,
             file_versions: self.file_versions,
             file_version_bytes: self.file_version_bytes,
+            jobs: self.jobs,
+            jobs_bytes: self.jobs_bytes,
         }
     }
 }

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use stuga_core::{CallCtx, Clock, Error, Result, TenantId, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
@@ -63,6 +63,8 @@ pub(crate) struct Tenant {
     uploading: AtomicU64,
     /// Invocations whose writes may be forgotten.
     ended: Ended,
+    /// Changes when a job ends through this process.
+    job_ended: watch::Sender<()>,
 }
 
 impl Tenant {
@@ -93,6 +95,7 @@ impl Tenant {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             uploading: AtomicU64::new(0),
             ended: Ended::default(),
+            job_ended: watch::Sender::new(()),
         }))
     }
 
@@ -229,6 +232,35 @@ impl Tenant {
     /// Gives back what an upload took that has ended.
     pub(crate) fn release_upload(&self, bytes: u64) {
         self.uploading.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Runs `work` while nobody writes to the store, in this process or another, and without a write of its own: what it
+    /// sees is committed and stays as it is until it returns.
+    pub(crate) async fn alone<T, F>(self: &Arc<Self>, operation: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
+    {
+        let tenant = Arc::clone(self);
+        self.blocking(operation, move || {
+            let mut writer = lock(&tenant.writer);
+            let transaction = writer
+                .0
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .map_err(|e| error::sqlite(operation, e))?;
+            work(&transaction)
+        })
+        .await
+    }
+
+    /// Hears of jobs that end through this process.
+    pub(crate) fn job_ended(&self) -> watch::Receiver<()> {
+        self.job_ended.subscribe()
+    }
+
+    /// Says that a job has ended, or may have.
+    pub(crate) fn note_job_ended(&self) {
+        self.job_ended.send_replace(());
     }
 
     /// Moves the WAL into the database and closes nothing yet; the last owner's drop does. Blocks.

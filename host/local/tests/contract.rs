@@ -41,6 +41,22 @@ async fn records_keep_their_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_keep_their_contract() {
+    prove(testkit::jobs::cases(), || fixture(Local::jobs)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_queue_of_jobs_keeps_its_contract() {
+    let sides = |local: &Local| {
+        Arc::new(testkit::job_queue::JobSides {
+            jobs: local.jobs(),
+            queue: local.job_queue(),
+        })
+    };
+    prove(testkit::job_queue::cases(), || fixture(sides)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invocations_keep_their_contract() {
     prove(testkit::invocation::cases(), || fixture(Local::invocations)).await;
 }

@@ -10,6 +10,7 @@ mod model;
 
 use stuga_core::Backends;
 use stuga_core::files::Files;
+use stuga_core::jobs::Jobs;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
@@ -23,6 +24,8 @@ pub use failover::Failover;
 pub struct Capabilities {
     /// Files.
     pub files: Failover<dyn Files>,
+    /// Jobs.
+    pub jobs: Failover<dyn Jobs>,
     /// Key-value memory.
     pub memory: Failover<dyn Memory>,
     /// Models.
@@ -38,6 +41,7 @@ impl Capabilities {
     pub fn local(local: Backends) -> Self {
         Self {
             files: Failover::local(local.files),
+            jobs: Failover::local(local.jobs),
             memory: Failover::local(local.memory),
             model: Failover::local(local.model),
             records: Failover::local(local.records),
