@@ -40,6 +40,7 @@ async fn an_import_that_is_not_granted_is_refused_by_name() {
             s.grants = only(CapabilityName::Memory)
                 .with(CapabilityName::Sessions)
                 .with(CapabilityName::Records)
+                .with(CapabilityName::Jobs)
         })
         .await
     {

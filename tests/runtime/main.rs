@@ -10,6 +10,7 @@
 mod capabilities;
 mod hostile;
 mod instances;
+mod jobs;
 mod load;
 mod repeat;
 
@@ -25,8 +26,8 @@ use stuga_core::{
 use stuga_local::{Local, LocalConfig, Models};
 use stuga_resilience::Capabilities;
 use stuga_runtime::{
-    Agent, AgentSettings, InstanceMode, InvokeError, Limits, LoadError, Plugin, Request, Runtime,
-    RuntimeConfig,
+    Agent, AgentSettings, InstanceMode, InvokeError, JobCheck, Limits, LoadError, Plugin, Request,
+    Runtime, RuntimeConfig,
 };
 use tokio::time::Instant;
 
@@ -105,6 +106,7 @@ fn settings() -> AgentSettings {
         max_instances: 2,
         max_invocations: 1_000_000,
         idle: Duration::from_secs(60),
+        job_check: JobCheck::new(|_, _| Ok(())),
     }
 }
 

@@ -14,7 +14,7 @@ use stuga_core::{
 };
 use stuga_resilience::Capabilities;
 use stuga_runtime::{
-    Agent, AgentSettings, InstanceMode, Limits, Plugin, Request, Runtime, RuntimeConfig,
+    Agent, AgentSettings, InstanceMode, JobCheck, Limits, Plugin, Request, Runtime, RuntimeConfig,
 };
 use uuid::Uuid;
 
@@ -117,6 +117,7 @@ async fn deploy(
         max_instances: 4,
         max_invocations: u64::MAX,
         idle: Duration::from_secs(60),
+        job_check: JobCheck::default(),
     };
     let agent = runtime
         .deploy(Arc::clone(plugin), settings, capabilities.clone())

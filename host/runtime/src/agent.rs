@@ -1,5 +1,7 @@
 //! An agent of a tenant: its instances and the call of a skill.
 
+mod job;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +22,8 @@ use crate::host::{from_guest, report_dropped_lines};
 use crate::plugin::Plugin;
 use crate::state::{Authority, Call, HostState};
 use crate::{AgentSettings, InstanceMode, InvokeError, LoadError};
+
+pub use job::JobRun;
 
 /// Longest start of an instance: the component's own initialisation.
 const START_DEADLINE: Duration = Duration::from_secs(5);
@@ -104,6 +108,7 @@ impl Agent {
             capabilities: Some(capabilities),
             memory_bytes: settings.limits.memory_bytes,
             random_key: shared.random_key,
+            job_check: settings.job_check.clone(),
         });
         let agent = Self {
             places: Semaphore::new(settings.max_instances.max(1) as usize),
@@ -195,15 +200,19 @@ impl Agent {
             memory_bytes: instance.store.data().memory.bytes,
         };
         self.rest(instance);
-        let output =
-            self.check_output(answer.map_err(|error| InvokeError::Agent(from_guest(error)))?)?;
+        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error)))?;
+        let output = check_output(answer, self.settings.limits.output_bytes)?;
+        Ok(self.reply(&ctx, output, cost))
+    }
+
+    fn reply(&self, ctx: &CallCtx, output: String, cost: Cost) -> Reply {
         let receipt = Receipt {
             agent_version: self.plugin.shared_version(),
             component: self.plugin.shared_digest(),
             capabilities: ctx.receipt.snapshot(),
             cost,
         };
-        Ok(Reply { output, receipt })
+        Reply { output, receipt }
     }
 
     /// Drops instances that rested longer than allowed, but for one. Call it from time to time.
@@ -317,21 +326,21 @@ impl Agent {
         instance.rested_at = Instant::now();
         self.pool.push(instance);
     }
+}
 
-    fn check_output(&self, output: String) -> Result<String, InvokeError> {
-        let limit = self.settings.limits.output_bytes;
-        if output.len() > limit {
-            return Err(InvokeError::TooLarge {
-                bytes: output.len(),
-                limit,
-            });
-        }
-        match serde_json::from_str::<IgnoredAny>(&output) {
-            Ok(_) => Ok(output),
-            Err(e) => Err(InvokeError::NotJson {
-                reason: e.to_string(),
-            }),
-        }
+/// Takes an answer that is JSON of at most `limit` bytes.
+fn check_output(output: String, limit: usize) -> Result<String, InvokeError> {
+    if output.len() > limit {
+        return Err(InvokeError::TooLarge {
+            bytes: output.len(),
+            limit,
+        });
+    }
+    match serde_json::from_str::<IgnoredAny>(&output) {
+        Ok(_) => Ok(output),
+        Err(e) => Err(InvokeError::NotJson {
+            reason: e.to_string(),
+        }),
     }
 }
 

@@ -4,6 +4,7 @@ mod clock;
 mod config;
 mod error;
 mod files;
+mod jobs;
 mod log;
 mod memory;
 mod model;

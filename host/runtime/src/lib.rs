@@ -13,8 +13,8 @@ mod plugin;
 mod settings;
 mod state;
 
-pub use agent::{Agent, AgentStats, Reply, Request};
+pub use agent::{Agent, AgentStats, JobRun, Reply, Request};
 pub use engine::{Runtime, RuntimeConfig, RuntimeStats};
 pub use error::{InvokeError, LoadError};
-pub use plugin::{Manifest, Plugin, Skill};
-pub use settings::{AgentSettings, InstanceMode, Limits};
+pub use plugin::{JobKind, Manifest, Plugin, Skill};
+pub use settings::{AgentSettings, InstanceMode, JobCheck, Limits};

@@ -15,10 +15,10 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::{Store, Trap};
 
 use crate::bindings::GuestPre;
-use crate::bindings::exports::stuga::agent::agent::Description;
+use crate::bindings::exports::stuga::agent::agent::{Description, JobKind as DescribedJob};
 use crate::engine::Shared;
 use crate::state::{Authority, HostState};
-use crate::{AgentSettings, LoadError};
+use crate::{AgentSettings, JobCheck, LoadError};
 
 /// Largest component in bytes. Python guests, the largest known, have about 20 MB.
 const COMPONENT_MAX_BYTES: usize = 64 << 20;
@@ -28,6 +28,8 @@ const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 const DESCRIBE_MEMORY_BYTES: u64 = 256 << 20;
 /// Most skills of an agent.
 const SKILLS_MAX: usize = 64;
+/// Most kinds of jobs of an agent.
+const JOBS_MAX: usize = 64;
 /// Longest text of a description, in bytes.
 const TEXT_MAX_BYTES: usize = 4 << 10;
 /// Longest schema in bytes.
@@ -52,6 +54,8 @@ pub struct Manifest {
     pub summary: String,
     /// What it can do, in the order it says.
     pub skills: Vec<Skill>,
+    /// What it can run as a job, in the order it says.
+    pub jobs: Vec<JobKind>,
     /// Interfaces it wants, as it says.
     pub capabilities: Vec<String>,
     /// Interfaces it imports, such as `stuga:agent/memory@0.1.0`.
@@ -73,6 +77,17 @@ pub struct Skill {
     pub input_schema: Value,
     /// JSON Schema of the output.
     pub output_schema: Value,
+}
+
+/// One kind of job that an agent can run.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobKind {
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// JSON Schema of the input.
+    pub input_schema: Value,
 }
 
 /// A loaded component. Shared by all tenants that run the same bytes.
@@ -284,6 +299,7 @@ async fn describe(shared: &Shared, pre: &GuestPre<HostState>) -> Result<Descript
         capabilities: None,
         memory_bytes: DESCRIBE_MEMORY_BYTES,
         random_key: shared.random_key,
+        job_check: JobCheck::default(),
     };
     let mut store = Store::new(&shared.engine, HostState::new(Arc::new(authority)));
     store.limiter(|state| state);
@@ -332,8 +348,8 @@ fn manifest(
                 short(&skill.name)
             )));
         }
-        let input_schema = schema(&skill.name, "input", &skill.input_schema)?;
-        let output_schema = schema(&skill.name, "output", &skill.output_schema)?;
+        let input_schema = schema("skill", &skill.name, "input", &skill.input_schema)?;
+        let output_schema = schema("skill", &skill.name, "output", &skill.output_schema)?;
         skills.push(Skill {
             description: short(&skill.description).to_owned(),
             name: skill.name,
@@ -341,6 +357,7 @@ fn manifest(
             output_schema,
         });
     }
+    let jobs = job_kinds(description.jobs)?;
     let wit_version = exports
         .iter()
         .find(|export| base_name(export) == AGENT_EXPORT)
@@ -351,6 +368,7 @@ fn manifest(
         version: description.version,
         summary: short(&description.summary).to_owned(),
         skills,
+        jobs,
         capabilities: description
             .capabilities
             .iter()
@@ -363,20 +381,45 @@ fn manifest(
     })
 }
 
-fn schema(skill: &str, side: &str, text: &str) -> Result<Value, LoadError> {
+fn job_kinds(described: Vec<DescribedJob>) -> Result<Vec<JobKind>, LoadError> {
+    if described.len() > JOBS_MAX {
+        return Err(LoadError::Describe(format!(
+            "answered {} kinds of jobs; an agent has at most {JOBS_MAX}",
+            described.len()
+        )));
+    }
+    let mut jobs: Vec<JobKind> = Vec::with_capacity(described.len());
+    for job in described {
+        if !stuga_core::id::is_name(&job.name) || jobs.iter().any(|j| j.name == job.name) {
+            return Err(LoadError::Describe(format!(
+                "answered the kind of job {:?}, which is used twice or is not 1 to 63 characters of a-z, 0-9 and inner -",
+                short(&job.name)
+            )));
+        }
+        let input_schema = schema("job", &job.name, "input", &job.input_schema)?;
+        jobs.push(JobKind {
+            description: short(&job.description).to_owned(),
+            name: job.name,
+            input_schema,
+        });
+    }
+    Ok(jobs)
+}
+
+fn schema(what: &str, name: &str, side: &str, text: &str) -> Result<Value, LoadError> {
     if text.len() > SCHEMA_MAX_BYTES {
         return Err(LoadError::Describe(format!(
-            "answered an {side} schema of {} bytes for skill {skill}; the limit is {SCHEMA_MAX_BYTES}",
+            "answered an {side} schema of {} bytes for {what} {name}; the limit is {SCHEMA_MAX_BYTES}",
             text.len()
         )));
     }
     match serde_json::from_str(text) {
         Ok(schema @ (Value::Object(_) | Value::Bool(_))) => Ok(schema),
         Ok(_) => Err(LoadError::Describe(format!(
-            "answered an {side} schema for skill {skill} that is no JSON object"
+            "answered an {side} schema for {what} {name} that is no JSON object"
         ))),
         Err(e) => Err(LoadError::Describe(format!(
-            "answered an {side} schema for skill {skill} that is no JSON: {e}"
+            "answered an {side} schema for {what} {name} that is no JSON: {e}"
         ))),
     }
 }

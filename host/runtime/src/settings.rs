@@ -1,10 +1,12 @@
 //! What a tenant decides about one of its agents.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stuga_core::{AgentName, Grants, TenantId};
+use stuga_core::{AgentName, Error, Grants, Result, TenantId};
 
 /// How an agent of a tenant is run.
 #[derive(Clone, Debug)]
@@ -27,7 +29,47 @@ pub struct AgentSettings {
     pub max_invocations: u64,
     /// How long an instance beyond the first may rest before it is dropped.
     pub idle: Duration,
+    /// What a job must be to be submitted.
+    pub job_check: JobCheck,
 }
+
+/// Says whether the agent has a kind of job and an input fits it: asked before a job is queued.
+#[derive(Clone)]
+pub struct JobCheck(Arc<Check>);
+
+type Check = dyn Fn(&str, &str) -> Result<()> + Send + Sync;
+
+impl JobCheck {
+    /// A check of kind and input, which is JSON text. It answers `NotFound` for a kind that there is not, `Invalid` for
+    /// an input that does not fit.
+    pub fn new(check: impl Fn(&str, &str) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+
+    pub(crate) fn check(&self, kind: &str, input: &str) -> Result<()> {
+        let Self(check) = self;
+        check(kind, input)
+    }
+}
+
+/// An agent without jobs.
+impl Default for JobCheck {
+    fn default() -> Self {
+        Self::new(|_, _| {
+            Err(Error::not_found(
+                "jobs.submit",
+                "the agent has no jobs; name them in its `jobs`",
+            ))
+        })
+    }
+}
+
+impl fmt::Debug for JobCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JobCheck(..)")
+    }
+}
+
 
 /// Whether instances are kept between calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

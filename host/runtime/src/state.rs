@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
+use crate::JobCheck;
 use crate::host::{OpenCompletion, OpenUpload};
 
 /// What an instance may reach and take: the same for all calls of an agent.
@@ -22,6 +23,8 @@ pub(crate) struct Authority {
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) memory_bytes: u64,
     pub(crate) random_key: [u8; 32],
+    /// What a job must be to be submitted.
+    pub(crate) job_check: JobCheck,
 }
 
 /// The `T` of the store.
@@ -47,6 +50,8 @@ pub(crate) struct Call {
     /// By handle. Dropped with the call, which stops their models.
     pub(crate) completions: BTreeMap<u32, OpenCompletion>,
     random: Option<ChaCha20Rng>,
+    /// The job that runs and its attempt; none in the call of a skill.
+    pub(crate) job: Option<(String, u32)>,
 }
 
 /// The instance's linear memory.
@@ -69,7 +74,14 @@ impl Call {
             uploads: BTreeMap::new(),
             completions: BTreeMap::new(),
             random: None,
+            job: None,
         }
+    }
+
+    /// The same as an attempt of a job.
+    pub(crate) fn of_job(mut self, id: String, attempt: u32) -> Self {
+        self.job = Some((id, attempt));
+        self
     }
 }
 
