@@ -24,7 +24,7 @@ pub enum Capability {
     Records,
     /// Search.
     Search,
-    /// Jobs.
+    /// [`crate::jobs`].
     Jobs,
     /// [`crate::model`].
     Model,
@@ -68,6 +68,11 @@ pub trait Agent: Default + 'static {
 
     /// The skills. Called once for each instance, and once when the agent is described.
     fn skills() -> Skills<Self>;
+
+    /// What it can run as a job, for [`crate::jobs`]. None unless it says so.
+    fn jobs() -> Jobs<Self> {
+        Jobs::new()
+    }
 }
 
 /// The skills of an agent, built in [`Agent::skills`].
@@ -151,6 +156,61 @@ impl<A: Agent> Skills<A> {
 }
 
 impl<A: Agent> Default for Skills<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The kinds of jobs of an agent, built in [`Agent::jobs`].
+pub struct Jobs<A> {
+    pub(crate) entries: Vec<JobKind<A>>,
+}
+
+pub(crate) struct JobKind<A> {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    pub(crate) run: Run<A>,
+    /// JSON Schema of the input, as JSON text.
+    pub(crate) input_schema: Box<dyn Fn() -> String>,
+}
+
+impl<A: Agent> Jobs<A> {
+    /// No jobs yet.
+    pub fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds a kind of job: its name (1 to 63 characters of `a-z`, `0-9` and inner `-`), one or two sentences for people,
+    /// and the method that runs it.
+    ///
+    /// The method is as that of a skill. Its [`Context`] says by [`crate::Origin::Job`] which job and attempt it runs. The
+    /// host refuses an input that does not fit when the job is submitted.
+    #[must_use]
+    pub fn job<M, H>(mut self, name: &'static str, description: &'static str, handler: H) -> Self
+    where
+        H: Handler<A, M>,
+    {
+        self.entries.push(JobKind {
+            name,
+            description,
+            run: Box::new(move |agent, ctx, input| {
+                let input = serde_json::from_str(input).map_err(|e| {
+                    Error::invalid(format!("the input does not fit the job `{name}`: {e}"))
+                })?;
+                let output = handler.call(agent, ctx, input)?;
+                serde_json::to_string(&output).map_err(|e| {
+                    Error::internal(format!("the output of the job `{name}` is no JSON: {e}"))
+                })
+            }),
+            input_schema: Box::new(|| schemas::<H::Input, H::Output>().input),
+        });
+        self
+    }
+}
+
+impl<A: Agent> Default for Jobs<A> {
     fn default() -> Self {
         Self::new()
     }

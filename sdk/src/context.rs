@@ -44,7 +44,7 @@ impl Context {
         &self.id
     }
 
-    /// The skill that was called.
+    /// The skill that was called, or the kind of the job that runs.
     pub fn skill(&self) -> &str {
         &self.skill
     }

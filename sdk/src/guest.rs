@@ -2,6 +2,7 @@
 //! converted here and nowhere else.
 
 pub(crate) mod files;
+pub(crate) mod jobs;
 pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod records;
@@ -76,6 +77,15 @@ pub fn describe<A: Agent>() -> exported::Description {
         version: A::VERSION.to_owned(),
         summary: A::SUMMARY.to_owned(),
         skills: A::skills().entries.iter().map(skill).collect(),
+        jobs: A::jobs()
+            .entries
+            .iter()
+            .map(|job| exported::JobKind {
+                name: job.name.to_owned(),
+                description: job.description.to_owned(),
+                input_schema: (job.input_schema)(),
+            })
+            .collect(),
         capabilities: A::CAPABILITIES
             .iter()
             .map(|c| c.as_str().to_owned())
@@ -103,6 +113,29 @@ pub fn invoke<A: Agent>(
     instance
         .dispatch(&ctx, &invocation.input)
         .map_err(WitError::from)
+}
+
+/// Answers the component's `run-job` with the instance in `slot`, which is made at the first call.
+pub fn run_job<A: Agent>(
+    slot: &mut Option<Instance<A>>,
+    job: exported::Job,
+) -> Result<String, WitError> {
+    let instance = slot.get_or_insert_with(|| {
+        report_panics();
+        Instance::new()
+    });
+    let ctx = Context {
+        id: job.invocation_id,
+        skill: job.kind,
+        session: None,
+        origin: Origin::Job {
+            job_id: job.id,
+            attempt: job.attempt,
+        },
+        deadline: Duration::from_millis(job.deadline_ms),
+        extra: job.context,
+    };
+    instance.run_job(&ctx, &job.input).map_err(WitError::from)
 }
 
 fn origin(origin: exported::Origin) -> Origin {

@@ -1,7 +1,7 @@
 //! Write a Stuga agent: one struct, one trait, one line.
 //!
 //! An agent is a sandboxed WASM component with skills. It reaches the world only through the functions of this crate:
-//! [`memory`], [`files`], [`sessions`], [`records`], [`model`],
+//! [`memory`], [`files`], [`sessions`], [`records`], [`jobs`], [`model`],
 //! [`log`], [`clock`], [`random`], [`output`] and [`config`].
 //!
 //! ```
@@ -69,6 +69,7 @@ mod context;
 mod error;
 pub mod files;
 mod instance;
+pub mod jobs;
 pub mod log;
 pub mod memory;
 pub mod model;
@@ -90,7 +91,7 @@ pub mod mock;
 #[cfg(not(target_family = "wasm"))]
 use mock::backend;
 
-pub use agent::{Agent, Capability, Exclusive, Handler, Shared, Skills};
+pub use agent::{Agent, Capability, Exclusive, Handler, Jobs, Shared, Skills};
 pub use context::{Context, Origin};
 pub use error::{Error, ErrorKind, Result};
 pub use instance::Instance;
@@ -126,6 +127,12 @@ macro_rules! export {
                 ) -> ::std::result::Result<::std::string::String, component::Error> {
                     INSTANCE.with_borrow_mut(|slot| component::invoke::<$agent>(slot, invocation))
                 }
+
+                fn run_job(
+                    job: component::Job,
+                ) -> ::std::result::Result<::std::string::String, component::Error> {
+                    INSTANCE.with_borrow_mut(|slot| component::run_job::<$agent>(slot, job))
+                }
             }
 
             #[cfg(target_family = "wasm")]
@@ -143,8 +150,8 @@ macro_rules! export {
 #[doc(hidden)]
 #[cfg(target_family = "wasm")]
 pub mod __component {
-    pub use crate::guest::{describe, invoke};
-    pub use crate::wit::exports::stuga::agent::agent::{Description, Guest, Invocation};
+    pub use crate::guest::{describe, invoke, run_job};
+    pub use crate::wit::exports::stuga::agent::agent::{Description, Guest, Invocation, Job};
     pub use crate::wit::stuga::agent::types::Error;
     pub use crate::wit::{export_component, exports};
 }

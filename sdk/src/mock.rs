@@ -20,9 +20,11 @@
 pub(crate) mod backend;
 mod files;
 mod invoke;
+mod jobs;
 mod memory;
 mod model;
 mod records;
+mod run_jobs;
 mod sessions;
 mod state;
 mod uploads;
@@ -34,7 +36,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use invoke::{Call, Description, SkillDescription, describe, invoke};
+pub use invoke::{Call, Description, JobDescription, SkillDescription, describe, invoke};
+pub use run_jobs::run_jobs;
 
 use crate::log::Level;
 use crate::{Capability, Error};

@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use stuga_core::Timestamp;
 use stuga_core::files::Files;
+use stuga_core::jobs::Jobs;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
-use stuga_core::testkit::{Fixture, ManualClock, files, memory, model, prove, records, sessions};
+use stuga_core::testkit::{Fixture, ManualClock, files, jobs, memory, model, prove, records, sessions};
 
-use adapter::{FilesOf, MemoryOf, Mock, ModelOf, RecordsOf, SessionsOf};
+use adapter::{FilesOf, JobsOf, MemoryOf, Mock, ModelOf, RecordsOf, SessionsOf};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
@@ -69,6 +70,16 @@ async fn the_mock_keeps_the_contract_of_records() {
     prove(records::cases(), || {
         let clock = clock();
         let backend: Arc<dyn Records> = Arc::new(RecordsOf(Mock::new(Arc::clone(&clock))));
+        Fixture::new(backend, clock)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract_of_jobs() {
+    prove(jobs::cases(), || {
+        let clock = clock();
+        let backend: Arc<dyn Jobs> = Arc::new(JobsOf(Mock::new(Arc::clone(&clock))));
         Fixture::new(backend, clock)
     })
     .await;

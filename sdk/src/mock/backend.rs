@@ -3,6 +3,7 @@
 //! The counterpart of `guest.rs`, function by function.
 
 pub(crate) mod files;
+pub(crate) mod jobs;
 pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod records;

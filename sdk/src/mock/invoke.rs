@@ -75,11 +75,15 @@ impl Call {
             .find(|s| s.name == self.skill);
         let schemas = skill.map(|skill| (skill.schemas)());
         if let Some(schemas) = &schemas {
-            check(&schemas.input, &self.input)
-                .map_err(|e| e.into_error(Error::invalid, "input", &self.skill))?;
+            check_input(&schemas.input, &self.input, "skill", &self.skill)?;
         }
 
-        let number = host.state().begin(A::CAPABILITIES);
+        let number = {
+            let mut state = host.state();
+            let number = state.begin(A::CAPABILITIES);
+            state.enter::<A>(&self.origin);
+            number
+        };
         let ctx = Context {
             id: format!("00000000-0000-7000-8000-{number:012x}"),
             skill: self.skill,
@@ -96,7 +100,7 @@ impl Call {
             .map_err(|e| Error::internal(format!("the agent's answer is not JSON: {e}")))?;
         if let Some(schemas) = &schemas {
             check(&schemas.output, &output)
-                .map_err(|e| e.into_error(Error::internal, "output", &ctx.skill))?;
+                .map_err(|e| e.into_error(Error::internal, "output", "skill", &ctx.skill))?;
         }
         Ok(output)
     }
@@ -122,6 +126,8 @@ pub struct Description {
     pub summary: &'static str,
     /// Its skills, in order.
     pub skills: Vec<SkillDescription>,
+    /// What it can run as a job, in order.
+    pub jobs: Vec<JobDescription>,
     /// The capabilities it wants.
     pub capabilities: Vec<&'static str>,
 }
@@ -137,6 +143,17 @@ pub struct SkillDescription {
     pub input_schema: Value,
     /// JSON Schema of its output.
     pub output_schema: Value,
+}
+
+/// A kind of job as it is described.
+#[derive(Clone, PartialEq, Debug)]
+pub struct JobDescription {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// JSON Schema of its input.
+    pub input_schema: Value,
 }
 
 /// Describes the agent and checks what a host checks when it loads it.
@@ -160,11 +177,25 @@ pub fn describe<A: Agent>() -> Result<Description> {
             output_schema: parse_schema(skill.name, &schemas.output)?,
         });
     }
+    let mut jobs: Vec<JobDescription> = Vec::new();
+    for job in A::jobs().entries {
+        check_name("job", job.name)?;
+        if jobs.iter().any(|known| known.name == job.name) {
+            let name = job.name;
+            return Err(Error::invalid(format!("two jobs are called `{name}`")));
+        }
+        jobs.push(JobDescription {
+            name: job.name,
+            description: job.description,
+            input_schema: parse_schema(job.name, &(job.input_schema)())?,
+        });
+    }
     Ok(Description {
         name: A::NAME,
         version: A::VERSION,
         summary: A::SUMMARY,
         skills,
+        jobs,
         capabilities: A::CAPABILITIES.iter().map(|c| c.as_str()).collect(),
     })
 }
@@ -189,21 +220,24 @@ fn parse_schema(skill: &str, schema: &str) -> Result<Value> {
 struct Violations(Vec<(String, String)>);
 
 impl Violations {
-    fn into_error(self, kind: fn(String) -> Error, what: &str, skill: &str) -> Error {
+    fn into_error(self, kind: fn(String) -> Error, what: &str, of: &str, name: &str) -> Error {
         let told: Vec<_> = self
             .0
             .iter()
             .map(|(path, problem)| format!("at \"{path}\": {problem}"))
             .collect();
         let told = told.join("; ");
-        let mut error = kind(format!(
-            "the {what} does not fit the skill `{skill}`: {told}"
-        ));
+        let mut error = kind(format!("the {what} does not fit the {of} `{name}`: {told}"));
         for (path, _) in self.0 {
             error = error.with_context("path", path);
         }
         error
     }
+}
+
+/// Checks what goes into a skill or job.
+pub(super) fn check_input(schema: &str, input: &Value, of: &str, name: &str) -> Result<()> {
+    check(schema, input).map_err(|e| e.into_error(Error::invalid, "input", of, name))
 }
 
 fn check(schema: &str, value: &Value) -> Result<(), Violations> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, memory, model, records, sessions, uploads};
+use super::{Line, files, jobs, memory, model, records, sessions, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -32,10 +32,28 @@ pub(crate) struct State {
     pub(super) models: model::Models,
     pub(super) sessions: sessions::Store,
     pub(super) records: records::Store,
+    pub(super) jobs: jobs::Store,
+    /// The job that runs and its attempt.
+    pub(super) job: Option<(String, u32)>,
+    /// The kinds of jobs of the running agent with their schemas; none outside an invocation, where everything is open.
+    pub(super) kinds: Option<Vec<(&'static str, String)>>,
+    /// Runs what is due of the running agent.
+    pub(super) run_jobs: Option<fn()>,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
     pub(super) wanted: Option<&'static [Capability]>,
     pub(super) invocations: u64,
     seed: u64,
+    random: u64,
+    elapsed: u64,
+    lines: u32,
+}
+
+/// What belongs to one invocation.
+pub(super) struct Suspended {
+    wanted: Option<&'static [Capability]>,
+    job: Option<(String, u32)>,
+    kinds: Option<Vec<(&'static str, String)>>,
+    run_jobs: Option<fn()>,
     random: u64,
     elapsed: u64,
     lines: u32,
@@ -56,6 +74,10 @@ impl Default for State {
             models: model::Models::default(),
             sessions: sessions::Store::default(),
             records: records::Store::default(),
+            jobs: jobs::Store::default(),
+            job: None,
+            kinds: None,
+            run_jobs: None,
             wanted: None,
             invocations: 0,
             seed: 0,
@@ -86,6 +108,47 @@ impl State {
 
     pub(super) fn end(&mut self) {
         self.wanted = None;
+        self.job = None;
+        self.kinds = None;
+        self.run_jobs = None;
+    }
+
+    /// Takes down what belongs to the invocation that runs, before another runs within it.
+    pub(super) fn suspend(&mut self) -> Suspended {
+        Suspended {
+            wanted: self.wanted,
+            job: self.job.take(),
+            kinds: self.kinds.take(),
+            run_jobs: self.run_jobs.take(),
+            random: self.random,
+            elapsed: self.elapsed,
+            lines: self.lines,
+        }
+    }
+
+    /// Goes on with an invocation that was suspended.
+    pub(super) fn resume(&mut self, suspended: Suspended) {
+        self.wanted = suspended.wanted;
+        self.job = suspended.job;
+        self.kinds = suspended.kinds;
+        self.run_jobs = suspended.run_jobs;
+        self.random = suspended.random;
+        self.elapsed = suspended.elapsed;
+        self.lines = suspended.lines;
+    }
+
+    /// Checks that the running agent has this kind of job and the input fits it.
+    pub(super) fn check_job(&self, kind: &str, input: &str) -> Result<()> {
+        let Some(kinds) = &self.kinds else {
+            return Ok(());
+        };
+        let Some((_, schema)) = kinds.iter().find(|(known, _)| *known == kind) else {
+            let known: Vec<_> = kinds.iter().map(|(known, _)| *known).collect();
+            return Err(crate::instance::unknown_job("this", kind, &known));
+        };
+        let input = serde_json::from_str(input)
+            .map_err(|e| Error::invalid(format!("the input is not JSON: {e}")))?;
+        super::invoke::check_input(schema, &input, "job", kind)
     }
 
     /// What comes before every call of a capability that needs a grant.

@@ -1,12 +1,14 @@
 //! The SDK's functions over mock hosts, one for each agent of each tenant, as a backend of core.
 
 mod files;
+mod jobs;
 mod memory;
 mod model;
 mod records;
 mod sessions;
 
 pub(crate) use files::FilesOf;
+pub(crate) use jobs::JobsOf;
 pub(crate) use memory::MemoryOf;
 pub(crate) use model::ModelOf;
 pub(crate) use records::RecordsOf;
