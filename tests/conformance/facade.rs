@@ -4,6 +4,7 @@
 //! stands just before that id.
 
 mod files;
+mod jobs;
 mod memory;
 mod model;
 mod records;
@@ -13,6 +14,7 @@ use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
 use stuga_resilience::Failover;
 
 pub(crate) use files::FacadeFiles;
+pub(crate) use jobs::FacadeJobs;
 pub(crate) use memory::FacadeMemory;
 pub(crate) use model::FacadeModel;
 pub(crate) use records::FacadeRecords;

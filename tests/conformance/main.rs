@@ -8,7 +8,7 @@ mod facade;
 
 use std::sync::Arc;
 
-use facade::{FacadeFiles, FacadeMemory, FacadeModel, FacadeRecords, FacadeSessions};
+use facade::{FacadeFiles, FacadeJobs, FacadeMemory, FacadeModel, FacadeRecords, FacadeSessions};
 use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
 use stuga_core::{Backend, CapabilityName, Clock, Timestamp};
 use stuga_local::{EndpointEmbedder, Local, LocalConfig, Models};
@@ -116,6 +116,16 @@ async fn records_in_local_mode_keep_their_contract() {
         let (capabilities, clock, directory) = local_mode();
         let records = Arc::new(FacadeRecords(capabilities.records));
         Fixture::new(records as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_in_local_mode_keep_their_contract() {
+    prove(testkit::jobs::cases(), || {
+        let (capabilities, clock, directory) = local_mode();
+        let jobs = Arc::new(FacadeJobs(capabilities.jobs));
+        Fixture::new(jobs as _, clock).keeping(directory)
     })
     .await;
 }

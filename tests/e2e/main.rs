@@ -17,6 +17,7 @@ mod hostile;
 mod idempotency;
 mod invoke;
 mod isolation;
+mod jobs;
 mod meetmind;
 mod model;
 mod reload;

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Two tenants with the same two agents. Small limits, so that tests reach them.
 const TENANT: &str = "plugins:
   - name: fixture-echo
-    grants: [memory, files, sessions, records, model]
+    grants: [memory, files, sessions, records, model, jobs]
     config: {greeting: hej}
     max_instances: 4
   - name: fixture-hostile
@@ -30,6 +30,7 @@ limits:
   concurrent_calls: 8
   request_bytes: 256KiB
   answer_bytes: 128KiB
+  jobs: {concurrent: 3, deadline: 20s}
 ";
 
 /// The binary under test.

@@ -146,10 +146,14 @@ async fn a_tenant_at_its_quota_takes_nothing_from_another() {
         memory_items: 0,
         files_bytes: 0,
         files_count: 0,
+        jobs: 0,
+        jobs_bytes: 0,
     };
     stage.local.set_quotas(&full.tenant, none);
     let refused = stage.try_put(&full, "k", "x").await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::QuotaExceeded);
+    let submitted = stage.try_submit(&full).await.unwrap_err();
+    assert_eq!(submitted.kind(), ErrorKind::QuotaExceeded);
     stage.furnish(&free).await;
     let usage = stage.local.usage(&full.tenant).await.unwrap();
     assert_eq!(usage, stuga_local::Usage::default());

@@ -1,6 +1,7 @@
 //! The tenants and agents of the isolation tests, what they own, and everything that each of them can do.
 
 mod files;
+mod jobs;
 mod memory;
 mod model;
 mod records;
@@ -87,6 +88,7 @@ impl Stage {
             self.try_put(ctx, key, &mark(ctx)).await.unwrap();
         }
         self.furnish_files(ctx).await;
+        self.furnish_jobs(ctx).await;
         self.furnish_records(ctx).await;
         self.furnish_sessions(ctx).await;
     }
@@ -95,6 +97,7 @@ impl Stage {
     pub(crate) async fn everything_of(&self, owner: &CallCtx) -> Vec<String> {
         let mut all = self.memory_of(owner).await;
         all.extend(self.files_of(owner).await);
+        all.extend(self.jobs_of(owner).await);
         all.extend(self.records_of(owner).await);
         all.extend(self.sessions_of(owner).await);
         all
@@ -105,6 +108,7 @@ impl Stage {
         let mut heard = Heard::default();
         self.use_memory(ctx, &mut heard).await;
         self.use_files(ctx, &mut heard).await;
+        self.use_jobs(ctx, &mut heard).await;
         self.use_sessions(ctx, &mut heard).await;
         self.use_records(ctx, &mut heard).await;
         self.use_model(ctx, &mut heard).await;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::yaml::Report;
 
 /// The file that is read when it is there and no other was named.
 pub const DEFAULT_FILE: &str = "stuga.yaml";
+
+/// Leases of jobs that make sense: long enough for a busy disk, short enough to wait for.
+const JOB_LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 
 /// What was given on the command line or in the environment; none falls through to the file.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -61,6 +65,11 @@ pub struct Config {
     pub max_instances: u32,
     /// Which models there are.
     pub model: ModelSettings,
+    /// Jobs of all tenants that run at the same time; each has an instance of its own.
+    pub max_jobs: u32,
+    /// How long a job is held without a sign of life: after a crash it runs again no later than that.
+    #[serde(serialize_with = "as_text")]
+    pub job_lease: Duration,
 }
 
 fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -79,6 +88,8 @@ impl Default for Config {
             max_connections: 4_096,
             max_instances: 1_000,
             model: ModelSettings::default(),
+            max_jobs: 16,
+            job_lease: Duration::from_secs(30),
         }
     }
 }
@@ -175,6 +186,17 @@ impl Config {
                         &mut config.max_instances,
                         report.integer(node, "max_instances", 1..=10_000),
                     );
+                }
+                if let Some(node) = runtime.optional("max_jobs") {
+                    set(
+                        &mut config.max_jobs,
+                        report.integer(node, "max_jobs", 1..=1_000),
+                    );
+                }
+                if let Some(node) = runtime.optional("job_lease")
+                    && let Some(lease) = report.duration(node, "job_lease", JOB_LEASES)
+                {
+                    config.job_lease = lease;
                 }
                 runtime.finish(&mut report);
             }

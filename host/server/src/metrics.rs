@@ -63,6 +63,52 @@ impl Outcome {
     }
 }
 
+/// How an attempt of a job ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JobEnd {
+    /// With an output.
+    Succeeded,
+    /// With a failure, and another attempt follows.
+    Failed,
+    /// With a failure, and none follows.
+    Dead,
+    /// It was cancelled, or its lease was lost.
+    Lost,
+    /// It was given back because the host stops or has no instance free.
+    Released,
+}
+
+impl JobEnd {
+    const ALL: [Self; 5] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::Dead,
+        Self::Lost,
+        Self::Released,
+    ];
+
+    /// The value of the `outcome` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Lost => "lost",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// A job that runs: counted until it is dropped.
+#[derive(Debug)]
+pub struct RunningJob(Gauge);
+
+impl Drop for RunningJob {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// The metrics of one host.
 pub struct Metrics {
     handle: PrometheusHandle,
@@ -79,6 +125,9 @@ pub struct Metrics {
     instances_warm: Gauge,
     instances_busy: Gauge,
     calls_waiting: Gauge,
+    jobs: [Counter; JobEnd::ALL.len()],
+    jobs_running: Gauge,
+    jobs_waiting: Gauge,
 }
 
 impl Metrics {
@@ -132,7 +181,20 @@ impl Metrics {
         describe_gauge!("stuga_instances_warm", "Instances at rest");
         describe_gauge!("stuga_instances_busy", "Instances that run a call");
         describe_gauge!("stuga_calls_waiting", "Calls that wait for an instance");
+        describe_counter!(
+            "stuga_job_attempts_total",
+            "Attempts of jobs that ended, by outcome"
+        );
+        describe_gauge!("stuga_jobs_running", "Jobs that run");
+        describe_gauge!(
+            "stuga_jobs_waiting",
+            "Jobs that wait, at most a thousand of each tenant counted"
+        );
         Self {
+            jobs: JobEnd::ALL
+                .map(|end| counter!("stuga_job_attempts_total", "outcome" => end.as_str())),
+            jobs_running: gauge!("stuga_jobs_running"),
+            jobs_waiting: gauge!("stuga_jobs_waiting"),
             invocations: Outcome::ALL
                 .map(|outcome| counter!("stuga_invocations_total", "outcome" => outcome.as_str())),
             invocation_seconds: histogram!("stuga_invocation_seconds"),
@@ -158,6 +220,24 @@ impl Metrics {
             counter.increment(1);
         }
         self.invocation_seconds.record(took);
+    }
+
+    /// Counts a job as running until what this returns is dropped.
+    pub fn job_begins(&self) -> RunningJob {
+        self.jobs_running.increment(1.0);
+        RunningJob(self.jobs_running.clone())
+    }
+
+    /// Counts an attempt of a job that ended.
+    pub fn job(&self, end: JobEnd) {
+        if let Some(counter) = self.jobs.get(end as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// Notes how many jobs wait, of all tenants.
+    pub fn jobs_waiting(&self, count: u64) {
+        self.jobs_waiting.set(count as f64);
     }
 
     /// Counts an HTTP answer.

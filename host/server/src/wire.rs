@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stuga_core::invocation::InvocationStore;
+use stuga_core::jobs::queue::JobQueue;
 use stuga_core::{Clock, Result, TenantId};
 use stuga_local::{Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
@@ -43,6 +44,11 @@ impl Backends {
         &*self.invocations
     }
 
+    /// The jobs of all tenants, for their runner.
+    pub fn job_queue(&self) -> Arc<dyn JobQueue> {
+        self.local.job_queue()
+    }
+
     /// Sets what a tenant may store and what it may take of the models.
     pub fn set_limits(&self, tenant: &TenantId, limits: &Limits) {
         let (storage, model) = (&limits.storage, &limits.model);
@@ -53,6 +59,8 @@ impl Backends {
                 memory_items: storage.memory_items,
                 files_bytes: storage.files,
                 files_count: storage.files_count,
+                jobs: storage.jobs_count,
+                jobs_bytes: storage.jobs,
             },
         );
         self.local.set_model_limits(

@@ -10,6 +10,7 @@ mod health;
 mod idempotency;
 mod invocations;
 mod invoke;
+mod jobs;
 mod observe;
 mod refusal;
 mod serve;
@@ -43,6 +44,10 @@ pub fn router(host: Arc<Host>) -> Router {
         .routes(routes!(invoke::invoke))
         .routes(routes!(agents::list))
         .routes(routes!(invocations::get))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::requeue))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -101,6 +101,8 @@ async fn in_process(
     let id = TenantId::new(tenant)?;
     super::tenant::find(config, tenant)?;
     let host = Host::open(config, Some(id)).await?;
+    // Nobody else may be there to run what the skill waits for.
+    host.run_jobs(Some(stuga_core::AgentName::new(agent)?));
     let result = call(&host, tenant, agent, args, input, printer).await;
     host.close(config.drain).await;
     let (invocation, completed) = result?;

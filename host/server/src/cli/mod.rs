@@ -2,6 +2,7 @@
 
 mod input;
 mod invoke;
+mod jobs;
 mod plugin;
 mod print;
 mod remote;
@@ -48,6 +49,9 @@ enum Command {
     /// Tenants: their files and API keys
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// Jobs: what agents left for later
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     /// Show what every tenant runs
     Status(status::Args),
 }
@@ -82,6 +86,7 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             Command::Invoke(args) => invoke::run(&config, args, printer).await,
             Command::Plugin(command) => plugin::run(&config, command, printer).await,
             Command::Tenant(command) => tenant::run(&config, command, printer),
+            Command::Jobs(command) => jobs::run(&config, command, printer).await,
             Command::Status(args) => status::run(&config, &args, printer).await,
         }
     })

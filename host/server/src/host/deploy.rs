@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stuga_core::{AgentName, Error, Result};
-use stuga_runtime::{AgentSettings, Limits};
+use stuga_runtime::{AgentSettings, JobCheck, Limits};
 
 use super::admission::Admission;
 use super::compiled::Compiled;
 use super::plan::{Plan, TenantPlan, Wanted};
-use super::schema::Skills;
+use super::schema::{Kinds, Skills};
 use super::snapshot::Recipe;
 use super::{Host, RunningAgent, RunningTenant, Snapshot};
 use crate::tenants::{PluginEntry, Tenant};
@@ -146,11 +146,13 @@ impl Host {
             return Ok(Arc::clone(before));
         }
         let skills = Skills::compile(plugin.manifest())?;
+        let kinds = Kinds::compile(plugin.manifest())?;
+        let job_check = JobCheck::new(move |kind, input| kinds.check(kind, input));
         let deployed = self
             .runtime
             .deploy(
                 plugin,
-                settings(tenant, entry),
+                settings(tenant, entry, job_check),
                 self.backends.capabilities(),
             )
             .await;
@@ -199,7 +201,7 @@ impl Snapshot {
     }
 }
 
-pub(super) fn settings(tenant: &Tenant, entry: &PluginEntry) -> AgentSettings {
+pub(super) fn settings(tenant: &Tenant, entry: &PluginEntry, job_check: JobCheck) -> AgentSettings {
     AgentSettings {
         tenant: tenant.id.clone(),
         agent: entry.name.clone(),
@@ -215,5 +217,6 @@ pub(super) fn settings(tenant: &Tenant, entry: &PluginEntry) -> AgentSettings {
         max_instances: entry.max_instances,
         max_invocations: entry.max_invocations,
         idle: entry.idle,
+        job_check,
     }
 }

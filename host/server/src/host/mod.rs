@@ -8,6 +8,7 @@ mod compiled;
 mod deploy;
 mod failure;
 mod invoke;
+mod jobs;
 mod plan;
 mod recent;
 mod schema;
@@ -37,6 +38,7 @@ pub use deploy::Reloaded;
 pub use failure::{Failure, Misfit};
 pub(crate) use invoke::new_invocation;
 pub use invoke::{Call, Completed};
+pub use jobs::operate::{Desk, JobOf};
 pub use recent::{Recent, Recents, Record, State};
 pub use snapshot::{RunningAgent, RunningTenant, Snapshot, Totals};
 
@@ -54,6 +56,7 @@ pub struct Host {
     pepper: Pepper,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
+    jobs: jobs::Settings,
     current: ArcSwap<Snapshot>,
     compiled: Mutex<compiled::Compiled>,
     tasks: TaskTracker,
@@ -83,6 +86,10 @@ impl Host {
             only,
             metrics: Metrics::new(),
             clock,
+            jobs: jobs::Settings {
+                places: config.max_jobs,
+                lease: config.job_lease,
+            },
             current: ArcSwap::from_pointee(Snapshot::default()),
             compiled: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -93,12 +100,13 @@ impl Host {
         Ok(host)
     }
 
-    /// Keeps the host in step with its files and its instances trimmed, until [`Host::close`].
+    /// Keeps the host in step with its files and its instances trimmed, and runs jobs, until [`Host::close`].
     ///
     /// # Errors
     /// When the directories cannot be watched.
     pub fn tend(self: &Arc<Self>) -> Result<()> {
         watch::start(self)?;
+        self.run_jobs(None);
         let (host, stop) = (Arc::downgrade(self), self.stop.clone());
         self.tasks.spawn(async move {
             while let Some(()) = stop

@@ -1,15 +1,18 @@
-//! Checking an input against its skill's schema, compiled once when the agent is readied.
+//! Checking an input against the schema of its skill or kind of job, compiled once when the agent is readied.
 
 use std::collections::BTreeMap;
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
+use stuga_core::{Error, Result};
 use stuga_runtime::Manifest;
 
 use super::{Failure, Misfit};
 
 /// Most places that one answer names.
 const MISFITS_MAX: usize = 20;
+/// Most places that the error of a submission names.
+const JOB_MISFITS_MAX: usize = 3;
 /// Longest message about one place, in characters: it may quote the input.
 const MESSAGE_MAX_CHARS: usize = 200;
 
@@ -24,16 +27,7 @@ impl Skills {
     pub(super) fn compile(manifest: &Manifest) -> Result<Self, String> {
         let mut skills = BTreeMap::new();
         for skill in &manifest.skills {
-            // The linear-time engine: a pattern comes from a plugin and the text from a client.
-            let validator = jsonschema::options()
-                .with_pattern_options(PatternOptions::regex())
-                .build(&skill.input_schema)
-                .map_err(|error| {
-                    format!(
-                        "the input schema of skill {:?} is wrong: {error}",
-                        skill.name
-                    )
-                })?;
+            let validator = compile("skill", &skill.name, &skill.input_schema)?;
             skills.insert(skill.name.clone(), validator);
         }
         Ok(Self(skills))
@@ -49,23 +43,84 @@ impl Skills {
         };
         let value: Value =
             serde_json::from_str(input).map_err(|error| Failure::Unreadable(error.to_string()))?;
-        if validator.is_valid(&value) {
-            return Ok(());
+        match misfits(validator, &value) {
+            None => Ok(()),
+            Some((errors, more)) => Err(Failure::Misfits { errors, more }),
         }
-        let mut found = validator.iter_errors(&value);
-        let errors: Vec<Misfit> = found
-            .by_ref()
-            .take(MISFITS_MAX)
-            .map(|error| Misfit {
-                pointer: error.instance_path().as_str().to_owned(),
-                message: cut(&error.to_string()),
-            })
-            .collect();
-        Err(Failure::Misfits {
-            more: found.next().is_some(),
-            errors,
-        })
     }
+}
+
+/// The kinds of jobs of an agent and what they take.
+pub(super) struct Kinds(BTreeMap<String, Validator>);
+
+impl Kinds {
+    /// Compiles the input schemas of a manifest.
+    ///
+    /// # Errors
+    /// Which kind's schema is wrong and why.
+    pub(super) fn compile(manifest: &Manifest) -> Result<Self, String> {
+        let mut kinds = BTreeMap::new();
+        for job in &manifest.jobs {
+            let validator = compile("job", &job.name, &job.input_schema)?;
+            kinds.insert(job.name.clone(), validator);
+        }
+        Ok(Self(kinds))
+    }
+
+    /// Checks that the agent has that kind of job and the input, which is JSON, fits it.
+    ///
+    /// # Errors
+    /// `NotFound` with what there is, `Invalid` with the first places that do not fit.
+    pub(super) fn check(&self, kind: &str, input: &str) -> Result<()> {
+        const OPERATION: &str = "jobs.submit";
+        let Some(validator) = self.0.get(kind) else {
+            let known: Vec<_> = self.0.keys().map(String::as_str).collect();
+            let there = match known.as_slice() {
+                [] => "it has none; list them in `Agent::jobs`".to_owned(),
+                known => format!("it has {}", known.join(", ")),
+            };
+            return Err(Error::not_found(
+                OPERATION,
+                format!("the agent has no job {kind:?}; {there}"),
+            ));
+        };
+        let value: Value = serde_json::from_str(input)
+            .map_err(|e| Error::invalid(OPERATION, format!("the input is not JSON: {e}")))?;
+        let Some((errors, _)) = misfits(validator, &value) else {
+            return Ok(());
+        };
+        let mut text = format!("the input does not fit the schema of job {kind:?}");
+        for Misfit { pointer, message } in errors.iter().take(JOB_MISFITS_MAX) {
+            let place = if pointer.is_empty() { "input" } else { pointer };
+            text.push_str(&format!("; {place}: {message}"));
+        }
+        Err(Error::invalid(OPERATION, text))
+    }
+}
+
+fn compile(what: &str, name: &str, schema: &Value) -> Result<Validator, String> {
+    // The linear-time engine: a pattern comes from a plugin and the text from a client.
+    jsonschema::options()
+        .with_pattern_options(PatternOptions::regex())
+        .build(schema)
+        .map_err(|error| format!("the input schema of {what} {name:?} is wrong: {error}"))
+}
+
+/// The first places where a value does not fit, and whether there are more; none when it fits.
+fn misfits(validator: &Validator, value: &Value) -> Option<(Vec<Misfit>, bool)> {
+    if validator.is_valid(value) {
+        return None;
+    }
+    let mut found = validator.iter_errors(value);
+    let errors = found
+        .by_ref()
+        .take(MISFITS_MAX)
+        .map(|error| Misfit {
+            pointer: error.instance_path().as_str().to_owned(),
+            message: cut(&error.to_string()),
+        })
+        .collect();
+    Some((errors, found.next().is_some()))
 }
 
 fn cut(message: &str) -> String {
@@ -94,6 +149,11 @@ mod tests {
                 description: String::new(),
                 input_schema: schema,
                 output_schema: json!({}),
+            }],
+            jobs: vec![stuga_runtime::JobKind {
+                name: "j".into(),
+                description: String::new(),
+                input_schema: json!({"type": "integer"}),
             }],
             capabilities: vec![],
             imports: vec![],

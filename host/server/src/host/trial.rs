@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use stuga_core::{Clock, Error, Result, SystemClock};
-use stuga_runtime::{Plugin, Runtime, RuntimeConfig};
+use stuga_runtime::{JobCheck, Plugin, Runtime, RuntimeConfig};
 
 use super::deploy::settings;
 use super::plan::entry_snippet;
-use super::schema::Skills;
+use super::schema::{Kinds, Skills};
 use crate::config::{Config, ModelSettings};
 use crate::tenants::Tenant;
 use crate::wire::Backends;
@@ -27,6 +27,7 @@ pub async fn inspect(config: &Config, component: Vec<u8>) -> Result<(Runtime, Ar
         .await
         .map_err(|error| Error::invalid("plugin.load", error.to_string()))?;
     Skills::compile(plugin.manifest()).map_err(|error| Error::invalid("plugin.load", error))?;
+    Kinds::compile(plugin.manifest()).map_err(|error| Error::invalid("plugin.load", error))?;
     Ok((runtime, plugin))
 }
 
@@ -61,7 +62,7 @@ pub async fn for_tenant(
     let trial = runtime
         .deploy(
             Arc::clone(&plugin),
-            settings(tenant, entry),
+            settings(tenant, entry, JobCheck::default()),
             backends.capabilities(),
         )
         .await;

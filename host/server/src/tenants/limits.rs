@@ -34,8 +34,22 @@ pub struct Limits {
     pub answer_bytes: u64,
     /// What its agents may take of the models.
     pub model: ModelShare,
+    /// What its jobs may take.
+    pub jobs: JobLimits,
     /// What its agents may store.
     pub storage: Storage,
+}
+
+/// What the jobs of a tenant may take.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct JobLimits {
+    /// Jobs of the tenant that run at the same time; more wait.
+    pub concurrent: u32,
+    /// How many jobs it may begin in its turn, when tenants compete for the places of the host.
+    pub weight: u32,
+    /// Longest run of an attempt.
+    #[serde(serialize_with = "as_text")]
+    pub deadline: Duration,
 }
 
 /// What a tenant's agents together may take of the models.
@@ -58,6 +72,10 @@ pub struct Storage {
     pub files: u64,
     /// Number of files.
     pub files_count: u64,
+    /// Inputs and outputs of jobs.
+    pub jobs: u64,
+    /// Number of jobs, those that ended and are kept included, and of schedules.
+    pub jobs_count: u64,
 }
 
 fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -74,6 +92,11 @@ impl Default for Limits {
             calls_per_second: None,
             request_bytes: 8 * MIB,
             answer_bytes: 4 * MIB,
+            jobs: JobLimits {
+                concurrent: 4,
+                weight: 1,
+                deadline: Duration::from_secs(300),
+            },
             model: ModelShare {
                 completions: 4,
                 tokens_per_minute: None,
@@ -83,6 +106,8 @@ impl Default for Limits {
                 memory_items: 1_000_000,
                 files: 4 * GIB,
                 files_count: 100_000,
+                jobs: 256 * MIB,
+                jobs_count: 100_000,
             },
         }
     }
@@ -136,6 +161,9 @@ impl Limits {
                 report.bytes(node, "answer_bytes", KIB..=64 * MIB),
             );
         }
+        if let Some(node) = fields.optional("jobs") {
+            limits.jobs.read(node, report);
+        }
         if let Some(node) = fields.optional("model") {
             limits.model.read(node, report);
         }
@@ -144,6 +172,28 @@ impl Limits {
         }
         fields.finish(report);
         limits
+    }
+}
+
+impl JobLimits {
+    fn read(&mut self, node: &Node, report: &mut Report) {
+        let Some(mut fields) = report.fields(node, "jobs") else {
+            return;
+        };
+        if let Some(node) = fields.optional("concurrent") {
+            set(
+                &mut self.concurrent,
+                small(report, node, "concurrent", 1_000),
+            );
+        }
+        if let Some(node) = fields.optional("weight") {
+            set(&mut self.weight, small(report, node, "weight", 100));
+        }
+        if let Some(node) = fields.optional("deadline") {
+            let range = Duration::from_millis(10)..=Duration::from_secs(24 * 3_600);
+            set(&mut self.deadline, report.duration(node, "deadline", range));
+        }
+        fields.finish(report);
     }
 }
 
@@ -192,6 +242,15 @@ impl Storage {
             set(
                 &mut self.files_count,
                 report.integer(node, "files_count", 0..=10_000_000),
+            );
+        }
+        if let Some(node) = fields.optional("jobs") {
+            set(&mut self.jobs, report.bytes(node, "jobs", 0..=1_024 * GIB));
+        }
+        if let Some(node) = fields.optional("jobs_count") {
+            set(
+                &mut self.jobs_count,
+                report.integer(node, "jobs_count", 0..=10_000_000),
             );
         }
         fields.finish(report);
