@@ -30,7 +30,7 @@ pub enum Capability {
     Model,
     /// Messages between agents.
     A2a,
-    /// Secrets.
+    /// [`crate::secrets`].
     Secrets,
 }
 

@@ -8,7 +8,10 @@ mod facade;
 
 use std::sync::Arc;
 
-use facade::{FacadeFiles, FacadeJobs, FacadeMemory, FacadeModel, FacadeRecords, FacadeSessions};
+use facade::{
+    FacadeFiles, FacadeJobs, FacadeMemory, FacadeModel, FacadeRecords, FacadeSecrets,
+    FacadeSessions,
+};
 use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
 use stuga_core::{Backend, CapabilityName, Clock, Timestamp};
 use stuga_local::{EndpointEmbedder, Local, LocalConfig, Models};
@@ -22,13 +25,17 @@ fn local_mode() -> (Capabilities, Arc<ManualClock>, TempDir) {
 }
 
 fn local_mode_with(models: &Models) -> (Capabilities, Arc<ManualClock>, TempDir) {
+    let (local, clock, directory) = open_local(models);
+    (Capabilities::local(local.backends()), clock, directory)
+}
+
+fn open_local(models: &Models) -> (Local, Arc<ManualClock>, TempDir) {
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
     let directory = TempDir::new().unwrap();
     let time = Arc::clone(&clock) as Arc<dyn Clock>;
     let config = LocalConfig::default();
     let local = Local::open_with(directory.path(), time, config, models).unwrap();
-    let capabilities = Capabilities::local(local.backends());
-    (capabilities, clock, directory)
+    (local, clock, directory)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,6 +133,17 @@ async fn jobs_in_local_mode_keep_their_contract() {
         let (capabilities, clock, directory) = local_mode();
         let jobs = Arc::new(FacadeJobs(capabilities.jobs));
         Fixture::new(jobs as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_in_local_mode_keep_their_contract() {
+    prove(testkit::secrets::cases(), || {
+        let (local, clock, directory) = open_local(&Models::default());
+        let facade = Capabilities::local(local.backends()).secrets;
+        let secrets = Arc::new(FacadeSecrets(facade, local.secrets()));
+        Fixture::new(secrets as _, clock).keeping(directory)
     })
     .await;
 }

@@ -160,6 +160,18 @@ async fn a_tenant_at_its_quota_takes_nothing_from_another() {
 }
 
 #[tokio::test]
+async fn what_an_operator_does_with_secrets_stays_in_the_tenant() {
+    let stage = Stage::new();
+    for owner in everybody() {
+        stage.furnish(&owner).await;
+    }
+    let (mine, theirs) = (ctx("a", "b"), ctx("a-b", "b"));
+    let before = stage.everything_of(&theirs).await;
+    stage.manage_secrets(&mine).await;
+    assert_eq!(stage.everything_of(&theirs).await, before);
+}
+
+#[tokio::test]
 async fn idempotency_keys_and_answers_are_a_tenants_own() {
     let stage = Stage::new();
     let store = stage.local.invocations();

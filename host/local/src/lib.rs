@@ -24,6 +24,7 @@ mod records;
 mod registry;
 mod schema;
 mod scope;
+mod secrets;
 mod sessions;
 mod sweep;
 mod tally;
@@ -33,4 +34,5 @@ mod writer;
 
 pub use model::{EndpointConfig, EndpointEmbedder, ModelLimits, Models, check_endpoint_url};
 pub use registry::{Local, LocalConfig};
+pub use secrets::LocalSecrets;
 pub use tally::{Quotas, Usage};

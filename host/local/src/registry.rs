@@ -33,6 +33,7 @@ use crate::model::{LimitTable, LocalModel, ModelLimits, Models};
 use crate::quotas::QuotaTable;
 use crate::records::LocalRecords;
 use crate::scope;
+use crate::secrets::{LocalSecrets, MasterKeyFile};
 use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
 use crate::tenant::{Shared, Tenant};
@@ -41,7 +42,7 @@ use crate::tenant::{Shared, Tenant};
 const LEFTOVER_AGE: Duration = Duration::from_secs(3_600);
 
 /// How the local backends behave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LocalConfig {
     /// How many tenants' stores stay open while nobody uses them. A store in use is never closed, however many there
@@ -49,6 +50,9 @@ pub struct LocalConfig {
     pub max_open_tenants: usize,
     /// What a tenant may store that was given no quotas of its own.
     pub default_quotas: Quotas,
+    /// The file with the host's master keys, which seal the tenants' keys; none for `keys/master.key` in the data
+    /// directory. It is made when the first secret is set and there is none.
+    pub master_key_file: Option<PathBuf>,
 }
 
 impl Default for LocalConfig {
@@ -56,6 +60,7 @@ impl Default for LocalConfig {
         Self {
             max_open_tenants: 128,
             default_quotas: Quotas::default(),
+            master_key_file: None,
         }
     }
 }
@@ -128,7 +133,6 @@ impl Local {
         Ok(Self(Arc::new(Inner {
             root,
             path,
-            config,
             shared: Arc::new(Shared {
                 clock,
                 quotas: QuotaTable::new(config.default_quotas),
@@ -139,6 +143,7 @@ impl Local {
             model_limits,
             open: Mutex::default(),
             jobs: Arc::new(jobs),
+            config,
         })))
     }
 
@@ -150,6 +155,7 @@ impl Local {
             memory: self.memory(),
             model: self.model(),
             records: self.records(),
+            secrets: self.secrets(),
             sessions: self.sessions(),
         }
     }
@@ -181,6 +187,16 @@ impl Local {
     pub fn job_queue(&self) -> Arc<dyn JobQueue> {
         let (local, marks) = (self.clone(), Arc::clone(&self.0.jobs));
         Arc::new(LocalJobQueue { local, marks })
+    }
+
+    /// Secrets of all tenants: as invocations reach them and as the operator manages them.
+    pub fn secrets(&self) -> Arc<LocalSecrets> {
+        let named = self.0.config.master_key_file.clone();
+        let path = named.unwrap_or_else(|| self.0.path.join("keys/master.key"));
+        Arc::new(LocalSecrets {
+            local: self.clone(),
+            master: MasterKeyFile::at(path),
+        })
     }
 
     /// Sessions of all tenants.

@@ -20,6 +20,7 @@ use crate::bindings::exports::stuga::agent::agent::{Invocation, Origin};
 use crate::engine::Shared;
 use crate::host::{from_guest, report_dropped_lines};
 use crate::plugin::Plugin;
+use crate::redact::Revealed;
 use crate::state::{Authority, Call, HostState};
 use crate::{AgentSettings, InstanceMode, InvokeError, LoadError};
 
@@ -105,6 +106,7 @@ impl Agent {
         let authority = Arc::new(Authority {
             grants: settings.grants,
             config: settings.config.clone(),
+            secrets: settings.secrets.clone(),
             capabilities: Some(capabilities),
             memory_bytes: settings.limits.memory_bytes,
             random_key: shared.random_key,
@@ -188,9 +190,11 @@ impl Agent {
         let ended = timeout_at(deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        if let Some(call) = instance.store.data_mut().call.take() {
+        let call = instance.store.data_mut().call.take();
+        let revealed = call.map_or_else(Revealed::default, |call| {
             report_dropped_lines(&call);
-        }
+            call.revealed
+        });
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
 
@@ -200,7 +204,7 @@ impl Agent {
             memory_bytes: instance.store.data().memory.bytes,
         };
         self.rest(instance);
-        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error)))?;
+        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error, &revealed)))?;
         let output = check_output(answer, self.settings.limits.output_bytes)?;
         Ok(self.reply(&ctx, output, cost))
     }

@@ -11,6 +11,7 @@ mod model;
 mod output;
 mod random;
 mod records;
+mod secrets;
 mod sessions;
 mod uploads;
 

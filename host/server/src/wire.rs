@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::queue::JobQueue;
+use stuga_core::secrets::SecretStore;
 use stuga_core::{Clock, Result, TenantId};
 use stuga_local::{Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
@@ -26,7 +27,11 @@ impl Backends {
     /// `Unavailable` when the directory cannot be opened, `Invalid` when a model cannot be made ready.
     pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
         let models = models::open(&config.model)?;
-        let local = Local::open_with(&config.data_dir, clock, LocalConfig::default(), &models)?;
+        let behaviour = LocalConfig {
+            master_key_file: config.master_key_file.clone(),
+            ..LocalConfig::default()
+        };
+        let local = Local::open_with(&config.data_dir, clock, behaviour, &models)?;
         Ok(Self {
             capabilities: Capabilities::local(local.backends()),
             invocations: local.invocations(),
@@ -47,6 +52,11 @@ impl Backends {
     /// The jobs of all tenants, for their runner.
     pub fn job_queue(&self) -> Arc<dyn JobQueue> {
         self.local.job_queue()
+    }
+
+    /// What the operator manages secrets with.
+    pub fn secrets(&self) -> Arc<dyn SecretStore> {
+        self.local.secrets()
     }
 
     /// Sets what a tenant may store and what it may take of the models.

@@ -5,6 +5,7 @@ mod jobs;
 mod memory;
 mod model;
 mod records;
+mod secrets;
 mod sessions;
 
 pub(crate) use files::FilesOf;
@@ -12,6 +13,7 @@ pub(crate) use jobs::JobsOf;
 pub(crate) use memory::MemoryOf;
 pub(crate) use model::ModelOf;
 pub(crate) use records::RecordsOf;
+pub(crate) use secrets::SecretsOf;
 pub(crate) use sessions::SessionsOf;
 
 use std::collections::HashMap;
@@ -54,7 +56,7 @@ impl Mock {
         self.host(ctx).run(f).map_err(|e| core_error(operation, &e))
     }
 
-    /// The host of the agent that `ctx` names.
+    /// The host of the agent that `ctx` names, at the suite's time.
     fn host(&self, ctx: &CallCtx) -> Host {
         let whose = (ctx.tenant.clone(), ctx.agent.clone());
         let host = self.hosts.lock().unwrap().entry(whose).or_default().clone();
@@ -70,11 +72,23 @@ impl Mock {
         apply: impl FnOnce() -> Result<W::Ack>,
     ) -> Result<W::Ack> {
         let text = serde_json::to_string(write).unwrap();
-        let whose = (ctx.tenant.clone(), id);
+        self.once_as(&ctx.tenant, id, write.operation(), text, apply)
+    }
+
+    /// Makes a change once, which `text` tells from others.
+    fn once_as<T: serde::Serialize + serde::de::DeserializeOwned>(
+        &self,
+        tenant: &TenantId,
+        id: WriteId,
+        operation: &'static str,
+        text: String,
+        apply: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let whose = (tenant.clone(), id);
         if let Some((before, ack)) = self.applied.lock().unwrap().get(&whose) {
             if *before != text {
                 return Err(Error::conflict(
-                    write.operation(),
+                    operation,
                     "the write id was used for another write",
                 ));
             }

@@ -4,6 +4,7 @@ use stuga_core::{Error, ErrorKind};
 use tracing::error;
 
 use crate::bindings::stuga::agent::types::{Error as WitError, ErrorDetail, Host};
+use crate::redact::Revealed;
 use crate::state::HostState;
 
 /// Longest message of an agent's own error that is kept, in bytes.
@@ -50,8 +51,8 @@ fn to_guest(error: &Error) -> WitError {
     }
 }
 
-/// What an agent answered as its own error, cut to bounds.
-pub(crate) fn from_guest(error: WitError) -> Error {
+/// What an agent answered as its own error, cut to bounds and without what was revealed to it.
+pub(crate) fn from_guest(error: WitError, revealed: &Revealed) -> Error {
     let (kind, detail) = match error {
         WitError::NotFound(detail) => (ErrorKind::NotFound, detail),
         WitError::Invalid(detail) => (ErrorKind::Invalid, detail),
@@ -64,22 +65,15 @@ pub(crate) fn from_guest(error: WitError) -> Error {
         WitError::Internal(detail) => (ErrorKind::Internal, detail),
     };
     let mut message = detail.message;
-    cut(&mut message, MESSAGE_MAX_BYTES);
+    revealed.clean(&mut message, MESSAGE_MAX_BYTES);
     let mut error = Error::new(kind, "agent.invoke", message);
     for (mut name, mut value) in detail.context.into_iter().take(CONTEXT_MAX_ENTRIES) {
-        cut(&mut name, MESSAGE_MAX_BYTES);
-        cut(&mut value, MESSAGE_MAX_BYTES);
+        revealed.clean(&mut name, MESSAGE_MAX_BYTES);
+        revealed.clean(&mut value, MESSAGE_MAX_BYTES);
         error = error.with_context(name, value);
     }
     match detail.retry_after_ms {
         Some(after) => error.with_retry_after(std::time::Duration::from_millis(after)),
         None => error,
-    }
-}
-
-/// Shortens `text` to at most `max` bytes at a character's edge.
-pub(super) fn cut(text: &mut String, max: usize) {
-    if text.len() > max {
-        text.truncate(text.floor_char_boundary(max));
     }
 }

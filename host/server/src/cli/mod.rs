@@ -6,6 +6,7 @@ mod jobs;
 mod plugin;
 mod print;
 mod remote;
+mod secret;
 mod serve;
 mod status;
 mod tenant;
@@ -52,6 +53,9 @@ enum Command {
     /// Jobs: what agents left for later
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Secrets: values that a tenant's agents may read
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Show what every tenant runs
     Status(status::Args),
 }
@@ -87,6 +91,7 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             Command::Plugin(command) => plugin::run(&config, command, printer).await,
             Command::Tenant(command) => tenant::run(&config, command, printer),
             Command::Jobs(command) => jobs::run(&config, command, printer).await,
+            Command::Secret(command) => secret::run(&config, command, printer).await,
             Command::Status(args) => status::run(&config, &args, printer).await,
         }
     })

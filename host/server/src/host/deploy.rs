@@ -108,9 +108,7 @@ impl Host {
                     running.agents.insert(entry.name, agent);
                 }
                 Err(reason) => {
-                    if let Some(agent) =
-                        agent_before.filter(|agent| agent.grants().is_within(entry.grants))
-                    {
+                    if let Some(agent) = agent_before.filter(|agent| agent.is_within(&entry)) {
                         running.agents.insert(entry.name.clone(), Arc::clone(agent));
                     }
                     running.fail(entry.name, reason, before);
@@ -207,6 +205,7 @@ pub(super) fn settings(tenant: &Tenant, entry: &PluginEntry, job_check: JobCheck
         agent: entry.name.clone(),
         grants: entry.grants,
         config: entry.config.clone(),
+        secrets: entry.secrets.clone(),
         limits: Limits {
             memory_bytes: tenant.limits.memory,
             deadline: tenant.limits.deadline,

@@ -17,6 +17,9 @@ const KEYS_MAX: usize = 1_000;
 /// Most bytes of a display name or a key's name.
 const LABEL_MAX_BYTES: usize = 200;
 
+/// Most secrets that one plugin may ask for.
+const PLUGIN_SECRETS_MAX: usize = 100;
+
 /// Instances of one agent when the file does not say.
 const MAX_INSTANCES: u32 = 8;
 /// Calls of one instance when the file does not say.
@@ -142,6 +145,10 @@ fn plugin(node: &Node, report: &mut Report) -> Option<PluginEntry> {
         .optional("config")
         .map(|node| config(node, report))
         .unwrap_or_default();
+    let secrets = fields
+        .optional("secrets")
+        .map(|node| secrets(node, granted, report))
+        .unwrap_or_default();
     let modes = [("warm", InstanceMode::Warm), ("fresh", InstanceMode::Fresh)];
     let instance = fields
         .optional("instance")
@@ -165,6 +172,7 @@ fn plugin(node: &Node, report: &mut Report) -> Option<PluginEntry> {
         version,
         grants: granted,
         config,
+        secrets,
         instance: instance.unwrap_or(InstanceMode::Warm),
         max_instances: max_instances
             .and_then(|value| u32::try_from(value).ok())
@@ -201,6 +209,33 @@ fn grant(
         return None;
     }
     report.word(node, "the grant", words)
+}
+
+fn secrets(node: &Node, granted: Grants, report: &mut Report) -> BTreeSet<String> {
+    let nodes = report.list(node, "secrets").unwrap_or_default();
+    if nodes.len() > PLUGIN_SECRETS_MAX {
+        report.add(
+            node.at,
+            format!("{} secrets", nodes.len()),
+            format!("a plugin names at most {PLUGIN_SECRETS_MAX}"),
+        );
+        return BTreeSet::new();
+    }
+    if !nodes.is_empty() && !granted.allows(CapabilityName::Secrets) {
+        report.add(
+            node.at,
+            "the plugin names secrets and may read none",
+            "add `secrets` to its grants",
+        );
+    }
+    let name = |text: &str| match stuga_core::secrets::check_name("secrets", text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(error.message().to_owned()),
+    };
+    nodes
+        .iter()
+        .filter_map(|node| report.parsed(node, "the secret", name))
+        .collect()
 }
 
 fn config(node: &Node, report: &mut Report) -> BTreeMap<String, String> {

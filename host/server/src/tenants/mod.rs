@@ -12,7 +12,7 @@ mod limits;
 
 pub(crate) use file::suggestion;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct PluginEntry {
     pub grants: Grants,
     /// What its `config` interface answers: name to JSON text.
     pub config: BTreeMap<String, String>,
+    /// Names of the secrets that it may ask for.
+    pub secrets: BTreeSet<String>,
     /// Whether instances are kept between calls.
     pub instance: InstanceMode,
     /// Most instances at once.
