@@ -28,7 +28,7 @@ pub enum Capability {
     Jobs,
     /// [`crate::model`].
     Model,
-    /// Messages between agents.
+    /// [`crate::a2a`].
     A2a,
     /// [`crate::secrets`].
     Secrets,

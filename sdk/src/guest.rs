@@ -1,6 +1,7 @@
 //! The real host, as a component sees it: every call goes through the generated bindings, every record and error is
 //! converted here and nowhere else.
 
+pub(crate) mod a2a;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod memory;

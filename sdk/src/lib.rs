@@ -1,7 +1,7 @@
 //! Write a Stuga agent: one struct, one trait, one line.
 //!
 //! An agent is a sandboxed WASM component with skills. It reaches the world only through the functions of this crate:
-//! [`memory`], [`files`], [`sessions`], [`records`], [`jobs`], [`model`], [`secrets`],
+//! [`memory`], [`files`], [`sessions`], [`records`], [`jobs`], [`model`], [`secrets`], [`a2a`],
 //! [`log`], [`clock`], [`random`], [`output`] and [`config`].
 //!
 //! ```
@@ -62,6 +62,7 @@
 //! What an agent does not call it does not import, so an agent without `files` needs no grant for it. A panic is
 //! logged with message and place and ends the call; the host makes a new instance for the next one.
 
+pub mod a2a;
 mod agent;
 pub mod clock;
 pub mod config;

@@ -5,6 +5,7 @@
 
 mod files;
 mod jobs;
+mod mailbox;
 mod memory;
 mod model;
 mod records;
@@ -16,6 +17,7 @@ use stuga_resilience::Failover;
 
 pub(crate) use files::FacadeFiles;
 pub(crate) use jobs::FacadeJobs;
+pub(crate) use mailbox::FacadeMail;
 pub(crate) use memory::FacadeMemory;
 pub(crate) use model::FacadeModel;
 pub(crate) use records::FacadeRecords;

@@ -9,7 +9,7 @@ mod facade;
 use std::sync::Arc;
 
 use facade::{
-    FacadeFiles, FacadeJobs, FacadeMemory, FacadeModel, FacadeRecords, FacadeSecrets,
+    FacadeFiles, FacadeJobs, FacadeMail, FacadeMemory, FacadeModel, FacadeRecords, FacadeSecrets,
     FacadeSessions,
 };
 use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
@@ -133,6 +133,17 @@ async fn jobs_in_local_mode_keep_their_contract() {
         let (capabilities, clock, directory) = local_mode();
         let jobs = Arc::new(FacadeJobs(capabilities.jobs));
         Fixture::new(jobs as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mailboxes_in_local_mode_keep_their_contract() {
+    prove(testkit::a2a::cases(), || {
+        let (local, clock, directory) = open_local(&Models::default());
+        let facade = Capabilities::local(local.backends()).mailbox;
+        let mail = Arc::new(FacadeMail(facade, local.mail()));
+        Fixture::new(mail as _, clock).keeping(directory)
     })
     .await;
 }

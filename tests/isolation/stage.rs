@@ -1,5 +1,6 @@
 //! The tenants and agents of the isolation tests, what they own, and everything that each of them can do.
 
+mod a2a;
 mod files;
 mod jobs;
 mod memory;
@@ -88,6 +89,7 @@ impl Stage {
         for key in KEYS {
             self.try_put(ctx, key, &mark(ctx)).await.unwrap();
         }
+        self.furnish_mail(ctx).await;
         self.furnish_files(ctx).await;
         self.furnish_jobs(ctx).await;
         self.furnish_records(ctx).await;
@@ -98,6 +100,7 @@ impl Stage {
     /// All that an agent owns, versions and times included, as text.
     pub(crate) async fn everything_of(&self, owner: &CallCtx) -> Vec<String> {
         let mut all = self.memory_of(owner).await;
+        all.extend(self.mail_of(owner).await);
         all.extend(self.files_of(owner).await);
         all.extend(self.jobs_of(owner).await);
         all.extend(self.records_of(owner).await);
@@ -110,6 +113,7 @@ impl Stage {
     pub(crate) async fn do_everything(&self, ctx: &CallCtx) -> Heard {
         let mut heard = Heard::default();
         self.use_memory(ctx, &mut heard).await;
+        self.use_a2a(ctx, &mut heard).await;
         self.use_files(ctx, &mut heard).await;
         self.use_jobs(ctx, &mut heard).await;
         self.use_sessions(ctx, &mut heard).await;

@@ -12,6 +12,7 @@ mod hostile;
 mod instances;
 mod jobs;
 mod load;
+mod messages;
 mod repeat;
 mod secrets;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::a2a::Mailbox;
 use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::memory::Memory;
@@ -17,6 +18,8 @@ pub struct Backends {
     pub files: Arc<dyn Files>,
     /// Jobs.
     pub jobs: Arc<dyn Jobs>,
+    /// Mailboxes of agents.
+    pub mailbox: Arc<dyn Mailbox>,
     /// Key-value memory.
     pub memory: Arc<dyn Memory>,
     /// Models.

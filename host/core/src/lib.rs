@@ -3,6 +3,7 @@
 //! This crate says what a capability promises and who may use it; it does nothing itself. It knows neither wasmtime,
 //! AWS, axum nor the file system, and it never asks what time it is: time comes in through [`clock::Clock`].
 
+pub mod a2a;
 pub mod backends;
 pub mod capability;
 pub mod clock;

@@ -1,5 +1,6 @@
 //! What proves a backend: contract suites, and time that tests set.
 
+pub mod a2a;
 mod clock;
 pub mod files;
 pub mod invocation;

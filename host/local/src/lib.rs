@@ -16,6 +16,7 @@ mod files;
 mod invocations;
 mod jobs;
 mod lease;
+mod mailbox;
 mod marks;
 mod memory;
 mod model;
@@ -32,6 +33,7 @@ mod tenant;
 mod tx;
 mod writer;
 
+pub use mailbox::LocalMail;
 pub use model::{EndpointConfig, EndpointEmbedder, ModelLimits, Models, check_endpoint_url};
 pub use registry::{Local, LocalConfig};
 pub use secrets::LocalSecrets;

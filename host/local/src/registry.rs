@@ -27,6 +27,7 @@ use crate::error;
 use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
 use crate::jobs::{LocalJobQueue, LocalJobs};
+use crate::mailbox::LocalMail;
 use crate::marks::Marks;
 use crate::memory::LocalMemory;
 use crate::model::{LimitTable, LocalModel, ModelLimits, Models};
@@ -79,6 +80,7 @@ struct Inner {
     model_limits: Arc<LimitTable>,
     open: Mutex<Open>,
     jobs: Arc<Marks>,
+    mail: Arc<Marks>,
 }
 
 #[derive(Default)]
@@ -118,10 +120,10 @@ impl Local {
             Dir::create_ambient_dir_all(data_dir, ambient_authority())?;
             let root = Dir::open_ambient_dir(data_dir, ambient_authority())?;
             create_private_dir(&root, Path::new("tenants"))?;
-            let jobs = Marks::open(&root, "jobs")?;
-            Ok((root, data_dir.canonicalize()?, jobs))
+            let marks = (Marks::open(&root, "jobs")?, Marks::open(&root, "mail")?);
+            Ok((root, data_dir.canonicalize()?, marks))
         };
-        let (root, path, jobs) = open().map_err(|e: std::io::Error| {
+        let (root, path, (jobs, mail)) = open().map_err(|e: std::io::Error| {
             Error::unavailable(
                 "store.open",
                 format!("the data directory {} cannot be opened", data_dir.display()),
@@ -143,6 +145,7 @@ impl Local {
             model_limits,
             open: Mutex::default(),
             jobs: Arc::new(jobs),
+            mail: Arc::new(mail),
             config,
         })))
     }
@@ -152,6 +155,7 @@ impl Local {
         Backends {
             files: self.files(),
             jobs: self.jobs(),
+            mailbox: self.mail(),
             memory: self.memory(),
             model: self.model(),
             records: self.records(),
@@ -187,6 +191,12 @@ impl Local {
     pub fn job_queue(&self) -> Arc<dyn JobQueue> {
         let (local, marks) = (self.clone(), Arc::clone(&self.0.jobs));
         Arc::new(LocalJobQueue { local, marks })
+    }
+
+    /// Mailboxes of all tenants: as agents post into them, as their runner empties them, as the operator sees them.
+    pub fn mail(&self) -> Arc<LocalMail> {
+        let (local, marks) = (self.clone(), Arc::clone(&self.0.mail));
+        Arc::new(LocalMail { local, marks })
     }
 
     /// Secrets of all tenants: as invocations reach them and as the operator manages them.

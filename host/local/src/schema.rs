@@ -2,6 +2,7 @@
 
 mod applied;
 mod jobs;
+mod mailbox;
 mod secrets;
 
 use rusqlite_migration::{M, Migrations};
@@ -164,6 +165,7 @@ pub(crate) fn migrations() -> Migrations<'static> {
         M::up(applied::V1),
         M::up(jobs::JOBS),
         M::up(secrets::V1),
+        M::up(mailbox::V1),
     ])
 }
 

@@ -8,7 +8,7 @@ use stuga_core::{Result, Timestamp};
 
 use crate::ended::Ended;
 use crate::tx::WriteTx;
-use crate::{applied, files, invocations, jobs, memory, sessions};
+use crate::{applied, files, invocations, jobs, mailbox, memory, sessions};
 
 /// Rows of each table that one step removes at most: some milliseconds of work inside somebody's write.
 pub(crate) const STEP_MAX_ROWS: u32 = 256;
@@ -45,6 +45,7 @@ impl Schedule {
             sessions::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             invocations::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             jobs::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            mailbox::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
         ];
         let applied = self.applied.step(tx, OPERATION)?;

@@ -24,10 +24,15 @@ pub struct Quotas {
     pub jobs: u64,
     /// Bytes of their inputs and outputs.
     pub jobs_bytes: u64,
+    /// Messages in the mailboxes of the tenant's agents, dead ones included.
+    pub mailbox_messages: u64,
+    /// Bytes of them.
+    pub mailbox_bytes: u64,
 }
 
 impl Default for Quotas {
-    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB.
+    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB; ten
+    /// thousand messages of 64 MiB.
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
@@ -36,6 +41,8 @@ impl Default for Quotas {
             files_count: 100_000,
             jobs: 100_000,
             jobs_bytes: 256 << 20,
+            mailbox_messages: 10_000,
+            mailbox_bytes: 64 << 20,
         }
     }
 }

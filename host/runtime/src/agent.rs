@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::bindings::Guest;
-use crate::bindings::exports::stuga::agent::agent::{Invocation, Origin};
+use crate::bindings::exports::stuga::agent::agent::{Invocation, MessageOrigin, Origin};
 use crate::engine::Shared;
 use crate::host::{from_guest, report_dropped_lines};
 use crate::plugin::Plugin;
@@ -173,7 +173,7 @@ impl Agent {
             skill: request.skill,
             input: request.input,
             session: request.session,
-            origin: Origin::Client,
+            origin: origin(&ctx),
             deadline_ms: u64::try_from((deadline - begun).as_millis()).unwrap_or(u64::MAX),
             context: Vec::new(),
         };
@@ -381,6 +381,18 @@ impl Pool {
     pub(crate) fn clear(&self) {
         let dropped = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         drop(dropped);
+    }
+}
+
+/// Who or what caused a call.
+fn origin(ctx: &CallCtx) -> Origin {
+    match &ctx.message {
+        None => Origin::Client,
+        Some(message) => Origin::Message(MessageOrigin {
+            sender: message.sender.clone(),
+            message_id: message.id.clone(),
+            expects_reply: message.expects_reply,
+        }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The host's interfaces: generated traits on one side, the facade on the other. One file for each interface.
 
+mod a2a;
 mod clock;
 mod config;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::queue::JobQueue;
 use stuga_core::secrets::SecretStore;
@@ -54,6 +55,16 @@ impl Backends {
         self.local.job_queue()
     }
 
+    /// The mailboxes as their runner empties them.
+    pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
+        self.local.mail()
+    }
+
+    /// The mailboxes as the operator sees them.
+    pub fn mail_desk(&self) -> Arc<dyn MailDesk> {
+        self.local.mail()
+    }
+
     /// What the operator manages secrets with.
     pub fn secrets(&self) -> Arc<dyn SecretStore> {
         self.local.secrets()
@@ -71,6 +82,8 @@ impl Backends {
                 files_count: storage.files_count,
                 jobs: storage.jobs_count,
                 jobs_bytes: storage.jobs,
+                mailbox_messages: storage.mailbox_messages,
+                mailbox_bytes: storage.mailbox,
             },
         );
         self.local.set_model_limits(

@@ -2,6 +2,7 @@
 //!
 //! The counterpart of `guest.rs`, function by function.
 
+pub(crate) mod a2a;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod memory;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, jobs, memory, model, records, secrets, sessions, uploads};
+use super::{Line, a2a, files, jobs, memory, model, records, secrets, sessions, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -40,6 +40,7 @@ pub(crate) struct State {
     /// Runs what is due of the running agent.
     pub(super) run_jobs: Option<fn()>,
     pub(super) secrets: secrets::Store,
+    pub(super) a2a: a2a::Store,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
     pub(super) wanted: Option<&'static [Capability]>,
     pub(super) invocations: u64,
@@ -80,6 +81,7 @@ impl Default for State {
             kinds: None,
             run_jobs: None,
             secrets: secrets::Store::default(),
+            a2a: a2a::Store::default(),
             wanted: None,
             invocations: 0,
             seed: 0,

@@ -12,6 +12,7 @@ use super::{Agent, CountOnDrop, Reply, check_output, micros, trap};
 use crate::InvokeError;
 use crate::bindings::exports::stuga::agent::agent::Job;
 use crate::host::{from_guest, report_dropped_lines};
+use crate::redact::Revealed;
 use crate::state::Call;
 
 /// An attempt of a job.
@@ -60,9 +61,11 @@ impl Agent {
         let ended = timeout_at(ctx.deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        if let Some(call) = instance.store.data_mut().call.take() {
+        let call = instance.store.data_mut().call.take();
+        let revealed = call.map_or_else(Revealed::default, |call| {
             report_dropped_lines(&call);
-        }
+            call.revealed
+        });
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
         let cost = Cost {
@@ -71,7 +74,7 @@ impl Agent {
             memory_bytes: instance.store.data().memory.bytes,
         };
         drop(instance);
-        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error)))?;
+        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error, &revealed)))?;
         let output = check_output(answer, OUTPUT_MAX_BYTES)?;
         Ok(self.reply(&ctx, output, cost))
     }

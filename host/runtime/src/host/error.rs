@@ -7,6 +7,8 @@ use crate::bindings::stuga::agent::types::{Error as WitError, ErrorDetail, Host}
 use crate::redact::Revealed;
 use crate::state::HostState;
 
+/// The operation that an agent's own errors name.
+const AGENT: &str = "agent.invoke";
 /// Longest message of an agent's own error that is kept, in bytes.
 const MESSAGE_MAX_BYTES: usize = 8 << 10;
 /// Most facts of an agent's own error that are kept.
@@ -28,7 +30,11 @@ fn to_guest(error: &Error) -> WitError {
         );
     }
     let detail = ErrorDetail {
-        message: error.to_string(),
+        message: match error.operation() {
+            // Another agent's own words, which came through a message: once more they stay as they are.
+            AGENT => error.message().to_owned(),
+            _ => error.to_string(),
+        },
         retry_after_ms: error
             .retry_after()
             .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
@@ -66,7 +72,7 @@ pub(crate) fn from_guest(error: WitError, revealed: &Revealed) -> Error {
     };
     let mut message = detail.message;
     revealed.clean(&mut message, MESSAGE_MAX_BYTES);
-    let mut error = Error::new(kind, "agent.invoke", message);
+    let mut error = Error::new(kind, AGENT, message);
     for (mut name, mut value) in detail.context.into_iter().take(CONTEXT_MAX_ENTRIES) {
         revealed.clean(&mut name, MESSAGE_MAX_BYTES);
         revealed.clean(&mut value, MESSAGE_MAX_BYTES);

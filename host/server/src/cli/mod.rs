@@ -3,6 +3,7 @@
 mod input;
 mod invoke;
 mod jobs;
+mod messages;
 mod plugin;
 mod print;
 mod remote;
@@ -44,6 +45,9 @@ enum Command {
     Serve(serve::Args),
     /// Call a skill of an agent, here or on a server
     Invoke(invoke::Args),
+    /// Messages between agents that wait or could not be delivered
+    #[command(subcommand)]
+    Messages(messages::Command),
     /// Plugins: what is there, and what a tenant runs
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -88,6 +92,7 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Serve(args) => serve::run(config, args).await,
             Command::Invoke(args) => invoke::run(&config, args, printer).await,
+            Command::Messages(command) => messages::run(&config, command, printer).await,
             Command::Plugin(command) => plugin::run(&config, command, printer).await,
             Command::Tenant(command) => tenant::run(&config, command, printer),
             Command::Jobs(command) => jobs::run(&config, command, printer).await,

@@ -151,7 +151,7 @@ impl Host {
             .deploy(
                 plugin,
                 settings(tenant, entry, job_check),
-                self.backends.capabilities(),
+                self.capabilities.clone(),
             )
             .await;
         let agent = deployed.map_err(|error| error.to_string())?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stuga_core::{AgentName, CapabilityName, Grants, TenantId};
 use stuga_runtime::InstanceMode;
 
-use super::{ApiKey, Limits, PluginEntry, Tenant, keys};
+use super::{ApiKey, Limits, Peers, PluginEntry, Tenant, keys};
 use crate::yaml::{Diagnostic, Entry, Node, Report, Value, did_you_mean};
 
 /// Most plugins of one tenant.
@@ -70,6 +70,10 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         .optional("limits")
         .map(|node| Limits::read(node, report))
         .unwrap_or_default();
+    let a2a = fields
+        .optional("a2a")
+        .map(|node| Peers::read(node, report))
+        .unwrap_or_default();
     let keys = fields
         .optional("keys")
         .map(|node| api_keys(node, report))
@@ -81,6 +85,7 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         id,
         plugins,
         limits,
+        a2a,
         keys,
     })
 }

@@ -76,6 +76,10 @@ pub struct Storage {
     pub jobs: u64,
     /// Number of jobs, those that ended and are kept included, and of schedules.
     pub jobs_count: u64,
+    /// Messages in mailboxes, in bytes.
+    pub mailbox: u64,
+    /// Number of messages in mailboxes.
+    pub mailbox_messages: u64,
 }
 
 fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -108,6 +112,8 @@ impl Default for Limits {
                 files_count: 100_000,
                 jobs: 256 * MIB,
                 jobs_count: 100_000,
+                mailbox: 64 * MIB,
+                mailbox_messages: 10_000,
             },
         }
     }
@@ -251,6 +257,18 @@ impl Storage {
             set(
                 &mut self.jobs_count,
                 report.integer(node, "jobs_count", 0..=10_000_000),
+            );
+        }
+        if let Some(node) = fields.optional("mailbox") {
+            set(
+                &mut self.mailbox,
+                report.bytes(node, "mailbox", 0..=64 * GIB),
+            );
+        }
+        if let Some(node) = fields.optional("mailbox_messages") {
+            set(
+                &mut self.mailbox_messages,
+                report.integer(node, "mailbox_messages", 0..=1_000_000),
             );
         }
         fields.finish(report);

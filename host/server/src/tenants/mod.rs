@@ -9,6 +9,7 @@ pub mod keys;
 
 mod file;
 mod limits;
+mod peers;
 
 pub(crate) use file::suggestion;
 
@@ -23,6 +24,7 @@ use stuga_runtime::InstanceMode;
 use crate::yaml::Diagnostic;
 
 pub use limits::{Limits, ModelShare, REQUEST_MAX_BYTES, Storage};
+pub use peers::{Circle, Peers};
 
 /// Most tenant files that one directory may hold.
 pub const TENANTS_MAX: usize = 10_000;
@@ -38,6 +40,8 @@ pub struct Tenant {
     pub plugins: Vec<PluginEntry>,
     /// What it may use up.
     pub limits: Limits,
+    /// Which agents of other tenants its agents write to and hear from.
+    pub a2a: Peers,
     /// Who may call in its name.
     pub keys: Vec<ApiKey>,
 }
