@@ -21,6 +21,7 @@ pub mod model;
 pub mod receipt;
 pub mod records;
 pub mod retry;
+pub mod search;
 pub mod sessions;
 
 #[cfg(feature = "testkit")]

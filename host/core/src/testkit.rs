@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod memory;
 pub mod model;
 pub mod records;
+pub mod search;
 pub mod sessions;
 mod suite;
 
