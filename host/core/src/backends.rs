@@ -7,6 +7,7 @@ use crate::jobs::Jobs;
 use crate::memory::Memory;
 use crate::model::Model;
 use crate::records::Records;
+use crate::search::Search;
 use crate::sessions::Sessions;
 
 /// The backends of one side: this host, or a cloud.
@@ -22,6 +23,8 @@ pub struct Backends {
     pub model: Arc<dyn Model>,
     /// Records.
     pub records: Arc<dyn Records>,
+    /// Search.
+    pub search: Arc<dyn Search>,
     /// Sessions.
     pub sessions: Arc<dyn Sessions>,
 }

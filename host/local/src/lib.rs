@@ -24,6 +24,7 @@ mod records;
 mod registry;
 mod schema;
 mod scope;
+mod search;
 mod sessions;
 mod sweep;
 mod tally;

@@ -17,6 +17,7 @@ use stuga_core::jobs::queue::JobQueue;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
+use stuga_core::search::Search;
 use stuga_core::sessions::Sessions;
 use stuga_core::{Backends, Clock, Error, Result, TenantId};
 use tokio::sync::OnceCell;
@@ -33,6 +34,7 @@ use crate::model::{LimitTable, LocalModel, ModelLimits, Models};
 use crate::quotas::QuotaTable;
 use crate::records::LocalRecords;
 use crate::scope;
+use crate::search::{LocalSearch, SearchRoom};
 use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
 use crate::tenant::{Shared, Tenant};
@@ -132,6 +134,7 @@ impl Local {
             shared: Arc::new(Shared {
                 clock,
                 quotas: QuotaTable::new(config.default_quotas),
+                search: Arc::new(SearchRoom::default()),
                 tasks: TaskTracker::new(),
             }),
             embedder: Arc::clone(&models.embedder),
@@ -150,6 +153,7 @@ impl Local {
             memory: self.memory(),
             model: self.model(),
             records: self.records(),
+            search: self.search(),
             sessions: self.sessions(),
         }
     }
@@ -195,6 +199,12 @@ impl Local {
         Arc::new(LocalRecords { local })
     }
 
+    /// Search of all tenants.
+    pub fn search(&self) -> Arc<dyn Search> {
+        let local = self.clone();
+        Arc::new(LocalSearch { local })
+    }
+
     /// Idempotency keys of all tenants.
     pub fn invocations(&self) -> Arc<dyn InvocationStore> {
         let local = self.clone();
@@ -238,6 +248,7 @@ impl Local {
             open.closed = true;
             std::mem::take(&mut open.tenants)
         };
+        self.0.shared.search.close();
         self.0.shared.tasks.close();
         self.0.shared.tasks.wait().await;
         let closing = tokio::task::spawn_blocking(move || {
@@ -255,6 +266,11 @@ impl Local {
     /// What makes vectors of texts, here as everywhere on this host.
     pub(crate) fn embedder(&self) -> &Arc<dyn Embedder> {
         &self.0.embedder
+    }
+
+    /// The open indices of search.
+    pub(crate) fn search_room(&self) -> Arc<SearchRoom> {
+        Arc::clone(&self.0.shared.search)
     }
 
     /// A tenant's store, opened if it is not.

@@ -2,6 +2,7 @@
 
 mod applied;
 mod jobs;
+mod search;
 
 use rusqlite_migration::{M, Migrations};
 
@@ -162,6 +163,7 @@ pub(crate) fn migrations() -> Migrations<'static> {
         M::up(V4),
         M::up(applied::V1),
         M::up(jobs::JOBS),
+        M::up(search::SEARCH),
     ])
 }
 

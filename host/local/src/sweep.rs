@@ -8,7 +8,7 @@ use stuga_core::{Result, Timestamp};
 
 use crate::ended::Ended;
 use crate::tx::WriteTx;
-use crate::{applied, files, invocations, jobs, memory, sessions};
+use crate::{applied, files, invocations, jobs, memory, search, sessions};
 
 /// Rows of each table that one step removes at most: some milliseconds of work inside somebody's write.
 pub(crate) const STEP_MAX_ROWS: u32 = 256;
@@ -46,6 +46,7 @@ impl Schedule {
             invocations::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             jobs::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            search::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
         ];
         let applied = self.applied.step(tx, OPERATION)?;
         self.more = applied || removed.iter().any(|rows| *rows >= STEP_MAX_ROWS);

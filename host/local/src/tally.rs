@@ -24,10 +24,15 @@ pub struct Quotas {
     pub jobs: u64,
     /// Bytes of their inputs and outputs.
     pub jobs_bytes: u64,
+    /// Bytes of documents in search: ids, names, values and vectors. What is derived from them takes about as much again.
+    pub search_bytes: u64,
+    /// Documents in search.
+    pub search_documents: u64,
 }
 
 impl Default for Quotas {
-    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB.
+    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB; 1 GiB
+    /// and a million documents in search.
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
@@ -36,6 +41,8 @@ impl Default for Quotas {
             files_count: 100_000,
             jobs: 100_000,
             jobs_bytes: 256 << 20,
+            search_bytes: 1 << 30,
+            search_documents: 1_000_000,
         }
     }
 }
@@ -59,6 +66,10 @@ pub struct Usage {
     pub jobs: u64,
     /// Bytes of jobs and schedules.
     pub jobs_bytes: u64,
+    /// Bytes of documents in search.
+    pub search_bytes: u64,
+    /// Documents in search.
+    pub search_documents: u64,
 }
 
 /// The row of table `tally`.
@@ -77,6 +88,8 @@ pub(crate) struct Tally {
     pub(crate) file_version_bytes: u64,
     pub(crate) jobs: u64,
     pub(crate) jobs_bytes: u64,
+    pub(crate) search_documents: u64,
+    pub(crate) search_bytes: u64,
 }
 
 impl Tally {
@@ -84,7 +97,8 @@ impl Tally {
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
         conn.prepare_cached(
             "SELECT version, memory_items, memory_bytes, files_count, files_bytes, content_bytes, applied, claims,
-             answer_bytes, file_versions, file_version_bytes, jobs, jobs_bytes FROM tally WHERE id = 0",
+             answer_bytes, file_versions, file_version_bytes, jobs, jobs_bytes, search_documents, search_bytes FROM tally
+             WHERE id = 0",
         )?
         .query_row([], |row| {
             Ok(Self {
@@ -101,6 +115,8 @@ impl Tally {
                 file_version_bytes: row.get(10)?,
                 jobs: row.get(11)?,
                 jobs_bytes: row.get(12)?,
+                search_documents: row.get(13)?,
+                search_bytes: row.get(14)?,
             })
         })
     }
@@ -110,7 +126,7 @@ impl Tally {
         conn.prepare_cached(
             "UPDATE tally SET version = ?1, memory_items = ?2, memory_bytes = ?3, files_count = ?4, files_bytes = ?5,
              content_bytes = ?6, applied = ?7, claims = ?8, answer_bytes = ?9, file_versions = ?10,
-             file_version_bytes = ?11, jobs = ?12, jobs_bytes = ?13 WHERE id = 0",
+             file_version_bytes = ?11, jobs = ?12, jobs_bytes = ?13, search_documents = ?14, search_bytes = ?15 WHERE id = 0",
         )?
         .execute((
             self.version,
@@ -126,6 +142,8 @@ impl Tally {
             self.file_version_bytes,
             self.jobs,
             self.jobs_bytes,
+            self.search_documents,
+            self.search_bytes,
         ))?;
         Ok(())
     }
@@ -147,6 +165,8 @@ impl Tally {
             file_version_bytes: self.file_version_bytes,
             jobs: self.jobs,
             jobs_bytes: self.jobs_bytes,
+            search_bytes: self.search_bytes,
+            search_documents: self.search_documents,
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::content::ContentStore;
 use crate::ended::Ended;
 use crate::error;
 use crate::quotas::QuotaTable;
+use crate::search::{self, SearchRoom};
 use crate::sweep::Schedule;
 use crate::tx::{Terms, WriteTx};
 use crate::writer::{self, Job, Queue};
@@ -42,6 +43,7 @@ const UPLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) quotas: QuotaTable,
+    pub(crate) search: Arc<SearchRoom>,
     /// Owns every blocking task, so that closing can wait for them.
     pub(crate) tasks: TaskTracker,
 }
@@ -82,6 +84,7 @@ impl Tenant {
             tracing::error!(tenant = %id, causes = error.causes(), "a tenant's store cannot be opened");
             error
         })?;
+        search::remove_strays(directory, &conn).map_err(|e| error::sqlite(OPERATION, e))?;
         Ok(Arc::new(Self {
             id,
             database,
@@ -97,6 +100,21 @@ impl Tenant {
             ended: Ended::default(),
             job_ended: watch::Sender::new(()),
         }))
+    }
+
+    /// Whose store it is.
+    pub(crate) fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// Its directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.database.parent().unwrap_or(&self.database)
+    }
+
+    /// Its database.
+    pub(crate) fn database(&self) -> &Path {
+        &self.database
     }
 
     /// The moment now.
@@ -192,6 +210,11 @@ impl Tenant {
             .spawn_blocking(work)
             .await
             .map_err(|e| Error::internal(operation, "a task of the store died").with_source(e))?
+    }
+
+    /// Runs `work` as a task; nobody waits for it but the store that is closed.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.tasks.spawn(work);
     }
 
     /// Runs `work` on a blocking thread; nobody waits for it but the store that is closed.

@@ -57,6 +57,11 @@ async fn the_queue_of_jobs_keeps_its_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_keeps_its_contract() {
+    prove(testkit::search::cases(), || fixture(Local::search)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invocations_keep_their_contract() {
     prove(testkit::invocation::cases(), || fixture(Local::invocations)).await;
 }

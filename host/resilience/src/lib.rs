@@ -14,6 +14,7 @@ use stuga_core::jobs::Jobs;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
+use stuga_core::search::Search;
 use stuga_core::sessions::Sessions;
 
 pub use breaker::{Breaker, BreakerSettings, Jitter, NotPermitted, Permit, Snapshot, Totals};
@@ -32,6 +33,8 @@ pub struct Capabilities {
     pub model: Failover<dyn Model>,
     /// Records.
     pub records: Failover<dyn Records>,
+    /// Search.
+    pub search: Failover<dyn Search>,
     /// Sessions.
     pub sessions: Failover<dyn Sessions>,
 }
@@ -45,6 +48,7 @@ impl Capabilities {
             memory: Failover::local(local.memory),
             model: Failover::local(local.model),
             records: Failover::local(local.records),
+            search: Failover::local(local.search),
             sessions: Failover::local(local.sessions),
         }
     }

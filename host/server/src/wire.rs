@@ -61,6 +61,8 @@ impl Backends {
                 files_count: storage.files_count,
                 jobs: storage.jobs_count,
                 jobs_bytes: storage.jobs,
+                search_bytes: storage.search,
+                search_documents: storage.search_documents,
             },
         );
         self.local.set_model_limits(

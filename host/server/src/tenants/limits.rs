@@ -76,6 +76,10 @@ pub struct Storage {
     pub jobs: u64,
     /// Number of jobs, those that ended and are kept included, and of schedules.
     pub jobs_count: u64,
+    /// Documents in search with their vectors.
+    pub search: u64,
+    /// Number of documents in search.
+    pub search_documents: u64,
 }
 
 fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -108,6 +112,8 @@ impl Default for Limits {
                 files_count: 100_000,
                 jobs: 256 * MIB,
                 jobs_count: 100_000,
+                search: GIB,
+                search_documents: 1_000_000,
             },
         }
     }
@@ -251,6 +257,18 @@ impl Storage {
             set(
                 &mut self.jobs_count,
                 report.integer(node, "jobs_count", 0..=10_000_000),
+            );
+        }
+        if let Some(node) = fields.optional("search") {
+            set(
+                &mut self.search,
+                report.bytes(node, "search", 0..=1_024 * GIB),
+            );
+        }
+        if let Some(node) = fields.optional("search_documents") {
+            set(
+                &mut self.search_documents,
+                report.integer(node, "search_documents", 0..=100_000_000),
             );
         }
         fields.finish(report);
