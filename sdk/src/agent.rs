@@ -22,7 +22,7 @@ pub enum Capability {
     Sessions,
     /// [`crate::records`].
     Records,
-    /// Search.
+    /// [`crate::search`].
     Search,
     /// [`crate::jobs`].
     Jobs,

@@ -1,7 +1,7 @@
 //! Write a Stuga agent: one struct, one trait, one line.
 //!
 //! An agent is a sandboxed WASM component with skills. It reaches the world only through the functions of this crate:
-//! [`memory`], [`files`], [`sessions`], [`records`], [`jobs`], [`model`],
+//! [`memory`], [`files`], [`sessions`], [`records`], [`search`], [`jobs`], [`model`],
 //! [`log`], [`clock`], [`random`], [`output`] and [`config`].
 //!
 //! ```
@@ -77,6 +77,7 @@ pub mod output;
 mod pages;
 pub mod random;
 pub mod records;
+pub mod search;
 pub mod sessions;
 
 #[cfg(target_family = "wasm")]

@@ -25,6 +25,7 @@ mod memory;
 mod model;
 mod records;
 mod run_jobs;
+mod search;
 mod sessions;
 mod state;
 mod uploads;

@@ -8,6 +8,7 @@ mod jobs;
 mod memory;
 mod model;
 mod records;
+mod search;
 mod sessions;
 
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
@@ -18,6 +19,7 @@ pub(crate) use jobs::FacadeJobs;
 pub(crate) use memory::FacadeMemory;
 pub(crate) use model::FacadeModel;
 pub(crate) use records::FacadeRecords;
+pub(crate) use search::FacadeSearch;
 pub(crate) use sessions::FacadeSessions;
 
 /// Writes through a facade under a chosen id.

@@ -8,7 +8,9 @@ mod facade;
 
 use std::sync::Arc;
 
-use facade::{FacadeFiles, FacadeJobs, FacadeMemory, FacadeModel, FacadeRecords, FacadeSessions};
+use facade::{
+    FacadeFiles, FacadeJobs, FacadeMemory, FacadeModel, FacadeRecords, FacadeSearch, FacadeSessions,
+};
 use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
 use stuga_core::{Backend, CapabilityName, Clock, Timestamp};
 use stuga_local::{EndpointEmbedder, Local, LocalConfig, Models};
@@ -126,6 +128,16 @@ async fn jobs_in_local_mode_keep_their_contract() {
         let (capabilities, clock, directory) = local_mode();
         let jobs = Arc::new(FacadeJobs(capabilities.jobs));
         Fixture::new(jobs as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_in_local_mode_keeps_its_contract() {
+    prove(testkit::search::cases(), || {
+        let (capabilities, clock, directory) = local_mode();
+        let search = Arc::new(FacadeSearch(capabilities.search));
+        Fixture::new(search as _, clock).keeping(directory)
     })
     .await;
 }

@@ -148,6 +148,8 @@ async fn a_tenant_at_its_quota_takes_nothing_from_another() {
         files_count: 0,
         jobs: 0,
         jobs_bytes: 0,
+        search_bytes: 0,
+        search_documents: 0,
     };
     stage.local.set_quotas(&full.tenant, none);
     let refused = stage.try_put(&full, "k", "x").await.unwrap_err();

@@ -5,6 +5,7 @@ mod jobs;
 mod memory;
 mod model;
 mod records;
+mod search;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -90,6 +91,7 @@ impl Stage {
         self.furnish_files(ctx).await;
         self.furnish_jobs(ctx).await;
         self.furnish_records(ctx).await;
+        self.furnish_search(ctx).await;
         self.furnish_sessions(ctx).await;
     }
 
@@ -99,6 +101,7 @@ impl Stage {
         all.extend(self.files_of(owner).await);
         all.extend(self.jobs_of(owner).await);
         all.extend(self.records_of(owner).await);
+        all.extend(self.search_of(owner).await);
         all.extend(self.sessions_of(owner).await);
         all
     }
@@ -112,6 +115,7 @@ impl Stage {
         self.use_sessions(ctx, &mut heard).await;
         self.use_records(ctx, &mut heard).await;
         self.use_model(ctx, &mut heard).await;
+        self.use_search(ctx, &mut heard).await;
         // What a sweep removes must be the sweeper's own, too.
         self.clock.advance(Duration::from_secs(2 * 3_600));
         let last = self.try_put(ctx, "last", "x").await;

@@ -237,3 +237,41 @@ async fn without_a_model_a_component_hears_which_setting_is_missing() {
     assert!(error.message().contains("model.endpoint"), "{error}");
     assert_eq!(error.context_value("setting"), Some("model.endpoint"));
 }
+
+#[tokio::test]
+async fn documents_are_found_by_words_by_nearness_and_through_filters() {
+    let (agent, _world) = echo().await;
+    for (id, tag, text) in [
+        ("cabin", "north", "Mötet om den röda stugan vid sjön"),
+        ("budget", "south", "Kvartalets budget och prognos"),
+        ("mill", "south", "Kvarnen vid bäcken maler havre"),
+    ] {
+        let input = json!({"index": "notes", "id": id, "tag": tag, "text": text});
+        ok(&agent, "index", input).await;
+    }
+    let hybrid = json!({"index": "notes", "words": "möten", "near": "en röd stuga"});
+    let found = ok(&agent, "search", hybrid).await;
+    assert_eq!(found["ids"][0], "cabin");
+    assert_eq!(
+        found["highlights"],
+        json!(["Mötet om den röda stugan vid sjön"])
+    );
+    assert_eq!(found["degraded"], Value::Null);
+    let filtered = json!({"index": "notes", "not_tag": "north"});
+    let found = ok(&agent, "search", filtered).await;
+    assert_eq!(found["ids"], json!(["budget", "mill"]));
+    assert_eq!(found["tags"], json!(["south 2"]));
+
+    let wrong = json!({"index": "notes", "sort_by": "colour"});
+    let error = refused(&agent, "search", wrong).await;
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error
+            .message()
+            .contains("no field \"colour\"; it has meaning, tag, text"),
+        "{error}"
+    );
+    let nowhere = refused(&agent, "search", json!({"index": "elsewhere"})).await;
+    assert_eq!(nowhere.kind(), ErrorKind::NotFound);
+    assert!(nowhere.message().contains("create it first"), "{nowhere}");
+}

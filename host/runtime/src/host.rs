@@ -11,6 +11,7 @@ mod model;
 mod output;
 mod random;
 mod records;
+mod search;
 mod sessions;
 mod uploads;
 

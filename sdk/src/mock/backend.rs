@@ -7,6 +7,7 @@ pub(crate) mod jobs;
 pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod records;
+pub(crate) mod search;
 pub(crate) mod sessions;
 
 use super::current;

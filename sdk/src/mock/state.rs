@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, jobs, memory, model, records, sessions, uploads};
+use super::{Line, files, jobs, memory, model, records, search, sessions, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -39,6 +39,7 @@ pub(crate) struct State {
     pub(super) kinds: Option<Vec<(&'static str, String)>>,
     /// Runs what is due of the running agent.
     pub(super) run_jobs: Option<fn()>,
+    pub(super) search: search::Store,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
     pub(super) wanted: Option<&'static [Capability]>,
     pub(super) invocations: u64,
@@ -78,6 +79,7 @@ impl Default for State {
             job: None,
             kinds: None,
             run_jobs: None,
+            search: search::Store::default(),
             wanted: None,
             invocations: 0,
             seed: 0,

@@ -5,6 +5,7 @@ mod jobs;
 mod memory;
 mod model;
 mod records;
+mod search;
 mod sessions;
 
 pub(crate) use files::FilesOf;
@@ -12,6 +13,7 @@ pub(crate) use jobs::JobsOf;
 pub(crate) use memory::MemoryOf;
 pub(crate) use model::ModelOf;
 pub(crate) use records::RecordsOf;
+pub(crate) use search::SearchOf;
 pub(crate) use sessions::SessionsOf;
 
 use std::collections::HashMap;
