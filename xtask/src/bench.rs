@@ -22,7 +22,7 @@ const WASMTIME_FEATURES: &str = "serve,run,cranelift,parallel-compilation,poolin
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --rounds 1 --seconds 2 --no-wasmtime     a quick look"
+    after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --rounds 1 --seconds 2 --documents 12000 --no-wasmtime     a quick look"
 )]
 pub(crate) struct Args {
     /// Rounds over all servers; the median is shown
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Seconds of load for each server and round
     #[arg(long, default_value_t = 4)]
     seconds: u32,
+    /// Documents that are searched; building two graphs over them takes some minutes
+    #[arg(long, default_value_t = 100_000)]
+    documents: u32,
     /// Leave `wasmtime serve` out; building it takes some minutes the first time
     #[arg(long)]
     no_wasmtime: bool,
@@ -38,7 +41,7 @@ pub(crate) struct Args {
 
 /// The task `bench`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new(6);
+    let mut steps = Steps::new(7);
     steps.step("Find wrk and taskset", find_tools)?;
     let guests = steps.step("Build the guests", || {
         guests::build_named(Choice::default(), &["fixture-echo", "wasi-http-echo"])
@@ -79,14 +82,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ]);
         measure(&mut http)
     })?;
+    let search = steps.step("Measure search", || {
+        let mut search = Command::new(release.join("search"));
+        measure(search.args(["--documents", &args.documents.to_string()]))
+    })?;
     let folder = shell::target().join("bench");
     fs::create_dir_all(&folder)?;
-    let figures = json!({ "micro": micro, "http": http });
+    let figures = json!({ "micro": micro, "http": http, "search": search });
     fs::write(
         folder.join("figures.json"),
         serde_json::to_string_pretty(&figures)?,
     )?;
     println!("{}", table::markdown(&micro, &http));
+    println!("{}", table::search(&search));
     Ok(())
 }
 
