@@ -22,15 +22,15 @@ pub enum Capability {
     Sessions,
     /// [`crate::records`].
     Records,
-    /// Search.
+    /// [`crate::search`].
     Search,
     /// [`crate::jobs`].
     Jobs,
     /// [`crate::model`].
     Model,
-    /// Messages between agents.
+    /// [`crate::a2a`].
     A2a,
-    /// Secrets.
+    /// [`crate::secrets`].
     Secrets,
 }
 

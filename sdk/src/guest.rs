@@ -1,11 +1,14 @@
 //! The real host, as a component sees it: every call goes through the generated bindings, every record and error is
 //! converted here and nowhere else.
 
+pub(crate) mod a2a;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod records;
+pub(crate) mod search;
+pub(crate) mod secrets;
 pub(crate) mod sessions;
 
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Write a Stuga agent: one struct, one trait, one line.
 //!
 //! An agent is a sandboxed WASM component with skills. It reaches the world only through the functions of this crate:
-//! [`memory`], [`files`], [`sessions`], [`records`], [`jobs`], [`model`],
-//! [`log`], [`clock`], [`random`], [`output`] and [`config`].
+//! [`memory`], [`files`], [`sessions`], [`records`], [`search`], [`jobs`], [`model`], [`a2a`], [`secrets`], [`log`],
+//! [`clock`], [`random`], [`output`] and [`config`].
 //!
 //! ```
 //! use schemars::JsonSchema;
@@ -62,6 +62,7 @@
 //! What an agent does not call it does not import, so an agent without `files` needs no grant for it. A panic is
 //! logged with message and place and ends the call; the host makes a new instance for the next one.
 
+pub mod a2a;
 mod agent;
 pub mod clock;
 pub mod config;
@@ -77,6 +78,8 @@ pub mod output;
 mod pages;
 pub mod random;
 pub mod records;
+pub mod search;
+pub mod secrets;
 pub mod sessions;
 
 #[cfg(target_family = "wasm")]

@@ -17,6 +17,7 @@
 //!
 //! It is no host for production: nothing is durable, and there are no quotas and no deadlines.
 
+mod a2a;
 pub(crate) mod backend;
 mod files;
 mod invoke;
@@ -25,6 +26,8 @@ mod memory;
 mod model;
 mod records;
 mod run_jobs;
+mod search;
+mod secrets;
 mod sessions;
 mod state;
 mod uploads;
@@ -36,6 +39,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+pub use a2a::Posted;
 pub use invoke::{Call, Description, JobDescription, SkillDescription, describe, invoke};
 pub use run_jobs::run_jobs;
 

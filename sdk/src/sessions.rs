@@ -98,6 +98,17 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// An event that answers a query.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EventHit {
+    /// The session that it belongs to.
+    pub session: String,
+    /// The event.
+    pub event: Event,
+    /// How near it is: over 0, at most 1. Comparable within one answer only.
+    pub score: f32,
+}
+
 /// In which order events are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
@@ -207,6 +218,26 @@ pub fn events_all(actor: &str, session: &str, order: Order) -> Pages<Event> {
     Pages::of(move |cursor, limit| {
         events(&actor, &session, order, cursor, limit).map(|page| (page.entries, page.next_cursor))
     })
+}
+
+/// The at most `k` (1 to 100) events of all the actor's sessions that are nearest to `query` in meaning, the nearest
+/// first.
+///
+/// ```
+/// use stuga_sdk::{mock, sessions, sessions::{CreateOptions, Role}};
+///
+/// # mock::Host::new().run(|| -> stuga_sdk::Result<()> {
+/// for (id, said) in [("may", "The stove smokes when the wind is from the north."), ("june", "The boat is painted.")] {
+///     sessions::create("astrid", &CreateOptions::new().id(id))?;
+///     sessions::append("astrid", id, Role::User, said)?;
+/// }
+/// let hits = sessions::recall("astrid", "what was it about the stove", 1)?;
+/// assert_eq!(hits[0].session, "may");
+/// # Ok(())
+/// # }).unwrap();
+/// ```
+pub fn recall(actor: &str, query: &str, k: u32) -> Result<Vec<EventHit>> {
+    backend::recall(actor, query, k)
 }
 
 /// Closes the session: it keeps its events and takes no more. Says whether it was open.

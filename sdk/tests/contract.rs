@@ -16,10 +16,16 @@ use stuga_core::jobs::Jobs;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
+use stuga_core::search::Search;
 use stuga_core::sessions::Sessions;
-use stuga_core::testkit::{Fixture, ManualClock, files, jobs, memory, model, prove, records, sessions};
+use stuga_core::testkit::{
+    Fixture, ManualClock, files, jobs, memory, model, prove, records, search, secrets, sessions,
+};
 
-use adapter::{FilesOf, JobsOf, MemoryOf, Mock, ModelOf, RecordsOf, SessionsOf};
+use adapter::{
+    FilesOf, JobsOf, MemoryOf, Mock, ModelOf, RecordsOf, SearchOf, SecretsOf, SessionsOf,
+};
+use stuga_core::testkit::secrets::SecretsBackend;
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
@@ -80,6 +86,26 @@ async fn the_mock_keeps_the_contract_of_jobs() {
     prove(jobs::cases(), || {
         let clock = clock();
         let backend: Arc<dyn Jobs> = Arc::new(JobsOf(Mock::new(Arc::clone(&clock))));
+        Fixture::new(backend, clock)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract_of_search() {
+    prove(search::cases(), || {
+        let clock = clock();
+        let backend: Arc<dyn Search> = Arc::new(SearchOf(Mock::new(Arc::clone(&clock))));
+        Fixture::new(backend, clock)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract_of_secrets() {
+    prove(secrets::cases(), || {
+        let clock = clock();
+        let backend: Arc<dyn SecretsBackend> = Arc::new(SecretsOf(Mock::new(Arc::clone(&clock))));
         Fixture::new(backend, clock)
     })
     .await;

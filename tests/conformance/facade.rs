@@ -5,9 +5,12 @@
 
 mod files;
 mod jobs;
+mod mailbox;
 mod memory;
 mod model;
 mod records;
+mod search;
+mod secrets;
 mod sessions;
 
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
@@ -15,9 +18,12 @@ use stuga_resilience::Failover;
 
 pub(crate) use files::FacadeFiles;
 pub(crate) use jobs::FacadeJobs;
+pub(crate) use mailbox::FacadeMail;
 pub(crate) use memory::FacadeMemory;
 pub(crate) use model::FacadeModel;
 pub(crate) use records::FacadeRecords;
+pub(crate) use search::FacadeSearch;
+pub(crate) use secrets::FacadeSecrets;
 pub(crate) use sessions::FacadeSessions;
 
 /// Writes through a facade under a chosen id.

@@ -8,7 +8,10 @@ mod facade;
 
 use std::sync::Arc;
 
-use facade::{FacadeFiles, FacadeJobs, FacadeMemory, FacadeModel, FacadeRecords, FacadeSessions};
+use facade::{
+    FacadeFiles, FacadeJobs, FacadeMail, FacadeMemory, FacadeModel, FacadeRecords, FacadeSearch,
+    FacadeSecrets, FacadeSessions,
+};
 use stuga_core::testkit::{self, Fixture, ManualClock, ctx, prove};
 use stuga_core::{Backend, CapabilityName, Clock, Timestamp};
 use stuga_local::{EndpointEmbedder, Local, LocalConfig, Models};
@@ -22,13 +25,21 @@ fn local_mode() -> (Capabilities, Arc<ManualClock>, TempDir) {
 }
 
 fn local_mode_with(models: &Models) -> (Capabilities, Arc<ManualClock>, TempDir) {
+    let (local, clock, directory) = open_local_with(models);
+    (Capabilities::local(local.backends()), clock, directory)
+}
+
+fn open_local() -> (Local, Arc<ManualClock>, TempDir) {
+    open_local_with(&Models::default())
+}
+
+fn open_local_with(models: &Models) -> (Local, Arc<ManualClock>, TempDir) {
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
     let directory = TempDir::new().unwrap();
     let time = Arc::clone(&clock) as Arc<dyn Clock>;
     let config = LocalConfig::default();
     let local = Local::open_with(directory.path(), time, config, models).unwrap();
-    let capabilities = Capabilities::local(local.backends());
-    (capabilities, clock, directory)
+    (local, clock, directory)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,6 +137,38 @@ async fn jobs_in_local_mode_keep_their_contract() {
         let (capabilities, clock, directory) = local_mode();
         let jobs = Arc::new(FacadeJobs(capabilities.jobs));
         Fixture::new(jobs as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mailboxes_in_local_mode_keep_their_contract() {
+    prove(testkit::a2a::cases(), || {
+        let (local, clock, directory) = open_local();
+        let facade = Capabilities::local(local.backends()).mailbox;
+        let mail = Arc::new(FacadeMail(facade, local.mail()));
+        Fixture::new(mail as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_in_local_mode_keeps_its_contract() {
+    prove(testkit::search::cases(), || {
+        let (capabilities, clock, directory) = local_mode();
+        let search = Arc::new(FacadeSearch(capabilities.search));
+        Fixture::new(search as _, clock).keeping(directory)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_in_local_mode_keep_their_contract() {
+    prove(testkit::secrets::cases(), || {
+        let (local, clock, directory) = open_local();
+        let facade = Capabilities::local(local.backends()).secrets;
+        let secrets = Arc::new(FacadeSecrets(facade, local.secrets()));
+        Fixture::new(secrets as _, clock).keeping(directory)
     })
     .await;
 }

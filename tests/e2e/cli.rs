@@ -168,3 +168,63 @@ fn invoke_by_url_prints_parts_and_fails_with_the_servers_words() {
         "{error}"
     );
 }
+
+#[test]
+fn a_secret_is_set_read_by_whom_the_tenant_names_and_removed() {
+    let site = Site::new();
+    std::fs::write(site.path().join("token.txt"), "t-0123456789\n").unwrap();
+    let set = ["secret", "set", "acme", "api-token", "--file", "token.txt"];
+    let noted = site.try_stuga(&set);
+    let note = String::from_utf8(noted.stderr).unwrap();
+    assert!(
+        noted.status.success() && note.contains("`secrets: [api-token]`"),
+        "{note}"
+    );
+    let reveal = |version: &str| {
+        let set = format!("version:={version}");
+        let target = "acme/fixture-echo";
+        site.try_stuga(&[
+            "invoke",
+            target,
+            "reveal",
+            "--set",
+            "secret=api-token",
+            "--set",
+            &set,
+        ])
+    };
+    let denied = String::from_utf8(reveal("null").stderr).unwrap();
+    assert!(
+        denied.contains("adds it to `secrets` of its plugin"),
+        "{denied}"
+    );
+    site.edit_tenant("acme", |text| {
+        text.replacen("    config:", "    secrets: [api-token]\n    config:", 1)
+    });
+    let revealed = String::from_utf8(reveal("null").stdout).unwrap();
+    assert!(revealed.contains("t-0123456789"), "{revealed}");
+
+    std::fs::write(site.path().join("token.txt"), "t-9876543210\n").unwrap();
+    let text = site.stuga(&set);
+    assert_eq!(text.trim(), "api-token of acme has version 2");
+    let json = site.stuga(&["secret", "list", "acme", "--output", "json"]);
+    let listed: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(listed[0]["version"], 2);
+    assert_eq!(listed[0]["readers"], json!(["fixture-echo"]));
+    assert!(!json.contains("t-9") && !json.contains("t-0"), "{json}");
+    site.stuga(&["secret", "rotate", "acme"]);
+    site.stuga(&["secret", "remove", "acme", "api-token", "--older"]);
+    let gone = String::from_utf8(reveal("1").stderr).unwrap();
+    assert!(gone.contains("has no version 1"), "{gone}");
+    assert!(
+        String::from_utf8(reveal("2").stdout)
+            .unwrap()
+            .contains("t-9876543210")
+    );
+    let unknown = site.try_stuga(&["secret", "remove", "acme", "api-tokn"]);
+    let error = String::from_utf8(unknown.stderr).unwrap();
+    assert!(error.contains("did you mean \"api-token\"?"), "{error}");
+    let nobody = site.try_stuga(&["secret", "set", "acme", "other"]);
+    let error = String::from_utf8(nobody.stderr).unwrap();
+    assert!(error.contains("--file -"), "nobody can be asked: {error}");
+}

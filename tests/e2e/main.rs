@@ -19,6 +19,7 @@ mod invoke;
 mod isolation;
 mod jobs;
 mod meetmind;
+mod messages;
 mod model;
 mod reload;
 mod shutdown;

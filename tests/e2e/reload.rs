@@ -98,8 +98,8 @@ async fn a_grant_that_is_taken_away_ends_the_agent_and_says_why() {
     let server = site.start();
     site.edit_tenant("acme", |text| {
         text.replace(
-            "grants: [memory, files, sessions, records, model, jobs]",
-            "grants: [memory, sessions, records, model, jobs]",
+            "grants: [memory, files, sessions, records, model, jobs, search, secrets, a2a]",
+            "grants: [memory, sessions, records, model, jobs, search, secrets, a2a]",
         )
     });
     let line = server.log(|line| line["message"] == "agent cannot be readied");
@@ -121,7 +121,7 @@ async fn a_new_tenant_is_there_without_a_restart() {
     let server = site.start();
     site.write_tenant(
         "initech",
-        "id: initech\nplugins:\n  - name: fixture-echo\n    grants: [memory, files, sessions, records, model, jobs]\n",
+        "id: initech\nplugins:\n  - name: fixture-echo\n    grants: [memory, files, sessions, records, model, jobs, search, secrets, a2a]\n",
     );
     reloaded(&server);
     let key = site.key("initech");

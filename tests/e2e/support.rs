@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Two tenants with the same two agents. Small limits, so that tests reach them.
 const TENANT: &str = "plugins:
   - name: fixture-echo
-    grants: [memory, files, sessions, records, model, jobs]
+    grants: [memory, files, sessions, records, model, jobs, search, secrets, a2a]
     config: {greeting: hej}
     max_instances: 4
   - name: fixture-hostile

@@ -148,6 +148,10 @@ async fn a_tenant_at_its_quota_takes_nothing_from_another() {
         files_count: 0,
         jobs: 0,
         jobs_bytes: 0,
+        search_bytes: 0,
+        search_documents: 0,
+        mailbox_messages: 0,
+        mailbox_bytes: 0,
     };
     stage.local.set_quotas(&full.tenant, none);
     let refused = stage.try_put(&full, "k", "x").await.unwrap_err();
@@ -157,6 +161,18 @@ async fn a_tenant_at_its_quota_takes_nothing_from_another() {
     stage.furnish(&free).await;
     let usage = stage.local.usage(&full.tenant).await.unwrap();
     assert_eq!(usage, stuga_local::Usage::default());
+}
+
+#[tokio::test]
+async fn what_an_operator_does_with_secrets_stays_in_the_tenant() {
+    let stage = Stage::new();
+    for owner in everybody() {
+        stage.furnish(&owner).await;
+    }
+    let (mine, theirs) = (ctx("a", "b"), ctx("a-b", "b"));
+    let before = stage.everything_of(&theirs).await;
+    stage.manage_secrets(&mine).await;
+    assert_eq!(stage.everything_of(&theirs).await, before);
 }
 
 #[tokio::test]

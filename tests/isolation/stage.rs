@@ -1,10 +1,13 @@
 //! The tenants and agents of the isolation tests, what they own, and everything that each of them can do.
 
+mod a2a;
 mod files;
 mod jobs;
 mod memory;
 mod model;
 mod records;
+mod search;
+mod secrets;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -87,18 +90,24 @@ impl Stage {
         for key in KEYS {
             self.try_put(ctx, key, &mark(ctx)).await.unwrap();
         }
+        self.furnish_mail(ctx).await;
         self.furnish_files(ctx).await;
         self.furnish_jobs(ctx).await;
         self.furnish_records(ctx).await;
+        self.furnish_search(ctx).await;
+        self.furnish_secrets(ctx).await;
         self.furnish_sessions(ctx).await;
     }
 
     /// All that an agent owns, versions and times included, as text.
     pub(crate) async fn everything_of(&self, owner: &CallCtx) -> Vec<String> {
         let mut all = self.memory_of(owner).await;
+        all.extend(self.mail_of(owner).await);
         all.extend(self.files_of(owner).await);
         all.extend(self.jobs_of(owner).await);
         all.extend(self.records_of(owner).await);
+        all.extend(self.search_of(owner).await);
+        all.extend(self.secrets_of(owner).await);
         all.extend(self.sessions_of(owner).await);
         all
     }
@@ -107,11 +116,14 @@ impl Stage {
     pub(crate) async fn do_everything(&self, ctx: &CallCtx) -> Heard {
         let mut heard = Heard::default();
         self.use_memory(ctx, &mut heard).await;
+        self.use_a2a(ctx, &mut heard).await;
         self.use_files(ctx, &mut heard).await;
         self.use_jobs(ctx, &mut heard).await;
         self.use_sessions(ctx, &mut heard).await;
         self.use_records(ctx, &mut heard).await;
         self.use_model(ctx, &mut heard).await;
+        self.use_search(ctx, &mut heard).await;
+        self.use_secrets(ctx, &mut heard).await;
         // What a sweep removes must be the sweeper's own, too.
         self.clock.advance(Duration::from_secs(2 * 3_600));
         let last = self.try_put(ctx, "last", "x").await;

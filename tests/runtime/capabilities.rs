@@ -111,6 +111,38 @@ async fn a_conversation_is_kept_in_order_until_it_is_closed() {
 }
 
 #[tokio::test]
+async fn what_was_said_is_recalled_by_meaning_over_all_sessions_of_an_actor() {
+    let (agent, _world) = echo().await;
+    for (actor, session, text) in [
+        (
+            "astrid",
+            "may",
+            "the stove smokes when the wind is from the north",
+        ),
+        ("astrid", "june", "the boat has been painted"),
+        ("bo", "may", "the stove is new"),
+    ] {
+        let input = json!({"actor": actor, "session": session, "text": text});
+        ok(&agent, "say", input).await;
+    }
+    let query = json!({"actor": "astrid", "query": "what about the stove", "k": 5});
+    let found = ok(&agent, "recall-said", query).await;
+    let texts = found["texts"].as_array().unwrap();
+    assert_eq!(texts[0], "the stove smokes when the wind is from the north");
+    assert!(
+        texts.iter().all(|text| text != "the stove is new"),
+        "{texts:?}"
+    );
+    let query = json!({"actor": "astrid", "query": "", "k": 5});
+    let error = refused(&agent, "recall-said", query).await;
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error.message().contains("the query has 0 bytes"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_was_learned_is_recalled_by_meaning_within_its_namespace() {
     let (agent, _world) = echo().await;
     for (namespace, id, text) in [
@@ -236,4 +268,42 @@ async fn without_a_model_a_component_hears_which_setting_is_missing() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("model.endpoint"), "{error}");
     assert_eq!(error.context_value("setting"), Some("model.endpoint"));
+}
+
+#[tokio::test]
+async fn documents_are_found_by_words_by_nearness_and_through_filters() {
+    let (agent, _world) = echo().await;
+    for (id, tag, text) in [
+        ("cabin", "north", "Mötet om den röda stugan vid sjön"),
+        ("budget", "south", "Kvartalets budget och prognos"),
+        ("mill", "south", "Kvarnen vid bäcken maler havre"),
+    ] {
+        let input = json!({"index": "notes", "id": id, "tag": tag, "text": text});
+        ok(&agent, "index", input).await;
+    }
+    let hybrid = json!({"index": "notes", "words": "möten", "near": "en röd stuga"});
+    let found = ok(&agent, "search", hybrid).await;
+    assert_eq!(found["ids"][0], "cabin");
+    assert_eq!(
+        found["highlights"],
+        json!(["Mötet om den röda stugan vid sjön"])
+    );
+    assert_eq!(found["degraded"], Value::Null);
+    let filtered = json!({"index": "notes", "not_tag": "north"});
+    let found = ok(&agent, "search", filtered).await;
+    assert_eq!(found["ids"], json!(["budget", "mill"]));
+    assert_eq!(found["tags"], json!(["south 2"]));
+
+    let wrong = json!({"index": "notes", "sort_by": "colour"});
+    let error = refused(&agent, "search", wrong).await;
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error
+            .message()
+            .contains("no field \"colour\"; it has meaning, tag, text"),
+        "{error}"
+    );
+    let nowhere = refused(&agent, "search", json!({"index": "elsewhere"})).await;
+    assert_eq!(nowhere.kind(), ErrorKind::NotFound);
+    assert!(nowhere.message().contains("create it first"), "{nowhere}");
 }

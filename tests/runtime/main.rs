@@ -12,9 +12,11 @@ mod hostile;
 mod instances;
 mod jobs;
 mod load;
+mod messages;
 mod repeat;
+mod secrets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ static CODE_CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::temp
 struct World {
     runtime: Runtime,
     capabilities: Capabilities,
+    local: Local,
     _data: tempfile::TempDir,
 }
 
@@ -68,6 +71,7 @@ impl World {
         Self {
             runtime: Runtime::new(config).unwrap(),
             capabilities: Capabilities::local(local.backends()),
+            local,
             _data: data,
         }
     }
@@ -96,6 +100,7 @@ fn settings() -> AgentSettings {
         agent: AgentName::new("agent").unwrap(),
         grants: CapabilityName::ALL.into_iter().collect(),
         config: BTreeMap::new(),
+        secrets: BTreeSet::new(),
         limits: Limits {
             memory_bytes: 32 << 20,
             deadline: Duration::from_secs(20),

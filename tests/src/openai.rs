@@ -3,6 +3,11 @@
 //! It is a real server, so that what is proved before it includes the wire: the framing of streams, status codes, a
 //! connection that is cut, a peer that has gone.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a field that a JSON value does not have reads as null"
+)]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -22,7 +22,7 @@ const WASMTIME_FEATURES: &str = "serve,run,cranelift,parallel-compilation,poolin
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --rounds 1 --seconds 2 --no-wasmtime     a quick look"
+    after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --rounds 1 --seconds 2 --documents 12000 --no-wasmtime     a quick look"
 )]
 pub(crate) struct Args {
     /// Rounds over all servers; the median is shown
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Seconds of load for each server and round
     #[arg(long, default_value_t = 4)]
     seconds: u32,
+    /// Documents that are searched; building two graphs over them takes some minutes
+    #[arg(long, default_value_t = 100_000)]
+    documents: u32,
     /// Leave `wasmtime serve` out; building it takes some minutes the first time
     #[arg(long)]
     no_wasmtime: bool,
@@ -38,7 +41,7 @@ pub(crate) struct Args {
 
 /// The task `bench`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new(6);
+    let mut steps = Steps::new(9);
     steps.step("Find wrk and taskset", find_tools)?;
     let guests = steps.step("Build the guests", || {
         guests::build_named(Choice::default(), &["fixture-echo", "wasi-http-echo"])
@@ -48,6 +51,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut cargo = shell::cargo();
         cargo.args(["build", "--release", "--bins"]);
         cargo.args(["--package", "stuga-server", "--package", "stuga-bench"]);
+        shell::run(cargo.arg("--target-dir").arg(shell::target()))?;
+        let mut cargo = shell::cargo();
+        cargo.args([
+            "build",
+            "--release",
+            "--package",
+            "stuga-local",
+            "--example",
+            "puts",
+        ]);
         shell::run(cargo.arg("--target-dir").arg(shell::target()))
     })?;
     let wasmtime = steps.step("Find wasmtime serve", || {
@@ -60,6 +73,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let micro = steps.step("Measure instances and calls", || {
         let mut micro = Command::new(release.join("micro"));
         measure(micro.arg("--guest").arg(guests.join("fixture-echo.wasm")))
+    })?;
+    let puts = steps.step("Measure durable puts", || {
+        let mut puts = Command::new(release.join("examples/puts"));
+        measure(puts.args([&args.seconds.to_string(), "--json"]))
+    })?;
+    let large = steps.step("Measure a file of one gigabyte", || {
+        let mut large = Command::new(release.join("large-file"));
+        measure(large.arg("--guest").arg(guests.join("fixture-echo.wasm")))
     })?;
     let http = steps.step("Measure over HTTP", || {
         let mut http = Command::new(release.join("http"));
@@ -79,14 +100,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ]);
         measure(&mut http)
     })?;
+    let search = steps.step("Measure search", || {
+        let mut search = Command::new(release.join("search"));
+        measure(search.args(["--documents", &args.documents.to_string()]))
+    })?;
     let folder = shell::target().join("bench");
     fs::create_dir_all(&folder)?;
-    let figures = json!({ "micro": micro, "http": http });
+    let figures = json!({
+        "micro": micro,
+        "http": http,
+        "search": search,
+        "puts": puts,
+        "large": large,
+    });
     fs::write(
         folder.join("figures.json"),
         serde_json::to_string_pretty(&figures)?,
     )?;
     println!("{}", table::markdown(&micro, &http));
+    println!("{}", table::stores(&puts, &large));
+    println!("{}", table::search(&search));
     Ok(())
 }
 

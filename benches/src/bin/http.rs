@@ -149,7 +149,7 @@ fn stuga(args: &Args, scratch: &Path, name: &'static str, mode: &'static str) ->
     let tenants = home.join("tenants");
     fs::create_dir_all(&tenants)?;
     let file = format!(
-        "id: bench\ndisplay_name: Bench\nplugins:\n  - name: fixture-echo\n    grants: [memory, files, sessions, records, model, jobs]\n    instance: {mode}\n    max_instances: 64\nlimits:\n  concurrent_calls: 256\n"
+        "id: bench\ndisplay_name: Bench\nplugins:\n  - name: fixture-echo\n    grants: [memory, files, sessions, records, model, jobs, search, secrets, a2a]\n    instance: {mode}\n    max_instances: 64\nlimits:\n  concurrent_calls: 256\n"
     );
     fs::write(tenants.join("bench.yaml"), file)?;
     let common = [

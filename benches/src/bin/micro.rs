@@ -107,6 +107,7 @@ async fn deploy(
         agent: name.clone(),
         grants: CapabilityName::ALL.into_iter().collect(),
         config: Default::default(),
+        secrets: Default::default(),
         limits: Limits {
             memory_bytes: 64 << 20,
             deadline: Duration::from_secs(10),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::time::Instant;
 
+use crate::a2a::Incoming;
 use crate::receipt::ReceiptLog;
 use crate::{AgentName, Error, InvocationId, RequestId, Result, TenantId, Timestamp, WriteId};
 
@@ -25,13 +26,17 @@ pub struct CallCtx {
     pub accepted_at: Timestamp,
     /// When the call is stopped.
     pub deadline: Instant,
+    /// Whether the invocation may run again under its id.
+    pub repeatable: bool,
+    /// The message that is answered; none when a client calls.
+    pub message: Option<Incoming>,
     /// What the capabilities did, for the answer.
     pub receipt: ReceiptLog,
     next_write: AtomicU32,
 }
 
 impl CallCtx {
-    /// A context whose first write has number 0.
+    /// A context of an invocation that may run again, whose first write has number 0.
     pub fn new(
         tenant: TenantId,
         agent: AgentName,
@@ -47,9 +52,31 @@ impl CallCtx {
             request,
             accepted_at,
             deadline,
+            repeatable: true,
+            message: None,
             receipt: ReceiptLog::default(),
             next_write: AtomicU32::new(0),
         }
+    }
+
+    /// The same, for an invocation that never runs again.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.repeatable = false;
+        self
+    }
+
+    /// The same, for an invocation that answers a message.
+    #[must_use]
+    pub fn answering(mut self, message: Option<Incoming>) -> Self {
+        self.message = message;
+        self
+    }
+
+    /// How deep a message is that this invocation sends: one deeper than what it answers.
+    pub fn next_depth(&self) -> u32 {
+        let own = self.message.as_ref().map_or(0, |message| message.depth);
+        own.saturating_add(1)
     }
 
     /// The id of the next write. Called by the facade once a write, before the first attempt.

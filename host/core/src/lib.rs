@@ -3,6 +3,7 @@
 //! This crate says what a capability promises and who may use it; it does nothing itself. It knows neither wasmtime,
 //! AWS, axum nor the file system, and it never asks what time it is: time comes in through [`clock::Clock`].
 
+pub mod a2a;
 pub mod backends;
 pub mod capability;
 pub mod clock;
@@ -21,6 +22,8 @@ pub mod model;
 pub mod receipt;
 pub mod records;
 pub mod retry;
+pub mod search;
+pub mod secrets;
 pub mod sessions;
 
 #[cfg(feature = "testkit")]

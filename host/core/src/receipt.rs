@@ -55,7 +55,13 @@ pub struct CapabilityUse {
     /// Tokens of models, as their endpoints count them; none where there are none to count.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tokens: Option<Usage>,
+    /// Why a call was answered otherwise than it was asked, the first such reason; none when none was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub degraded: Option<String>,
 }
+
+/// Longest reason for a degraded answer in bytes; what is over is cut.
+const DEGRADED_MAX_BYTES: usize = 240;
 
 /// What guest and host spent on an invocation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -108,6 +114,7 @@ impl ReceiptLog {
                     reads: 0,
                     writes: 0,
                     tokens: None,
+                    degraded: None,
                 });
                 uses.last_mut()
             }
@@ -115,6 +122,16 @@ impl ReceiptLog {
         if let Some(entry) = entry {
             entry.backend = backend;
             note(entry);
+        }
+    }
+
+    /// Notes why the latest call of `capability` was answered otherwise than it was asked. The first reason stays.
+    pub fn degrade(&self, capability: CapabilityName, reason: &str) {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = uses.iter_mut().find(|u| u.capability == capability);
+        if let Some(CapabilityUse { degraded, .. }) = entry {
+            let end = reason.floor_char_boundary(DEGRADED_MAX_BYTES);
+            degraded.get_or_insert_with(|| reason.get(..end).unwrap_or_default().to_owned());
         }
     }
 

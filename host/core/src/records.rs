@@ -19,8 +19,10 @@ pub const PAGE_MAX_RECORDS: u32 = 1_000;
 pub const PAGE_MAX_BYTES: usize = 4 << 20;
 /// Most hits of a recall.
 pub const RECALL_MAX_HITS: u32 = 100;
-/// Most records that a recall compares: those written last.
+/// Most records or events that a recall compares: those written last.
 pub const RECALL_MAX_COMPARED: u32 = 20_000;
+/// Among how many at least a recall finds those that were written last.
+pub const RECALL_MAX_SEEN: u32 = 200_000;
 
 /// Something known.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -138,7 +140,7 @@ pub trait Records: Capability<Write = RecordWrite> {
     /// The at most `k` (1 to [`RECALL_MAX_HITS`]) records that `under` reaches and that are nearest to `query`, by falling
     /// score, of equal ones the first in the order of a listing. Scores of 0 and below are left out. A record is found
     /// from the moment on at which its put was acknowledged. At most the [`RECALL_MAX_COMPARED`] records written last are
-    /// compared.
+    /// compared; to find those, a backend looks at no less than [`RECALL_MAX_SEEN`], the first in the order of a listing.
     async fn recall(&self, ctx: &CallCtx, under: &str, query: &str, k: u32) -> Result<Vec<Hit>>;
 }
 

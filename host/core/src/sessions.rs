@@ -100,6 +100,17 @@ pub struct Event {
     pub at: Timestamp,
 }
 
+/// An event that answers a query.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EventHit {
+    /// The session that it belongs to.
+    pub session: String,
+    /// The event.
+    pub event: Event,
+    /// Cosine of query and content: over 0, at most 1. Comparable within one answer only.
+    pub score: f32,
+}
+
 /// One page of a listing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Page<T> {
@@ -253,6 +264,20 @@ pub trait Sessions: Capability<Write = SessionWrite> {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<Event>>;
+
+    /// The at most `k` (1 to [`RECALL_MAX_HITS`](crate::records::RECALL_MAX_HITS)) events of all the actor's sessions that
+    /// are nearest to `query`, by falling score, of equal ones the later first. Scores of 0 and below are left out. Closed
+    /// sessions count, absent ones do not. An event is found from the moment on at which its append was acknowledged. At
+    /// most the [`RECALL_MAX_COMPARED`](crate::records::RECALL_MAX_COMPARED) events appended last are compared; to find
+    /// those, a backend looks at no less than [`RECALL_MAX_SEEN`](crate::records::RECALL_MAX_SEEN), those of the sessions
+    /// created last.
+    async fn recall(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        query: &str,
+        k: u32,
+    ) -> Result<Vec<EventHit>>;
 }
 
 /// Checks an actor: 1 to [`ACTOR_MAX_BYTES`] of `A-Z a-z 0-9 - _ /`, the first a letter or digit.

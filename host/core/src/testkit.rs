@@ -1,5 +1,6 @@
 //! What proves a backend: contract suites, and time that tests set.
 
+pub mod a2a;
 mod clock;
 pub mod files;
 pub mod invocation;
@@ -8,6 +9,8 @@ pub mod jobs;
 pub mod memory;
 pub mod model;
 pub mod records;
+pub mod search;
+pub mod secrets;
 pub mod sessions;
 mod suite;
 

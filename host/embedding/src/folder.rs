@@ -98,7 +98,9 @@ fn check(config: &Config) -> Result<()> {
         ));
     }
     let heads = config.num_attention_heads;
-    if heads == 0 || config.hidden_size % heads != 0 || config.max_position_embeddings < TOKENS_MIN
+    if heads == 0
+        || !config.hidden_size.is_multiple_of(heads)
+        || config.max_position_embeddings < TOKENS_MIN
     {
         return Err(wrong("config.json", "its numbers make no network"));
     }

@@ -1,6 +1,7 @@
 //! How fast durable puts and reads are, beside plain rusqlite on the same disk.
 //!
-//! `cargo run --release -p stuga-local --example puts [SECONDS]`. 256 byte values at random-looking keys, each row on a
+//! `cargo run --release -p stuga-local --example puts [SECONDS] [--json]`; `--json` prints the puts alone, for
+//! `cargo xtask bench`. 256 byte values at random-looking keys, each row on a
 //! fresh store. "plain" is one connection with WAL and synchronous=FULL that commits N rows of (key, value) at a time,
 //! in a loop without any queue; "stuga" is N tasks that each put and wait, with versions, quotas and idempotency.
 
@@ -23,8 +24,23 @@ type Failure = Box<dyn std::error::Error>;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
-    let seconds = std::env::args().nth(1).map_or(Ok(2), |text| text.parse())?;
-    let time = Duration::from_secs(seconds);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let as_json = arguments.iter().any(|argument| argument == "--json");
+    let seconds = arguments.iter().find(|argument| *argument != "--json");
+    let time = Duration::from_secs(seconds.map_or(Ok(2), |text| text.parse())?);
+    if as_json {
+        let mut rows = Vec::new();
+        for writers in WRITERS {
+            let (plain, plain_cpu) = plain_puts(writers, time)?;
+            let (stuga, stuga_cpu) = stuga_puts(writers, time).await?;
+            rows.push(serde_json::json!({
+                "writers": writers, "plain_per_second": plain, "stuga_per_second": stuga,
+                "plain_cpu_us": plain_cpu, "stuga_cpu_us": stuga_cpu,
+            }));
+        }
+        println!("{}", serde_json::json!({ "puts": rows }));
+        return Ok(());
+    }
     for writers in WRITERS {
         let (plain, plain_cpu) = plain_puts(writers, time)?;
         let (stuga, stuga_cpu) = stuga_puts(writers, time).await?;

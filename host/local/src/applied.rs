@@ -54,6 +54,14 @@ impl DigestBuilder {
             .part(operation.as_bytes())
     }
 
+    /// Begins with what an operator changes: no agent is in it, and no agent's name is empty.
+    pub(crate) fn of_operator(capability: CapabilityName, operation: &str) -> Self {
+        Self(Sha256::new())
+            .part(b"")
+            .part(capability.as_str().as_bytes())
+            .part(operation.as_bytes())
+    }
+
     /// Adds a part.
     pub(crate) fn part(mut self, bytes: &[u8]) -> Self {
         self.0.update((bytes.len() as u64).to_le_bytes());

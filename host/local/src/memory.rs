@@ -13,8 +13,6 @@ use crate::scope::Scope;
 mod effects;
 mod queries;
 
-pub(crate) use effects::sweep;
-
 /// Memory of all tenants on this host.
 pub(crate) struct LocalMemory {
     pub(crate) local: Local,

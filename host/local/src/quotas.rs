@@ -1,36 +1,34 @@
-//! Which tenant has which quotas.
+//! What the server set for each tenant: quotas, retention.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use stuga_core::TenantId;
 
-use crate::tally::Quotas;
-
-/// Quotas as the server set them. One entry for each tenant that it names.
+/// A setting of each tenant. One entry for each tenant that the server names.
 #[derive(Debug)]
-pub(crate) struct QuotaTable {
-    otherwise: Quotas,
-    set: RwLock<HashMap<TenantId, Quotas>>,
+pub(crate) struct PerTenant<T> {
+    otherwise: T,
+    set: RwLock<HashMap<TenantId, T>>,
 }
 
-impl QuotaTable {
+impl<T: Copy> PerTenant<T> {
     /// A table in which everybody has `otherwise`.
-    pub(crate) fn new(otherwise: Quotas) -> Self {
+    pub(crate) fn new(otherwise: T) -> Self {
         Self {
             otherwise,
             set: RwLock::default(),
         }
     }
 
-    /// Sets a tenant's quotas, from its next batch of writes on.
-    pub(crate) fn set(&self, tenant: &TenantId, quotas: Quotas) {
+    /// Sets it for a tenant, from its next batch of writes on.
+    pub(crate) fn set(&self, tenant: &TenantId, value: T) {
         let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
-        set.insert(tenant.clone(), quotas);
+        set.insert(tenant.clone(), value);
     }
 
-    /// A tenant's quotas.
-    pub(crate) fn of(&self, tenant: &TenantId) -> Quotas {
+    /// What holds for a tenant.
+    pub(crate) fn of(&self, tenant: &TenantId) -> T {
         let set = self.set.read().unwrap_or_else(PoisonError::into_inner);
         set.get(tenant).copied().unwrap_or(self.otherwise)
     }

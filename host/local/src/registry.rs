@@ -17,6 +17,7 @@ use stuga_core::jobs::queue::JobQueue;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
+use stuga_core::search::Search;
 use stuga_core::sessions::Sessions;
 use stuga_core::{Backends, Clock, Error, Result, TenantId};
 use tokio::sync::OnceCell;
@@ -27,12 +28,16 @@ use crate::error;
 use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
 use crate::jobs::{LocalJobQueue, LocalJobs};
+use crate::mailbox::LocalMail;
 use crate::marks::Marks;
 use crate::memory::LocalMemory;
 use crate::model::{LimitTable, LocalModel, ModelLimits, Models};
-use crate::quotas::QuotaTable;
+use crate::quotas::PerTenant;
 use crate::records::LocalRecords;
+use crate::retention::Retention;
 use crate::scope;
+use crate::search::{LocalSearch, SearchRoom};
+use crate::secrets::{LocalSecrets, MasterKeyFile};
 use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
 use crate::tenant::{Shared, Tenant};
@@ -40,8 +45,11 @@ use crate::tenant::{Shared, Tenant};
 /// Temporary files of that age belong to no process any more.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3_600);
 
+/// Steps of one sweep of a resting tenant: a quarter of a million rows of each kind.
+const SWEEP_MAX_STEPS: u32 = 1_024;
+
 /// How the local backends behave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LocalConfig {
     /// How many tenants' stores stay open while nobody uses them. A store in use is never closed, however many there
@@ -49,6 +57,9 @@ pub struct LocalConfig {
     pub max_open_tenants: usize,
     /// What a tenant may store that was given no quotas of its own.
     pub default_quotas: Quotas,
+    /// The file with the host's master keys, which seal the tenants' keys; none for `keys/master.key` in the data
+    /// directory. It is made when the first secret is set and there is none.
+    pub master_key_file: Option<PathBuf>,
 }
 
 impl Default for LocalConfig {
@@ -56,6 +67,7 @@ impl Default for LocalConfig {
         Self {
             max_open_tenants: 128,
             default_quotas: Quotas::default(),
+            master_key_file: None,
         }
     }
 }
@@ -69,11 +81,11 @@ struct Inner {
     path: PathBuf,
     config: LocalConfig,
     shared: Arc<Shared>,
-    embedder: Arc<dyn Embedder>,
     model: Arc<LocalModel>,
     model_limits: Arc<LimitTable>,
     open: Mutex<Open>,
     jobs: Arc<Marks>,
+    mail: Arc<Marks>,
 }
 
 #[derive(Default)]
@@ -114,9 +126,10 @@ impl Local {
             let root = Dir::open_ambient_dir(data_dir, ambient_authority())?;
             create_private_dir(&root, Path::new("tenants"))?;
             let jobs = Marks::open(&root, "jobs")?;
-            Ok((root, data_dir.canonicalize()?, jobs))
+            let mail = Marks::open(&root, "mail")?;
+            Ok((root, data_dir.canonicalize()?, jobs, mail))
         };
-        let (root, path, jobs) = open().map_err(|e: std::io::Error| {
+        let (root, path, jobs, mail) = open().map_err(|e: std::io::Error| {
             Error::unavailable(
                 "store.open",
                 format!("the data directory {} cannot be opened", data_dir.display()),
@@ -128,17 +141,20 @@ impl Local {
         Ok(Self(Arc::new(Inner {
             root,
             path,
-            config,
             shared: Arc::new(Shared {
                 clock,
-                quotas: QuotaTable::new(config.default_quotas),
+                embedder: Arc::clone(&models.embedder),
+                search: Arc::new(SearchRoom::default()),
+                quotas: PerTenant::new(config.default_quotas),
+                retention: PerTenant::new(Retention::default()),
                 tasks: TaskTracker::new(),
             }),
-            embedder: Arc::clone(&models.embedder),
             model: Arc::new(model),
             model_limits,
             open: Mutex::default(),
             jobs: Arc::new(jobs),
+            mail: Arc::new(mail),
+            config,
         })))
     }
 
@@ -147,9 +163,12 @@ impl Local {
         Backends {
             files: self.files(),
             jobs: self.jobs(),
+            mailbox: self.mail(),
             memory: self.memory(),
             model: self.model(),
             records: self.records(),
+            search: self.search(),
+            secrets: self.secrets(),
             sessions: self.sessions(),
         }
     }
@@ -183,6 +202,22 @@ impl Local {
         Arc::new(LocalJobQueue { local, marks })
     }
 
+    /// Mailboxes of all tenants: as agents post into them, as their runner empties them, as the operator sees them.
+    pub fn mail(&self) -> Arc<LocalMail> {
+        let (local, marks) = (self.clone(), Arc::clone(&self.0.mail));
+        Arc::new(LocalMail { local, marks })
+    }
+
+    /// Secrets of all tenants: as invocations reach them and as the operator manages them.
+    pub fn secrets(&self) -> Arc<LocalSecrets> {
+        let named = self.0.config.master_key_file.clone();
+        let path = named.unwrap_or_else(|| self.0.path.join("keys/master.key"));
+        Arc::new(LocalSecrets {
+            local: self.clone(),
+            master: MasterKeyFile::at(path),
+        })
+    }
+
     /// Sessions of all tenants.
     pub fn sessions(&self) -> Arc<dyn Sessions> {
         let local = self.clone();
@@ -195,6 +230,12 @@ impl Local {
         Arc::new(LocalRecords { local })
     }
 
+    /// Search of all tenants.
+    pub fn search(&self) -> Arc<dyn Search> {
+        let local = self.clone();
+        Arc::new(LocalSearch { local })
+    }
+
     /// Idempotency keys of all tenants.
     pub fn invocations(&self) -> Arc<dyn InvocationStore> {
         let local = self.clone();
@@ -204,6 +245,27 @@ impl Local {
     /// Sets what a tenant may store, from its next write on.
     pub fn set_quotas(&self, tenant: &TenantId, quotas: Quotas) {
         self.0.shared.quotas.set(tenant, quotas);
+    }
+
+    /// Sets what is kept of a tenant's data, from its next write or sweep on.
+    pub fn set_retention(&self, tenant: &TenantId, retention: Retention) {
+        self.0.shared.retention.set(tenant, retention);
+    }
+
+    /// Removes what a tenant's data has beyond its time or its retention, in steps that let writes in between. Writes
+    /// do the same beside them; this is for tenants that rest. True when the sweep stopped at its bound of steps with
+    /// more to do.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal` when its store cannot be written.
+    pub async fn sweep(&self, tenant: &TenantId) -> Result<bool> {
+        let store = self.tenant(tenant).await?;
+        for _ in 0..SWEEP_MAX_STEPS {
+            if !store.sweep("store.sweep").await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Sets what a tenant may take of the models, from its next completion on.
@@ -238,6 +300,7 @@ impl Local {
             open.closed = true;
             std::mem::take(&mut open.tenants)
         };
+        self.0.shared.search.close();
         self.0.shared.tasks.close();
         self.0.shared.tasks.wait().await;
         let closing = tokio::task::spawn_blocking(move || {
@@ -254,7 +317,12 @@ impl Local {
 
     /// What makes vectors of texts, here as everywhere on this host.
     pub(crate) fn embedder(&self) -> &Arc<dyn Embedder> {
-        &self.0.embedder
+        &self.0.shared.embedder
+    }
+
+    /// The open indices of search.
+    pub(crate) fn search_room(&self) -> Arc<SearchRoom> {
+        Arc::clone(&self.0.shared.search)
     }
 
     /// A tenant's store, opened if it is not.

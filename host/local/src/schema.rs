@@ -4,6 +4,10 @@ mod applied;
 mod jobs;
 
 use rusqlite_migration::{M, Migrations};
+mod mailbox;
+mod order;
+mod search;
+mod secrets;
 
 /// Version 1. Text compares by its UTF-8 bytes (`BINARY`), which is the order that listings promise.
 const V1: &str = "
@@ -162,6 +166,10 @@ pub(crate) fn migrations() -> Migrations<'static> {
         M::up(V4),
         M::up(applied::V1),
         M::up(jobs::JOBS),
+        M::up(search::SEARCH),
+        M::up(secrets::V1),
+        M::up(mailbox::V1),
+        order::v1(),
     ])
 }
 
@@ -170,5 +178,46 @@ mod tests {
     #[test]
     fn the_migrations_apply_to_an_empty_database() {
         super::migrations().validate().unwrap();
+    }
+
+    #[test]
+    fn what_an_earlier_version_stored_is_kept_and_counted() {
+        let mut conn = rusqlite::Connection::open_in_memory().unwrap();
+        super::migrations().to_version(&mut conn, 4).unwrap();
+        conn.execute_batch(
+            "INSERT INTO memory_item VALUES (7, 'a', 'k', 5, 1, 2, NULL, x'0102'), (8, 'a', 'l', 3, 1, 2, 9, x'03');
+             INSERT INTO session VALUES (4, 'a', 'astrid', 's', 8, '[]', 1, NULL, NULL, 1);
+             INSERT INTO event VALUES (6, 4, 'e', 'user', 'hej stuga', '[]', 1);
+             INSERT INTO record VALUES (1, 'a', '/n', 'r', 'stugan', '[]', 9, 1, 2, 110, 'hashed-ngram-1', zeroblob(100));
+             INSERT INTO applied_write VALUES (1, zeroblob(16), 0, zeroblob(32), 'ack', 5000);
+             UPDATE tally SET version = 9, memory_items = 5, memory_bytes = 1000, applied = 1;",
+        )
+        .unwrap();
+        super::migrations().to_latest(&mut conn).unwrap();
+        let text = |sql: &str| -> String { conn.query_row(sql, [], |row| row.get(0)).unwrap() };
+        // A vector takes 4 bytes for the scale and one for each of 512 numbers.
+        for (sql, expected) in [
+            (
+                "SELECT group_concat(version || key || hex(value), ' ') FROM memory_item",
+                "3l03 5k0102",
+            ),
+            ("SELECT version || text || bytes FROM record", "9stugan526"),
+            ("SELECT seq || content || bytes FROM event", "6hej stuga528"),
+            (
+                "SELECT group_concat(version || model || octet_length(numbers), ' ') FROM vector",
+                "6hashed-ngram-1516 9hashed-ngram-1516",
+            ),
+            (
+                "SELECT applied_at || octet_length(digest) || ack FROM applied_write",
+                "516ack",
+            ),
+            (
+                "SELECT items || ' ' || item_bytes || ' ' || events || ' ' || event_bytes || ' ' || records || ' '
+                 || record_bytes || ' ' || memory_items || ' ' || memory_bytes FROM tally",
+                "2 5 1 528 1 526 5 1067",
+            ),
+        ] {
+            assert_eq!(text(sql), expected, "{sql}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Sessions on SQLite.
 
 use async_trait::async_trait;
+use stuga_core::records::check_recall;
 use stuga_core::sessions::{
-    ACTOR_MAX_BYTES, Event, Order, Page, SESSION_ID_MAX_BYTES, Session, SessionAck, SessionWrite,
-    Sessions, check_actor, check_limit, check_session_id,
+    ACTOR_MAX_BYTES, Event, EventHit, Order, Page, SESSION_ID_MAX_BYTES, Session, SessionAck,
+    SessionWrite, Sessions, check_actor, check_limit, check_session_id,
 };
 use stuga_core::{CallCtx, Capability, Error, Result, Write, WriteId};
 
@@ -11,11 +12,11 @@ use crate::Local;
 use crate::call::Failure;
 use crate::cursor::{self, Listing};
 use crate::scope::Scope;
+use crate::vectors::Embedded;
 
 mod effects;
 mod queries;
-
-pub(crate) use effects::sweep;
+mod recall;
 
 /// Longest text that a cursor of a listing carries: actor, session, order and a number, with what parts them.
 const CURSOR_MAX_BYTES: usize = ACTOR_MAX_BYTES + SESSION_ID_MAX_BYTES + 32;
@@ -34,14 +35,16 @@ impl Capability for LocalSessions {
         let operation = write.operation();
         let scope = Scope::of(ctx);
         let digest = effects::digest(&scope, write);
-        let write = write.clone();
-        let weight = match &write {
-            SessionWrite::Append { content, .. } => content.len(),
-            _ => 0,
+        let (vector, weight) = match write {
+            SessionWrite::Append { content, .. } => {
+                (self.local.embed(ctx, content).await?, content.len())
+            }
+            _ => (None, 0),
         };
+        let write = write.clone();
         self.local
             .write(ctx, operation, weight, move |tx| {
-                effects::apply_in(tx, &scope, id, digest, &write)
+                effects::apply_in(tx, &scope, id, digest, &write, vector.as_ref())
             })
             .await
     }
@@ -124,6 +127,31 @@ impl Sessions for LocalSessions {
                     limit,
                 )?)
             })
+            .await
+    }
+
+    async fn recall(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        query: &str,
+        k: u32,
+    ) -> Result<Vec<EventHit>> {
+        const OPERATION: &str = "sessions.recall";
+        check_actor(OPERATION, actor)?;
+        check_recall(OPERATION, query, k)?;
+        let actor = actor.to_owned();
+        self.local
+            .recall(
+                ctx,
+                OPERATION,
+                Embedded::Event,
+                query,
+                move |reading, query| {
+                    let (conn, now) = (reading.conn, reading.now());
+                    recall::recall(conn, &reading.scope, &actor, query, k, now)
+                },
+            )
             .await
     }
 }

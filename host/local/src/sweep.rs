@@ -7,13 +7,12 @@ use std::time::Duration;
 use stuga_core::{Result, Timestamp};
 
 use crate::ended::Ended;
+use crate::retention::{self, Retention};
 use crate::tx::WriteTx;
-use crate::{applied, files, invocations, jobs, memory, sessions};
+use crate::{applied, expiry, files, invocations, jobs, mailbox, search};
 
 /// Rows of each table that one step removes at most: some milliseconds of work inside somebody's write.
 pub(crate) const STEP_MAX_ROWS: u32 = 256;
-/// Rows of each table that a write removes itself before it is refused for the quota.
-const QUOTA_SWEEP_MAX_ROWS: u32 = 4_096;
 /// Time between two steps when the last one found less than its bound.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Operation that errors of a step name.
@@ -29,7 +28,12 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Takes a step when one is due. Writes of invocations that have ended are forgotten each time.
-    pub(crate) fn step(&mut self, tx: &mut WriteTx<'_>, ended: &Ended) -> Result<()> {
+    pub(crate) fn step(
+        &mut self,
+        tx: &mut WriteTx<'_>,
+        ended: &Ended,
+        retention: &Retention,
+    ) -> Result<()> {
         ended.step(tx, OPERATION)?;
         // A clock that was set back must not stop the sweep.
         let rests = self
@@ -41,21 +45,22 @@ impl Schedule {
         self.last = Some(tx.now);
         self.more = false;
         let removed = [
-            memory::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
-            sessions::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            expiry::items(tx, OPERATION, STEP_MAX_ROWS)?,
+            expiry::sessions(tx, OPERATION, STEP_MAX_ROWS)?,
+            retention::step(tx, OPERATION, retention, STEP_MAX_ROWS)?,
             invocations::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             jobs::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            mailbox::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            search::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
         ];
         let applied = self.applied.step(tx, OPERATION)?;
         self.more = applied || removed.iter().any(|rows| *rows >= STEP_MAX_ROWS);
         Ok(())
     }
-}
 
-/// Removes what has expired and counts towards the quota of memory, before a write is refused for it; says how many rows.
-pub(crate) fn free_memory(tx: &mut WriteTx<'_>, operation: &'static str) -> Result<u32> {
-    let items = memory::sweep(tx, operation, QUOTA_SWEEP_MAX_ROWS)?;
-    let events = sessions::sweep(tx, operation, QUOTA_SWEEP_MAX_ROWS)?;
-    Ok(items.saturating_add(events))
+    /// Whether the last step left something to the next.
+    pub(crate) fn has_more(&self) -> bool {
+        self.more
+    }
 }

@@ -3,6 +3,8 @@
 //! A batch of writes loads them once, changes them in memory and stores them once, all inside its transaction. So no
 //! write sums up rows, and a crash leaves counters and rows in agreement.
 
+use std::sync::LazyLock;
+
 use rusqlite::Connection;
 use serde::Deserialize;
 use stuga_core::{Error, Result};
@@ -24,10 +26,19 @@ pub struct Quotas {
     pub jobs: u64,
     /// Bytes of their inputs and outputs.
     pub jobs_bytes: u64,
+    /// Bytes of documents in search: ids, names, values and vectors. What is derived from them takes about as much again.
+    pub search_bytes: u64,
+    /// Documents in search.
+    pub search_documents: u64,
+    /// Messages in the mailboxes of the tenant's agents, dead ones included.
+    pub mailbox_messages: u64,
+    /// Bytes of them.
+    pub mailbox_bytes: u64,
 }
 
 impl Default for Quotas {
-    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB.
+    /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB; 1 GiB
+    /// and a million documents in search; ten thousand messages of 64 MiB.
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
@@ -36,6 +47,10 @@ impl Default for Quotas {
             files_count: 100_000,
             jobs: 100_000,
             jobs_bytes: 256 << 20,
+            search_bytes: 1 << 30,
+            search_documents: 1_000_000,
+            mailbox_messages: 10_000,
+            mailbox_bytes: 64 << 20,
         }
     }
 }
@@ -59,6 +74,26 @@ pub struct Usage {
     pub jobs: u64,
     /// Bytes of jobs and schedules.
     pub jobs_bytes: u64,
+    /// Bytes of documents in search.
+    pub search_bytes: u64,
+    /// Documents in search.
+    pub search_documents: u64,
+}
+
+/// What counts towards the quota of memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Item,
+    Session,
+    Event,
+    Record,
+}
+
+/// How much is stored of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
 }
 
 /// The row of table `tally`.
@@ -77,56 +112,74 @@ pub(crate) struct Tally {
     pub(crate) file_version_bytes: u64,
     pub(crate) jobs: u64,
     pub(crate) jobs_bytes: u64,
+    pub(crate) search_documents: u64,
+    pub(crate) search_bytes: u64,
+    /// What of `memory_items` and `memory_bytes` are items, events and records; the rest are sessions.
+    pub(crate) items: Held,
+    pub(crate) events: Held,
+    pub(crate) records: Held,
 }
 
+/// How many counters the row has.
+const COLUMNS: usize = 21;
+
+static SELECT: LazyLock<String> = LazyLock::new(|| {
+    let columns = Tally::default().columns().map(|(name, _)| name);
+    format!("SELECT {} FROM tally WHERE id = 0", columns.join(", "))
+});
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let columns = Tally::default().columns().map(|(name, _)| name);
+    format!(
+        "UPDATE tally SET {} = ? WHERE id = 0",
+        columns.join(" = ?, ")
+    )
+});
+
 impl Tally {
+    /// Every column with its counter: the one place that says which belongs to which.
+    fn columns(&mut self) -> [(&'static str, &mut u64); COLUMNS] {
+        [
+            ("version", &mut self.version),
+            ("memory_items", &mut self.memory_items),
+            ("memory_bytes", &mut self.memory_bytes),
+            ("items", &mut self.items.rows),
+            ("item_bytes", &mut self.items.bytes),
+            ("events", &mut self.events.rows),
+            ("event_bytes", &mut self.events.bytes),
+            ("records", &mut self.records.rows),
+            ("record_bytes", &mut self.records.bytes),
+            ("files_count", &mut self.files_count),
+            ("files_bytes", &mut self.files_bytes),
+            ("file_versions", &mut self.file_versions),
+            ("file_version_bytes", &mut self.file_version_bytes),
+            ("content_bytes", &mut self.content_bytes),
+            ("applied", &mut self.applied),
+            ("claims", &mut self.claims),
+            ("answer_bytes", &mut self.answer_bytes),
+            ("jobs", &mut self.jobs),
+            ("jobs_bytes", &mut self.jobs_bytes),
+            ("search_documents", &mut self.search_documents),
+            ("search_bytes", &mut self.search_bytes),
+        ]
+    }
+
     /// Reads the row.
     pub(crate) fn load(conn: &Connection) -> rusqlite::Result<Self> {
-        conn.prepare_cached(
-            "SELECT version, memory_items, memory_bytes, files_count, files_bytes, content_bytes, applied, claims,
-             answer_bytes, file_versions, file_version_bytes, jobs, jobs_bytes FROM tally WHERE id = 0",
-        )?
-        .query_row([], |row| {
-            Ok(Self {
-                version: row.get(0)?,
-                memory_items: row.get(1)?,
-                memory_bytes: row.get(2)?,
-                files_count: row.get(3)?,
-                files_bytes: row.get(4)?,
-                content_bytes: row.get(5)?,
-                applied: row.get(6)?,
-                claims: row.get(7)?,
-                answer_bytes: row.get(8)?,
-                file_versions: row.get(9)?,
-                file_version_bytes: row.get(10)?,
-                jobs: row.get(11)?,
-                jobs_bytes: row.get(12)?,
-            })
+        conn.prepare_cached(&SELECT)?.query_row([], |row| {
+            let mut tally = Self::default();
+            for (column, (_, counter)) in tally.columns().into_iter().enumerate() {
+                *counter = row.get(column)?;
+            }
+            Ok(tally)
         })
     }
 
     /// Writes the row.
-    pub(crate) fn store(&self, conn: &Connection) -> rusqlite::Result<()> {
-        conn.prepare_cached(
-            "UPDATE tally SET version = ?1, memory_items = ?2, memory_bytes = ?3, files_count = ?4, files_bytes = ?5,
-             content_bytes = ?6, applied = ?7, claims = ?8, answer_bytes = ?9, file_versions = ?10,
-             file_version_bytes = ?11, jobs = ?12, jobs_bytes = ?13 WHERE id = 0",
-        )?
-        .execute((
-            self.version,
-            self.memory_items,
-            self.memory_bytes,
-            self.files_count,
-            self.files_bytes,
-            self.content_bytes,
-            self.applied,
-            self.claims,
-            self.answer_bytes,
-            self.file_versions,
-            self.file_version_bytes,
-            self.jobs,
-            self.jobs_bytes,
-        ))?;
+    pub(crate) fn store(mut self, conn: &Connection) -> rusqlite::Result<()> {
+        let counters = self.columns().map(|(_, counter)| *counter);
+        conn.prepare_cached(&UPDATE)?
+            .execute(rusqlite::params_from_iter(counters))?;
         Ok(())
     }
 
@@ -134,6 +187,37 @@ impl Tally {
     pub(crate) fn next_version(&mut self) -> u64 {
         self.version += 1;
         self.version
+    }
+
+    /// Books that `new` takes the place of `old` in memory.
+    pub(crate) fn replace(&mut self, kind: Kind, old: Held, new: Held) {
+        let change = |rows: &mut u64, bytes: &mut u64| {
+            replace(rows, old.rows, new.rows);
+            replace(bytes, old.bytes, new.bytes);
+        };
+        change(&mut self.memory_items, &mut self.memory_bytes);
+        let held = match kind {
+            Kind::Item => &mut self.items,
+            Kind::Event => &mut self.events,
+            Kind::Record => &mut self.records,
+            Kind::Session => return,
+        };
+        change(&mut held.rows, &mut held.bytes);
+    }
+
+    /// What is held of a kind that is counted by itself.
+    pub(crate) fn held(&self, kind: Kind) -> Held {
+        match kind {
+            Kind::Item => self.items,
+            Kind::Event => self.events,
+            Kind::Record => self.records,
+            Kind::Session => Held::default(),
+        }
+    }
+
+    /// Books that `gone` is not in memory any more.
+    pub(crate) fn release(&mut self, kind: Kind, gone: Held) {
+        self.replace(kind, gone, Held::default());
     }
 
     /// What the tenant's operator wants to know of it.
@@ -147,7 +231,22 @@ impl Tally {
             file_version_bytes: self.file_version_bytes,
             jobs: self.jobs,
             jobs_bytes: self.jobs_bytes,
+            search_bytes: self.search_bytes,
+            search_documents: self.search_documents,
         }
+    }
+}
+
+impl Held {
+    /// One row of that size.
+    pub(crate) fn one(bytes: u64) -> Self {
+        Self { rows: 1, bytes }
+    }
+
+    /// Counts one more.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.rows = self.rows.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 }
 

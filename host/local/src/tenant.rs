@@ -6,11 +6,12 @@
 //! executor thread is everybody's latency.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
+use stuga_core::embed::Embedder;
 use stuga_core::{CallCtx, Clock, Error, Result, TenantId, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout_at;
@@ -20,8 +21,11 @@ use crate::connection;
 use crate::content::ContentStore;
 use crate::ended::Ended;
 use crate::error;
-use crate::quotas::QuotaTable;
+use crate::quotas::PerTenant;
+use crate::retention::Retention;
+use crate::search::{self, SearchRoom};
 use crate::sweep::Schedule;
+use crate::tally::Quotas;
 use crate::tx::{Terms, WriteTx};
 use crate::writer::{self, Job, Queue};
 
@@ -41,7 +45,10 @@ const UPLOAD_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// What all tenants of a [`crate::Local`] have in common.
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) quotas: QuotaTable,
+    pub(crate) embedder: Arc<dyn Embedder>,
+    pub(crate) search: Arc<SearchRoom>,
+    pub(crate) quotas: PerTenant<Quotas>,
+    pub(crate) retention: PerTenant<Retention>,
     /// Owns every blocking task, so that closing can wait for them.
     pub(crate) tasks: TaskTracker,
 }
@@ -65,6 +72,8 @@ pub(crate) struct Tenant {
     ended: Ended,
     /// Changes when a job ends through this process.
     job_ended: watch::Sender<()>,
+    /// Whether the last step of the sweep left something to the next.
+    has_more: AtomicBool,
 }
 
 impl Tenant {
@@ -82,6 +91,7 @@ impl Tenant {
             tracing::error!(tenant = %id, causes = error.causes(), "a tenant's store cannot be opened");
             error
         })?;
+        search::remove_strays(directory, &conn).map_err(|e| error::sqlite(OPERATION, e))?;
         Ok(Arc::new(Self {
             id,
             database,
@@ -96,7 +106,23 @@ impl Tenant {
             uploading: AtomicU64::new(0),
             ended: Ended::default(),
             job_ended: watch::Sender::new(()),
+            has_more: AtomicBool::new(false),
         }))
+    }
+
+    /// Whose store it is.
+    pub(crate) fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// Its directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.database.parent().unwrap_or(&self.database)
+    }
+
+    /// Its database.
+    pub(crate) fn database(&self) -> &Path {
+        &self.database
     }
 
     /// The moment now.
@@ -142,6 +168,12 @@ impl Tenant {
         answer
             .await
             .map_err(|_| Error::internal(operation, "the writer of the tenant's store stopped"))?
+    }
+
+    /// Takes a step of the sweep if one is due; true when it left something to the next.
+    pub(crate) async fn sweep(self: &Arc<Self>, operation: &'static str) -> Result<bool> {
+        self.write(operation, 0, |_| Ok(())).await?;
+        Ok(self.has_more.load(Ordering::Relaxed))
     }
 
     /// Runs `work` on a connection that sees everything committed before, as one snapshot for each statement.
@@ -192,6 +224,11 @@ impl Tenant {
             .spawn_blocking(work)
             .await
             .map_err(|e| Error::internal(operation, "a task of the store died").with_source(e))?
+    }
+
+    /// Runs `work` as a task; nobody waits for it but the store that is closed.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.tasks.spawn(work);
     }
 
     /// Runs `work` on a blocking thread; nobody waits for it but the store that is closed.
@@ -282,14 +319,16 @@ impl Tenant {
             clock: &*self.shared.clock,
             content: &self.content,
         };
+        let retention = self.shared.retention.of(&self.id);
         let sweep = |tx: &mut WriteTx<'_>| {
-            let swept = schedule.step(tx, &self.ended);
+            let swept = schedule.step(tx, &self.ended, &retention);
             if let Err(error) = &swept {
                 tracing::warn!(tenant = %self.id, %error, causes = error.causes(), "sweeping a store failed");
             }
             swept.is_ok()
         };
         let committed = writer::apply_all(conn, &mut batch, &terms, sweep);
+        self.has_more.store(schedule.has_more(), Ordering::Relaxed);
         if let Err(error) = &committed {
             tracing::warn!(tenant = %self.id, writes = batch.len(), %error, "a batch of writes failed");
         }

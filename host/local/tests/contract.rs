@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use stuga_core::testkit::a2a::MailBackend;
+use stuga_core::testkit::secrets::SecretsBackend;
 use stuga_core::testkit::{self, Fixture, ManualClock, prove};
 use stuga_core::{Clock, Timestamp};
 use stuga_local::{Local, LocalConfig};
@@ -54,6 +56,27 @@ async fn the_queue_of_jobs_keeps_its_contract() {
         })
     };
     prove(testkit::job_queue::cases(), || fixture(sides)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_keeps_its_contract() {
+    prove(testkit::search::cases(), || fixture(Local::search)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mailboxes_keep_their_contract() {
+    prove(testkit::a2a::cases(), || {
+        fixture(|local| -> Arc<dyn MailBackend> { local.mail() })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_keep_their_contract() {
+    prove(testkit::secrets::cases(), || {
+        fixture(|local| -> Arc<dyn SecretsBackend> { local.secrets() })
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -109,7 +109,7 @@ async fn a_record_is_recalled_by_the_embedder_that_came_after_it() {
         ["home"]
     );
     // Two vectors of 512 numbers have become two of 256, and the quota knows.
-    assert_eq!(memory_bytes(&local).await, before - 2 * 256 * 4);
+    assert_eq!(memory_bytes(&local).await, before - 2 * 256);
     let made = embedder.texts.load(Ordering::SeqCst);
     assert_eq!(
         recall(&*local.records(), "vad heter hunden", 1).await,

@@ -5,6 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test fails by panicking"
 )]
 
@@ -15,8 +16,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stuga_core::files::FilesWrite;
+use stuga_core::files::{FilesWrite, Spooled};
 use stuga_core::memory::{Expected, MemoryWrite};
+use stuga_core::records::RecordWrite;
+use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite};
 use stuga_core::{
     AgentName, CallCtx, InvocationId, RequestId, SystemClock, TenantId, Timestamp, WriteId,
 };
@@ -26,8 +29,10 @@ use uuid::Uuid;
 /// Set for the child: where the store is, and where its numbering begins.
 const CHILD_DIRECTORY: &str = "STUGA_KILL_TEST_DIRECTORY";
 const CHILD_ROUND: &str = "STUGA_KILL_TEST_ROUND";
-/// How often the child is killed.
+/// How often the child is killed, unless `STUGA_KILL_ROUNDS` says otherwise.
 const ROUNDS: u32 = 24;
+/// Whose sessions they are.
+const ACTOR: &str = "astrid";
 /// Tasks that write at the same time in the child, so that batches hold several writes.
 const WRITERS: u32 = 6;
 
@@ -37,9 +42,11 @@ async fn every_acknowledged_write_survives_kill_9() {
         let round = std::env::var(CHILD_ROUND).unwrap().parse().unwrap();
         write_until_killed(Path::new(&directory), round).await;
     }
+    let rounds = std::env::var("STUGA_KILL_ROUNDS");
+    let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeMap::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let before = acknowledged.len();
         // A different moment each time: early in the first writes, or after many.
         kill_after(
@@ -61,18 +68,50 @@ struct Number {
     n: u32,
 }
 
+/// What a write stores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Item,
+    Record,
+    /// Of the writer's one session in this round.
+    Event,
+    /// At a path of its own.
+    File,
+    /// Uploaded in parts to a path that several writes share, so that it makes the one before an earlier version.
+    Version,
+}
+
 impl Number {
-    /// Each tenth write is a file.
-    fn is_file(self) -> bool {
-        self.n % 10 == 9
+    fn kind(self) -> Kind {
+        match self.n % 10 {
+            9 => Kind::File,
+            8 => Kind::Version,
+            5 => Kind::Record,
+            6 | 7 => Kind::Event,
+            _ => Kind::Item,
+        }
     }
 
     fn key(self) -> String {
         format!("{}/{}/{}", self.round, self.writer, self.n)
     }
 
+    /// The session that the writer's events of this round share.
+    fn shared(self) -> String {
+        format!("{}-{}", self.round, self.writer)
+    }
+
+    /// The path that ten versions share: fewer than are kept.
+    fn path(self) -> String {
+        format!("{}-{}", self.shared(), self.n / 100)
+    }
+
     fn content(self) -> Vec<u8> {
         self.key().repeat(20).into_bytes()
+    }
+
+    fn text(self) -> String {
+        self.key().repeat(20)
     }
 
     fn ctx(self) -> CallCtx {
@@ -89,39 +128,140 @@ impl Number {
         )
     }
 
-    /// Applies the write and answers the version that it got.
+    /// Applies the write and answers the version, or of an event the time, that it got.
     async fn apply(self, local: &Local) -> u64 {
         let ctx = self.ctx();
         let id = WriteId {
             invocation: ctx.invocation,
             call: 0,
         };
-        if !self.is_file() {
-            let write = MemoryWrite::Put {
-                key: self.key(),
-                value: self.content(),
-                ttl: None,
-                expected: Expected::Absent,
-            };
-            return local
-                .memory()
-                .apply(&ctx, id, &write)
-                .await
-                .unwrap()
-                .version;
+        match self.kind() {
+            Kind::Item => {
+                let write = MemoryWrite::Put {
+                    key: self.key(),
+                    value: self.content(),
+                    ttl: None,
+                    expected: Expected::Absent,
+                };
+                let ack = local.memory().apply(&ctx, id, &write).await;
+                ack.unwrap().version
+            }
+            Kind::Record => {
+                let write = RecordWrite::Put {
+                    namespace: "/a".to_owned(),
+                    id: Some(self.key().replace('/', "-")),
+                    text: self.text(),
+                    metadata: Vec::new(),
+                };
+                let ack = local.records().apply(&ctx, id, &write).await;
+                ack.unwrap().version
+            }
+            Kind::Event => {
+                let write = SessionWrite::Append {
+                    actor: ACTOR.to_owned(),
+                    session: self.shared(),
+                    role: Role::User,
+                    content: self.text(),
+                    metadata: Vec::new(),
+                };
+                match local.sessions().apply(&ctx, id, &write).await.unwrap() {
+                    SessionAck::Appended { at, .. } => at.as_millis(),
+                    other => panic!("an append was answered with {other:?}"),
+                }
+            }
+            Kind::File => {
+                let spooled = local.files().spool(&ctx, &self.content()).await.unwrap();
+                self.put(local, &ctx, id, self.key(), spooled).await
+            }
+            Kind::Version => {
+                let mut upload = local.files().begin_upload(&ctx).await.unwrap();
+                for part in self.content().chunks(7) {
+                    upload.append(&ctx, part).await.unwrap();
+                }
+                let spooled = upload.finish(&ctx).await.unwrap();
+                self.put(local, &ctx, id, self.path(), spooled).await
+            }
         }
-        let files = local.files();
-        let spooled = files.spool(&ctx, &self.content()).await.unwrap();
+    }
+
+    async fn put(
+        self,
+        local: &Local,
+        ctx: &CallCtx,
+        id: WriteId,
+        path: String,
+        spooled: Spooled,
+    ) -> u64 {
         let write = FilesWrite::Put {
-            path: self.key(),
+            path,
             sha256: spooled.sha256,
             size: spooled.size,
             content_type: "text/plain".to_owned(),
             metadata: Vec::new(),
             expected: Expected::Any,
         };
-        let ack = files.apply(&ctx, id, &write).await.unwrap();
+        let ack = local.files().apply(ctx, id, &write).await.unwrap();
         ack.info.unwrap().version
+    }
+
+    /// Begins the session that the writer's events of this round go to.
+    async fn begin_session(self, local: &Local) {
+        let ctx = self.ctx();
+        let id = WriteId {
+            invocation: ctx.invocation,
+            call: 1,
+        };
+        let write = SessionWrite::Create {
+            actor: ACTOR.to_owned(),
+            id: Some(self.shared()),
+            ttl: None,
+            metadata: Vec::new(),
+        };
+        local.sessions().apply(&ctx, id, &write).await.unwrap();
+    }
+
+    /// What is stored of the write, with the version or time that it has.
+    async fn stored(self, local: &Local) -> Option<(Vec<u8>, u64)> {
+        let (ctx, key) = (self.ctx(), self.key());
+        match self.kind() {
+            Kind::Item => {
+                let item = local.memory().get(&ctx, &key).await.unwrap()?;
+                Some((item.value, item.version))
+            }
+            Kind::Record => {
+                let (records, id) = (local.records(), key.replace('/', "-"));
+                let record = records.get(&ctx, "/a", &id).await.unwrap()?;
+                Some((record.text.into_bytes(), record.version))
+            }
+            Kind::Event => {
+                let (text, session) = (self.text(), self.shared());
+                let (sessions, order) = (local.sessions(), Order::OldestFirst);
+                let events = sessions.events(&ctx, ACTOR, &session, order, None, 1_000);
+                let mut found = events.await.unwrap().entries;
+                found.retain(|event| event.content == text);
+                assert!(found.len() < 2, "{self:?} is doubled");
+                let event = found.pop()?;
+                Some((event.content.into_bytes(), event.at.as_millis()))
+            }
+            Kind::File => {
+                let file = local.files().get(&ctx, &key).await.unwrap()?;
+                Some((file.content, file.info.version))
+            }
+            Kind::Version => {
+                let (files, path, content) = (local.files(), self.path(), self.content());
+                let page = files.list_versions(&ctx, &path, None, 1_000).await.unwrap();
+                let mut found = None;
+                for version in page.versions {
+                    let version = version.info.version;
+                    let file = files.get_version(&ctx, &path, version).await.unwrap();
+                    if file.unwrap().content == content {
+                        assert_eq!(found, None, "{self:?} is doubled");
+                        found = Some((content.clone(), version));
+                    }
+                }
+                found
+            }
+        }
     }
 }
 
@@ -135,6 +275,12 @@ async fn write_until_killed(directory: &Path, round: u32) {
         .map(|writer| {
             let local = local.clone();
             tokio::spawn(async move {
+                let first = Number {
+                    round,
+                    writer,
+                    n: 0,
+                };
+                first.begin_session(&local).await;
                 for n in 0.. {
                     let number = Number { round, writer, n };
                     let version = number.apply(&local).await;
@@ -194,18 +340,9 @@ fn kill_after(directory: &Path, round: u32, acks: u32, acknowledged: &mut BTreeM
 
 async fn verify(directory: &Path, acknowledged: &BTreeMap<Number, u64>) {
     let local = open(directory);
-    let (memory, files) = (local.memory(), local.files());
     for (number, version) in acknowledged {
-        let (ctx, key) = (number.ctx(), number.key());
-        let stored = if number.is_file() {
-            let file = files.get(&ctx, &key).await.unwrap();
-            file.map(|file| (file.content, file.info.version))
-        } else {
-            let item = memory.get(&ctx, &key).await.unwrap();
-            item.map(|item| (item.value, item.version))
-        };
         assert_eq!(
-            stored,
+            number.stored(&local).await,
             Some((number.content(), *version)),
             "{number:?} is lost"
         );
@@ -227,21 +364,39 @@ async fn check_counters(local: &Local, directory: &Path) {
     let usage = local.usage(&TenantId::new("acme").unwrap()).await.unwrap();
     let conn = rusqlite::Connection::open(directory.join("tenants/acme/state.db")).unwrap();
     let counted = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap();
-    assert_eq!(
-        counted("SELECT count(*) FROM memory_item"),
-        usage.memory_items
-    );
-    assert_eq!(
-        counted(
-            "SELECT CAST(total(octet_length(key) + octet_length(value)) AS INTEGER) FROM memory_item"
+    for (sql, counter) in [
+        (
+            "SELECT (SELECT count(*) FROM memory_item) + (SELECT count(*) FROM session)
+               + (SELECT count(*) FROM event) + (SELECT count(*) FROM record)",
+            usage.memory_items,
         ),
-        usage.memory_bytes
-    );
-    assert_eq!(counted("SELECT count(*) FROM file"), usage.files_count);
-    assert_eq!(
-        counted("SELECT CAST(total(size) AS INTEGER) FROM file"),
-        usage.files_bytes
-    );
+        (
+            "SELECT (SELECT coalesce(sum(octet_length(key) + octet_length(value)), 0) FROM memory_item)
+               + (SELECT coalesce(sum(bytes), 0) FROM session)
+               + (SELECT coalesce(sum(bytes), 0) FROM event)
+               + (SELECT coalesce(sum(bytes), 0) FROM record)",
+            usage.memory_bytes,
+        ),
+        ("SELECT count(*) FROM file", usage.files_count),
+        ("SELECT coalesce(sum(size), 0) FROM file", usage.files_bytes),
+        ("SELECT count(*) FROM file_version", usage.file_versions),
+        (
+            "SELECT coalesce(sum(size), 0) FROM file_version",
+            usage.file_version_bytes,
+        ),
+        (
+            "SELECT count(*) FROM content c WHERE named_by !=
+               (SELECT count(*) FROM file f WHERE f.sha256 = c.sha256)
+               + (SELECT count(*) FROM file_version v WHERE v.sha256 = c.sha256)",
+            0,
+        ),
+        (
+            "SELECT abs((SELECT count(*) FROM event) + (SELECT count(*) FROM record) - (SELECT count(*) FROM vector))",
+            0,
+        ),
+    ] {
+        assert_eq!(counted(sql), counter, "{sql}");
+    }
     let fine: String = conn
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();

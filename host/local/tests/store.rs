@@ -183,8 +183,7 @@ async fn usage_counts_what_is_there_and_survives_a_restart() {
         files_count: 1,
         file_versions: 1,
         file_version_bytes: 5,
-        jobs: 0,
-        jobs_bytes: 0,
+        ..Usage::default()
     };
     assert_eq!(house.usage().await, expected);
     house.reopen().await;

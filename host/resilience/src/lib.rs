@@ -8,12 +8,17 @@ mod breaker;
 mod failover;
 mod model;
 
+use std::sync::Arc;
+
 use stuga_core::Backends;
+use stuga_core::a2a::{Exchange, Mailbox, NoExchange};
 use stuga_core::files::Files;
 use stuga_core::jobs::Jobs;
 use stuga_core::memory::Memory;
 use stuga_core::model::Model;
 use stuga_core::records::Records;
+use stuga_core::search::Search;
+use stuga_core::secrets::Secrets;
 use stuga_core::sessions::Sessions;
 
 pub use breaker::{Breaker, BreakerSettings, Jitter, NotPermitted, Permit, Snapshot, Totals};
@@ -22,30 +27,49 @@ pub use failover::Failover;
 /// Everything that a guest can reach: one facade for each capability.
 #[derive(Clone)]
 pub struct Capabilities {
+    /// Carries messages to other agents, and says which may be written to. Not a backend: the host itself.
+    pub exchange: Arc<dyn Exchange>,
     /// Files.
     pub files: Failover<dyn Files>,
     /// Jobs.
     pub jobs: Failover<dyn Jobs>,
+    /// Mailboxes of agents.
+    pub mailbox: Failover<dyn Mailbox>,
     /// Key-value memory.
     pub memory: Failover<dyn Memory>,
     /// Models.
     pub model: Failover<dyn Model>,
     /// Records.
     pub records: Failover<dyn Records>,
+    /// Search.
+    pub search: Failover<dyn Search>,
+    /// Secrets. An invocation only reads them.
+    pub secrets: Failover<dyn Secrets>,
     /// Sessions.
     pub sessions: Failover<dyn Sessions>,
 }
 
 impl Capabilities {
-    /// Local backends only.
+    /// Local backends only, and no other agent to write to.
     pub fn local(local: Backends) -> Self {
         Self {
+            exchange: Arc::new(NoExchange),
             files: Failover::local(local.files),
             jobs: Failover::local(local.jobs),
+            mailbox: Failover::local(local.mailbox),
             memory: Failover::local(local.memory),
             model: Failover::local(local.model),
             records: Failover::local(local.records),
+            search: Failover::local(local.search),
+            secrets: Failover::local(local.secrets),
             sessions: Failover::local(local.sessions),
         }
+    }
+
+    /// The same, with the host's exchange for messages.
+    #[must_use]
+    pub fn with_exchange(mut self, exchange: Arc<dyn Exchange>) -> Self {
+        self.exchange = exchange;
+        self
     }
 }

@@ -16,10 +16,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::bindings::Guest;
-use crate::bindings::exports::stuga::agent::agent::{Invocation, Origin};
+use crate::bindings::exports::stuga::agent::agent::{Invocation, MessageOrigin, Origin};
 use crate::engine::Shared;
 use crate::host::{from_guest, report_dropped_lines};
 use crate::plugin::Plugin;
+use crate::redact::Revealed;
 use crate::state::{Authority, Call, HostState};
 use crate::{AgentSettings, InstanceMode, InvokeError, LoadError};
 
@@ -105,6 +106,7 @@ impl Agent {
         let authority = Arc::new(Authority {
             grants: settings.grants,
             config: settings.config.clone(),
+            secrets: settings.secrets.clone(),
             capabilities: Some(capabilities),
             memory_bytes: settings.limits.memory_bytes,
             random_key: shared.random_key,
@@ -171,7 +173,7 @@ impl Agent {
             skill: request.skill,
             input: request.input,
             session: request.session,
-            origin: Origin::Client,
+            origin: origin(&ctx),
             deadline_ms: u64::try_from((deadline - begun).as_millis()).unwrap_or(u64::MAX),
             context: Vec::new(),
         };
@@ -188,9 +190,7 @@ impl Agent {
         let ended = timeout_at(deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        if let Some(call) = instance.store.data_mut().call.take() {
-            report_dropped_lines(&call);
-        }
+        let revealed = end_call(&mut instance);
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
 
@@ -200,7 +200,7 @@ impl Agent {
             memory_bytes: instance.store.data().memory.bytes,
         };
         self.rest(instance);
-        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error)))?;
+        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error, &revealed)))?;
         let output = check_output(answer, self.settings.limits.output_bytes)?;
         Ok(self.reply(&ctx, output, cost))
     }
@@ -378,6 +378,27 @@ impl Pool {
         let dropped = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         drop(dropped);
     }
+}
+
+/// Who or what caused a call.
+fn origin(ctx: &CallCtx) -> Origin {
+    match &ctx.message {
+        None => Origin::Client,
+        Some(message) => Origin::Message(MessageOrigin {
+            sender: message.sender.clone(),
+            message_id: message.id.clone(),
+            expects_reply: message.expects_reply,
+        }),
+    }
+}
+
+/// Takes the call that has ended out of the instance, and returns what secrets it has revealed.
+fn end_call(instance: &mut Instance) -> Revealed {
+    let call = instance.store.data_mut().call.take();
+    call.map_or_else(Revealed::default, |call| {
+        report_dropped_lines(&call);
+        call.revealed
+    })
 }
 
 /// What a failed call was, in the words of this crate.

@@ -1,5 +1,6 @@
 //! The host's interfaces: generated traits on one side, the facade on the other. One file for each interface.
 
+mod a2a;
 mod clock;
 mod config;
 mod error;
@@ -11,6 +12,8 @@ mod model;
 mod output;
 mod random;
 mod records;
+mod search;
+mod secrets;
 mod sessions;
 mod uploads;
 

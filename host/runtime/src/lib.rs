@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod host;
 mod plugin;
+mod redact;
 mod settings;
 mod state;
 

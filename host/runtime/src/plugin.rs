@@ -1,7 +1,7 @@
 //! A plugin: a component that was compiled, inspected and asked what it is. It belongs to no tenant yet.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -296,6 +296,7 @@ async fn describe(shared: &Shared, pre: &GuestPre<HostState>) -> Result<Descript
     let authority = Authority {
         grants: Grants::NONE,
         config: BTreeMap::new(),
+        secrets: BTreeSet::new(),
         capabilities: None,
         memory_bytes: DESCRIBE_MEMORY_BYTES,
         random_key: shared.random_key,

@@ -1,6 +1,6 @@
 //! What a tenant decides about one of its agents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub struct AgentSettings {
     pub grants: Grants,
     /// What its `config` interface answers: name to JSON text.
     pub config: BTreeMap<String, String>,
+    /// Names of the secrets that it may ask for, given that it has the grant.
+    pub secrets: BTreeSet<String>,
     /// What a call may take.
     pub limits: Limits,
     /// Whether instances are kept between calls.
@@ -69,7 +71,6 @@ impl fmt::Debug for JobCheck {
         f.write_str("JobCheck(..)")
     }
 }
-
 
 /// Whether instances are kept between calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

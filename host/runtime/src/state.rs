@@ -1,11 +1,12 @@
 //! What stands behind one instance: the call that runs in it and what it may take.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use sha2::{Digest, Sha256};
+use stuga_core::secrets::SecretInfo;
 use stuga_core::{CallCtx, CapabilityName, Error, Grants, Result};
 use stuga_resilience::Capabilities;
 use tokio::sync::mpsc;
@@ -14,11 +15,13 @@ use wasmtime::ResourceLimiter;
 
 use crate::JobCheck;
 use crate::host::{OpenCompletion, OpenUpload};
+use crate::redact::Revealed;
 
 /// What an instance may reach and take: the same for all calls of an agent.
 pub(crate) struct Authority {
     pub(crate) grants: Grants,
     pub(crate) config: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeSet<String>,
     /// None while a component is only asked what it is.
     pub(crate) capabilities: Option<Capabilities>,
     pub(crate) memory_bytes: u64,
@@ -36,6 +39,9 @@ pub(crate) struct HostState {
     pub(crate) next_upload: u32,
     /// As `next_upload`, of completions.
     pub(crate) next_completion: u32,
+    /// By handle: what the guest holds, without values.
+    pub(crate) secrets: BTreeMap<u32, SecretInfo>,
+    pub(crate) next_secret: u32,
 }
 
 /// One call. It comes and goes while the instance stays.
@@ -49,6 +55,8 @@ pub(crate) struct Call {
     pub(crate) uploads: BTreeMap<u32, OpenUpload>,
     /// By handle. Dropped with the call, which stops their models.
     pub(crate) completions: BTreeMap<u32, OpenCompletion>,
+    /// What the host's own records leave out.
+    pub(crate) revealed: Revealed,
     random: Option<ChaCha20Rng>,
     /// The job that runs and its attempt; none in the call of a skill.
     pub(crate) job: Option<(String, u32)>,
@@ -73,6 +81,7 @@ impl Call {
             lines_dropped: 0,
             uploads: BTreeMap::new(),
             completions: BTreeMap::new(),
+            revealed: Revealed::default(),
             random: None,
             job: None,
         }
@@ -97,6 +106,8 @@ impl HostState {
             memory,
             next_upload: 0,
             next_completion: 0,
+            secrets: BTreeMap::new(),
+            next_secret: 0,
         }
     }
 

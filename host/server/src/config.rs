@@ -35,6 +35,14 @@ pub struct Overrides {
     /// Where the tenants' files lie [default: tenants]
     #[arg(long, env = "STUGA_TENANTS", value_name = "DIR", global = true)]
     pub tenants: Option<PathBuf>,
+    /// File with the master keys, which seal the tenants' keys for secrets [default: keys/master.key in the data directory]
+    #[arg(
+        long,
+        env = "STUGA_MASTER_KEY_FILE",
+        value_name = "FILE",
+        global = true
+    )]
+    pub master_key_file: Option<PathBuf>,
     /// How log lines look [default: auto]
     #[arg(long, env = "STUGA_LOG", value_name = "FORMAT", global = true)]
     pub log: Option<LogFormat>,
@@ -52,6 +60,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the tenants' files lie.
     pub tenants: PathBuf,
+    /// The file with the master keys; none for the one in the data directory.
+    pub master_key_file: Option<PathBuf>,
     /// How log lines look.
     pub log: LogFormat,
     /// What is logged; none for the command's own default.
@@ -82,6 +92,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("data"),
             tenants: PathBuf::from("tenants"),
+            master_key_file: None,
             log: LogFormat::Auto,
             log_filter: None,
             drain: Duration::from_secs(30),
@@ -110,6 +121,11 @@ impl Config {
         }
         if let Some(tenants) = &overrides.tenants {
             config.tenants.clone_from(tenants);
+        }
+        if overrides.master_key_file.is_some() {
+            config
+                .master_key_file
+                .clone_from(&overrides.master_key_file);
         }
         if let Some(log) = overrides.log {
             config.log = log;
@@ -149,6 +165,9 @@ impl Config {
                 && let Some(path) = report.text(node, "tenants")
             {
                 config.tenants = path.into();
+            }
+            if let Some(node) = fields.optional("master_key_file") {
+                config.master_key_file = report.text(node, "master_key_file").map(PathBuf::from);
             }
             let formats = [
                 ("auto", LogFormat::Auto),

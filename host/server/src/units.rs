@@ -14,7 +14,13 @@ const SIZES: [(&str, u64); 7] = [
 ];
 
 /// Units of a time and how many milliseconds each has.
-const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+const TIMES: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
 
 /// The bytes that a text such as `64MiB` or `1048576` means; none when it is no size or overflows.
 pub fn parse_bytes(text: &str) -> Option<u64> {
@@ -53,7 +59,7 @@ pub fn show_bytes(bytes: u64) -> String {
 /// The time in the largest unit that divides it: `10s`.
 pub fn show_duration(time: Duration) -> String {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+    for (unit, size) in TIMES.into_iter().rev() {
         if millis >= size && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
@@ -79,6 +85,10 @@ mod tests {
     fn a_time_needs_its_unit() {
         assert_eq!(parse_duration("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(parse_duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            parse_duration("30d"),
+            Some(Duration::from_secs(30 * 86_400))
+        );
         assert_eq!(parse_duration("10"), None);
     }
 
@@ -87,7 +97,7 @@ mod tests {
         for bytes in [0, 1, 1023, 1024, 1 << 20, (1 << 30) + 1] {
             assert_eq!(parse_bytes(&show_bytes(bytes)), Some(bytes));
         }
-        for millis in [0, 1, 1_000, 90_000, 3_600_000] {
+        for millis in [0, 1, 1_000, 90_000, 3_600_000, 172_800_000] {
             let time = Duration::from_millis(millis);
             assert_eq!(parse_duration(&show_duration(time)), Some(time));
         }

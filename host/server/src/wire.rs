@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::queue::JobQueue;
+use stuga_core::secrets::SecretStore;
 use stuga_core::{Clock, Result, TenantId};
-use stuga_local::{Local, LocalConfig, ModelLimits, Quotas};
+use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
 use crate::config::Config;
 use crate::models;
-use crate::tenants::Limits;
+use crate::tenants::{self, Limits, Retention};
 
 /// Everything that keeps data, opened.
 pub struct Backends {
@@ -26,7 +28,11 @@ impl Backends {
     /// `Unavailable` when the directory cannot be opened, `Invalid` when a model cannot be made ready.
     pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
         let models = models::open(&config.model)?;
-        let local = Local::open_with(&config.data_dir, clock, LocalConfig::default(), &models)?;
+        let behaviour = LocalConfig {
+            master_key_file: config.master_key_file.clone(),
+            ..LocalConfig::default()
+        };
+        let local = Local::open_with(&config.data_dir, clock, behaviour, &models)?;
         Ok(Self {
             capabilities: Capabilities::local(local.backends()),
             invocations: local.invocations(),
@@ -42,6 +48,21 @@ impl Backends {
     /// What remembers idempotency keys.
     pub fn invocations(&self) -> &dyn InvocationStore {
         &*self.invocations
+    }
+
+    /// The mailboxes as their runner empties them.
+    pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
+        self.local.mail()
+    }
+
+    /// The mailboxes as the operator sees them.
+    pub fn mail_desk(&self) -> Arc<dyn MailDesk> {
+        self.local.mail()
+    }
+
+    /// What the operator manages secrets with.
+    pub fn secrets(&self) -> Arc<dyn SecretStore> {
+        self.local.secrets()
     }
 
     /// The jobs of all tenants, for their runner.
@@ -61,6 +82,10 @@ impl Backends {
                 files_count: storage.files_count,
                 jobs: storage.jobs_count,
                 jobs_bytes: storage.jobs,
+                search_documents: storage.search_documents,
+                search_bytes: storage.search,
+                mailbox_messages: storage.mailbox_messages,
+                mailbox_bytes: storage.mailbox,
             },
         );
         self.local.set_model_limits(
@@ -70,6 +95,31 @@ impl Backends {
                 tokens_per_minute: model.tokens_per_minute,
             },
         );
+    }
+
+    /// Sets what is kept of a tenant's data.
+    pub fn set_retention(&self, tenant: &TenantId, retention: &Retention) {
+        let keep = |keep: &tenants::Keep| Keep {
+            age: keep.age,
+            count: keep.count,
+            bytes: keep.bytes,
+        };
+        self.local.set_retention(
+            tenant,
+            stuga_local::Retention {
+                memory: keep(&retention.memory),
+                sessions: keep(&retention.sessions),
+                records: keep(&retention.records),
+            },
+        );
+    }
+
+    /// Removes what a tenant's data has beyond its time; true when more is left to another sweep.
+    ///
+    /// # Errors
+    /// When the tenant's store cannot be written.
+    pub async fn sweep(&self, tenant: &TenantId) -> Result<bool> {
+        self.local.sweep(tenant).await
     }
 
     /// Closes the backends after the writes that were accepted.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Result, host::sessions as wit};
-use crate::sessions::{Appended, CreateOptions, Event, Order, Page, Role, Session};
+use crate::sessions::{Appended, CreateOptions, Event, EventHit, Order, Page, Role, Session};
 
 fn session(session: wit::Session) -> Session {
     Session {
@@ -83,6 +83,17 @@ pub(crate) fn events(
         entries: page.events.into_iter().map(event).collect(),
         next_cursor: page.next_cursor,
     })
+}
+
+pub(crate) fn recall(actor: &str, query: &str, k: u32) -> Result<Vec<EventHit>> {
+    let hits = wit::recall(actor, query, k)?.into_iter();
+    Ok(hits
+        .map(|hit| EventHit {
+            session: hit.session,
+            event: event(hit.event),
+            score: hit.score,
+        })
+        .collect())
 }
 
 pub(crate) fn close(actor: &str, session: &str) -> Result<bool> {

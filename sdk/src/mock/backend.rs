@@ -2,11 +2,14 @@
 //!
 //! The counterpart of `guest.rs`, function by function.
 
+pub(crate) mod a2a;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod records;
+pub(crate) mod search;
+pub(crate) mod secrets;
 pub(crate) mod sessions;
 
 use super::current;

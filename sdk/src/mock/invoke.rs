@@ -93,7 +93,8 @@ impl Call {
             extra: Vec::new(),
         };
         let ending = Ending(&host);
-        let output = instance.dispatch(&ctx, &self.input.to_string())?;
+        let output = instance.dispatch(&ctx, &self.input.to_string());
+        let output = output.map_err(|error| host.state().without_secrets(error))?;
         drop(ending);
 
         let output = serde_json::from_str(&output)

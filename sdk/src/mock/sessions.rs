@@ -1,12 +1,14 @@
 //! Sessions of a mock host: the host's own checks over a list in the order of creation.
 
 use stuga_core::Write;
+use stuga_core::embed::{dot, embed};
+use stuga_core::records::check_recall;
 use stuga_core::sessions::{
     PAGE_MAX_BYTES, Role as CoreRole, SessionWrite, check_actor, check_limit, check_session_id,
 };
 
 use super::state::State;
-use crate::sessions::{Appended, CreateOptions, Event, Order, Page, Role, Session};
+use crate::sessions::{Appended, CreateOptions, Event, EventHit, Order, Page, Role, Session};
 use crate::{Capability, Error, Result};
 
 #[derive(Default)]
@@ -210,6 +212,36 @@ pub(crate) fn events(
             page(&listing, all.rev().filter(|(n, _)| *n < after), limit, size)
         }
     })
+}
+
+pub(crate) fn recall(state: &mut State, actor: &str, query: &str, k: u32) -> Result<Vec<EventHit>> {
+    state.admit(Capability::Sessions, "sessions.recall")?;
+    check_actor("sessions.recall", actor)?;
+    check_recall("sessions.recall", query, k)?;
+    let now = state.now;
+    state.sessions.expire(now);
+    let query = embed(query);
+    let sessions = state.sessions.sessions.iter();
+    let mut hits: Vec<(u64, EventHit)> = sessions
+        .filter(|held| held.session.actor == actor)
+        .flat_map(|held| held.events.iter().map(move |(n, event)| (*n, held, event)))
+        .map(|(number, held, event)| {
+            let hit = EventHit {
+                session: held.session.id.clone(),
+                event: event.clone(),
+                score: dot(&query, &embed(&event.content)).min(1.0),
+            };
+            (number, hit)
+        })
+        .filter(|(_, hit)| hit.score > 0.0)
+        .collect();
+    hits.sort_by(|(a_number, a), (b_number, b)| {
+        b.score
+            .total_cmp(&a.score)
+            .then_with(|| b_number.cmp(a_number))
+    });
+    hits.truncate(k as usize);
+    Ok(hits.into_iter().map(|(_, hit)| hit).collect())
 }
 
 pub(crate) fn close(state: &mut State, actor: &str, session: &str) -> Result<bool> {

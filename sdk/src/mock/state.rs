@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Line, files, jobs, memory, model, records, sessions, uploads};
+use super::{Line, a2a, files, jobs, memory, model, records, search, secrets, sessions, uploads};
 use crate::log::Level;
 use crate::{Capability, Error, Result};
 
@@ -39,6 +39,9 @@ pub(crate) struct State {
     pub(super) kinds: Option<Vec<(&'static str, String)>>,
     /// Runs what is due of the running agent.
     pub(super) run_jobs: Option<fn()>,
+    pub(super) search: search::Store,
+    pub(super) secrets: secrets::Store,
+    pub(super) a2a: a2a::Store,
     /// What the agent of the running invocation wants; none outside an invocation, where everything is open.
     pub(super) wanted: Option<&'static [Capability]>,
     pub(super) invocations: u64,
@@ -78,6 +81,9 @@ impl Default for State {
             job: None,
             kinds: None,
             run_jobs: None,
+            search: search::Store::default(),
+            secrets: secrets::Store::default(),
+            a2a: a2a::Store::default(),
             wanted: None,
             invocations: 0,
             seed: 0,
@@ -102,6 +108,7 @@ impl State {
         self.lines = 0;
         self.uploads.end_all();
         self.models.end_all();
+        self.secrets.begin();
         self.wanted = Some(wanted);
         self.invocations
     }
@@ -182,12 +189,29 @@ impl State {
             return;
         }
         self.lines += 1;
+        let clean = |text: &String| self.secrets.clean(text);
+        let message = self.secrets.clean(message);
         let end = message.floor_char_boundary(MESSAGE_MAX_BYTES);
-        self.logs.push(Line {
+        let line = Line {
             level,
             message: message.get(..end).unwrap_or_default().to_owned(),
-            fields: fields.iter().take(FIELDS_MAX).cloned().collect(),
-        });
+            fields: fields
+                .iter()
+                .take(FIELDS_MAX)
+                .map(|(name, value)| (clean(name), clean(value)))
+                .collect(),
+        };
+        self.logs.push(line);
+    }
+
+    /// An error as it leaves the host: without what was revealed.
+    pub(super) fn without_secrets(&self, mut error: Error) -> Error {
+        error.message = self.secrets.clean(&error.message);
+        for (name, value) in &mut error.context {
+            *name = self.secrets.clean(name);
+            *value = self.secrets.clean(value);
+        }
+        error
     }
 
     pub(super) fn emit(&mut self, json: &str) -> Result<()> {

@@ -5,6 +5,8 @@ mod jobs;
 mod memory;
 mod model;
 mod records;
+mod search;
+mod secrets;
 mod sessions;
 
 pub(crate) use files::FilesOf;
@@ -12,6 +14,8 @@ pub(crate) use jobs::JobsOf;
 pub(crate) use memory::MemoryOf;
 pub(crate) use model::ModelOf;
 pub(crate) use records::RecordsOf;
+pub(crate) use search::SearchOf;
+pub(crate) use secrets::SecretsOf;
 pub(crate) use sessions::SessionsOf;
 
 use std::collections::HashMap;
@@ -51,10 +55,11 @@ impl Mock {
         operation: &'static str,
         f: impl FnOnce() -> stuga_sdk::Result<T>,
     ) -> Result<T> {
-        self.host(ctx).run(f).map_err(|e| core_error(operation, &e))
+        let host = self.host(ctx);
+        host.run(f).map_err(|e| core_error(operation, &e))
     }
 
-    /// The host of the agent that `ctx` names.
+    /// The host of the agent that `ctx` names, at the suite's time.
     fn host(&self, ctx: &CallCtx) -> Host {
         let whose = (ctx.tenant.clone(), ctx.agent.clone());
         let host = self.hosts.lock().unwrap().entry(whose).or_default().clone();
@@ -70,11 +75,23 @@ impl Mock {
         apply: impl FnOnce() -> Result<W::Ack>,
     ) -> Result<W::Ack> {
         let text = serde_json::to_string(write).unwrap();
-        let whose = (ctx.tenant.clone(), id);
+        self.once_as(&ctx.tenant, id, write.operation(), text, apply)
+    }
+
+    /// Makes a change once, which `text` tells from others.
+    fn once_as<T: serde::Serialize + serde::de::DeserializeOwned>(
+        &self,
+        tenant: &TenantId,
+        id: WriteId,
+        operation: &'static str,
+        text: String,
+        apply: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let whose = (tenant.clone(), id);
         if let Some((before, ack)) = self.applied.lock().unwrap().get(&whose) {
             if *before != text {
                 return Err(Error::conflict(
-                    write.operation(),
+                    operation,
                     "the write id was used for another write",
                 ));
             }

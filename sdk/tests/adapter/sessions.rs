@@ -1,7 +1,9 @@
 //! Sessions over the SDK's functions.
 
 use async_trait::async_trait;
-use stuga_core::sessions::{Event, Order, Page, Role, Session, SessionAck, SessionWrite, Sessions};
+use stuga_core::sessions::{
+    Event, EventHit, Order, Page, Role, Session, SessionAck, SessionWrite, Sessions,
+};
 use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
 use stuga_sdk::sessions as sdk;
 
@@ -117,6 +119,24 @@ impl Sessions for SessionsOf {
             entries: page.entries.into_iter().map(event).collect(),
             next_cursor: page.next_cursor,
         })
+    }
+
+    async fn recall(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        query: &str,
+        k: u32,
+    ) -> Result<Vec<EventHit>> {
+        let recall = || sdk::recall(actor, query, k);
+        let hits = self.0.run(ctx, "sessions.recall", recall)?.into_iter();
+        Ok(hits
+            .map(|hit| EventHit {
+                session: hit.session,
+                event: event(hit.event),
+                score: hit.score,
+            })
+            .collect())
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stuga_core::sessions::{Event, Order, Page, Session, SessionAck, SessionWrite, Sessions};
+use stuga_core::sessions::{
+    Event, EventHit, Order, Page, Session, SessionAck, SessionWrite, Sessions,
+};
 use stuga_core::{CallCtx, Capability, Result, WriteId};
 use stuga_resilience::Failover;
 
@@ -54,6 +56,19 @@ impl Sessions for FacadeSessions {
             sessions
                 .events(ctx, actor, session, order, cursor, limit)
                 .await
+        };
+        self.0.read(ctx, read).await
+    }
+
+    async fn recall(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        query: &str,
+        k: u32,
+    ) -> Result<Vec<EventHit>> {
+        let read = |sessions: Arc<dyn Sessions>| async move {
+            sessions.recall(ctx, actor, query, k).await
         };
         self.0.read(ctx, read).await
     }

@@ -63,6 +63,9 @@ impl Stage {
                 };
                 heard.hear("sessions.events", page.map(said));
             }
+            let hits = sessions.recall(ctx, actor, "secret of", 100).await;
+            let said = hits.map(|hits| hits.into_iter().map(|hit| hit.event.content));
+            heard.hear("sessions.recall", said.map(Iterator::collect::<Vec<_>>));
             let (actor_name, session) = (actor.to_owned(), id.to_owned());
             let close = SessionWrite::Close {
                 actor: actor_name.clone(),

@@ -64,6 +64,121 @@ pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
     text
 }
 
+/// Two tables: durable puts beside plain SQLite, and a large file through a guest.
+pub(crate) fn stores(puts: &Value, large: &Value) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        "| durable puts, writers at once | plain SQLite puts/s | Stuga puts/s | ratio | CPU us/put, plain | CPU us/put, Stuga |",
+    );
+    line(&mut text, "| ---: | ---: | ---: | ---: | ---: | ---: |");
+    let rows = puts.get("puts").and_then(Value::as_array);
+    for row in rows.into_iter().flatten() {
+        let plain = number(row, "plain_per_second");
+        let stuga = number(row, "stuga_per_second");
+        let row = format!(
+            "| {:.0} | {plain:.0} | {stuga:.0} | {:.2} | {:.1} | {:.1} |",
+            number(row, "writers"),
+            stuga / plain,
+            number(row, "plain_cpu_us"),
+            number(row, "stuga_cpu_us"),
+        );
+        line(&mut text, &row);
+    }
+    line(&mut text, "\n| a large file through a guest | |");
+    line(&mut text, "| --- | ---: |");
+    for (label, name, unit) in [
+        ("size", "mib", "MiB"),
+        (
+            "uploaded in parts of 1 MiB",
+            "upload_mib_per_second",
+            "MiB/s",
+        ),
+        (
+            "read back in parts of 1 MiB, a call each",
+            "read_mib_per_second",
+            "MiB/s",
+        ),
+        ("most memory of the guest", "guest_mib", "MiB"),
+        ("most memory of the process", "process_peak_mib", "MiB"),
+        ("of it before the upload", "process_before_mib", "MiB"),
+    ] {
+        line(
+            &mut text,
+            &format!("| {label} | {:.0} {unit} |", number(large, name)),
+        );
+    }
+    text
+}
+
+fn number(of: &Value, name: &str) -> f64 {
+    of.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}
+
+/// Search beside tantivy and hnsw_rs alone.
+pub(crate) fn search(search: &Value) -> String {
+    let at = |path: &str| {
+        let found = search.pointer(path).and_then(Value::as_f64);
+        found.unwrap_or(f64::NAN)
+    };
+    let mut text = String::new();
+    line(&mut text, "| search, us | p50 | p99 | recall@10 |");
+    line(&mut text, "| --- | ---: | ---: | ---: |");
+    for (label, place, recall) in [
+        ("tantivy alone, 100 best", "/alone/tantivy", None),
+        (
+            "hnsw_rs alone, 100 nearest",
+            "/alone/hnsw",
+            Some("/alone/recall_at_10"),
+        ),
+        ("Stuga, by words", "/host/text", None),
+        (
+            "Stuga, by nearness",
+            "/host/vector",
+            Some("/host/recall_at_10"),
+        ),
+        ("Stuga, by both", "/host/hybrid", None),
+    ] {
+        let recall = recall.map_or_else(String::new, |path| format!("{:.3}", at(path)));
+        let row = format!(
+            "| {label} | {:.0} | {:.0} | {recall} |",
+            at(&format!("{place}/p50_us")),
+            at(&format!("{place}/p99_us")),
+        );
+        line(&mut text, &row);
+    }
+    let alone = at("/alone/tantivy/p50_us") + at("/alone/hnsw/p50_us");
+    let times = at("/host/hybrid/p50_us") / alone;
+    line(
+        &mut text,
+        &format!("\nBy both, x the two alone: {times:.2}"),
+    );
+    line(&mut text, "\n| documents a second | |");
+    line(&mut text, "| --- | ---: |");
+    for (label, path) in [
+        (
+            "tantivy alone, committed and merged",
+            "/alone/tantivy_per_s",
+        ),
+        (
+            "Stuga, acknowledged with their vectors",
+            "/host/acknowledged_per_s",
+        ),
+        ("Stuga, found by a fresh query", "/host/searchable_per_s"),
+    ] {
+        line(&mut text, &format!("| {label} | {:.0} |", at(path)));
+    }
+    let graphs = (at("/host/graph_s"), at("/alone/hnsw_s"));
+    line(
+        &mut text,
+        &format!(
+            "\nGraph: {:.0} s in Stuga, in the background; {:.0} s alone",
+            graphs.0, graphs.1
+        ),
+    );
+    text
+}
+
 fn figure(server: &Value, name: &str) -> f64 {
     server
         .get("median")

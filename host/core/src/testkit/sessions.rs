@@ -6,6 +6,7 @@ mod bounds;
 mod events;
 mod isolation;
 mod lifetime;
+mod recall;
 mod repetition;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::{CallCtx, Result, Timestamp};
 pub fn cases() -> Vec<Case<dyn Sessions>> {
     let mut all = lifetime::cases();
     all.extend(events::cases());
+    all.extend(recall::cases());
     all.extend(bounds::cases());
     all.extend(repetition::cases());
     all.extend(isolation::cases());

@@ -5,10 +5,9 @@ use stuga_core::{CapabilityName, Error, Result, Write, WriteId};
 
 use super::is_live;
 use crate::applied::{self, DigestBuilder, WriteDigest};
-use crate::error;
+use crate::room;
 use crate::scope::Scope;
-use crate::sweep::free_memory;
-use crate::tally::{check_quota, replace};
+use crate::tally::{Held, Kind};
 use crate::tx::WriteTx;
 
 /// Tells this write from any other under its id.
@@ -54,7 +53,6 @@ pub(crate) fn apply_in(
 
 /// What stands in a row that a write meets, expired or not.
 struct Found {
-    id: i64,
     bytes: u64,
     version: u64,
     created_at: u64,
@@ -70,16 +68,15 @@ fn find(
     let now = tx.now;
     tx.first(
         operation,
-        "SELECT id, octet_length(key) + octet_length(value), version, created_at, expires_at
+        "SELECT octet_length(key) + octet_length(value), version, created_at, expires_at
          FROM memory_item WHERE agent = ?1 AND key = ?2",
         (scope.rows(), key),
         |row| {
             Ok(Found {
-                id: row.get(0)?,
-                bytes: row.get(1)?,
-                version: row.get(2)?,
-                created_at: row.get(3)?,
-                live: is_live(row.get(4)?, now),
+                bytes: row.get(0)?,
+                version: row.get(1)?,
+                created_at: row.get(2)?,
+                live: is_live(row.get(3)?, now),
             })
         },
     )
@@ -99,11 +96,10 @@ fn put_or_delete(tx: &mut WriteTx<'_>, scope: &Scope, write: &MemoryWrite) -> Re
             if let Some(found) = found {
                 tx.execute(
                     operation,
-                    "DELETE FROM memory_item WHERE id = ?1",
-                    [found.id],
+                    "DELETE FROM memory_item WHERE version = ?1",
+                    [found.version],
                 )?;
-                replace(&mut tx.tally.memory_items, 1, 0);
-                replace(&mut tx.tally.memory_bytes, found.bytes, 0);
+                tx.tally.release(Kind::Item, Held::one(found.bytes));
             }
             Ok(ack)
         }
@@ -115,7 +111,11 @@ fn put_or_delete(tx: &mut WriteTx<'_>, scope: &Scope, write: &MemoryWrite) -> Re
         } => {
             check_expected(operation, *expected, live.map(|found| found.version))?;
             let created_at = live.map_or(tx.now.as_millis(), |found| found.created_at);
-            make_room(tx, operation, scope, key, value.len())?;
+            let bytes = (key.len() as u64).saturating_add(value.len() as u64);
+            let standing = found.as_ref().map(|found| found.bytes);
+            room::book(tx, operation, Kind::Item, bytes, standing, |tx| {
+                Ok(find(tx, operation, scope, key)?.map(|found| found.bytes))
+            })?;
             let expires_at = ttl.map(|ttl| tx.now.saturating_add(ttl).as_millis());
             let version = tx.tally.next_version();
             tx.execute(
@@ -147,70 +147,4 @@ fn check_expected(operation: &'static str, expected: Expected, actual: Option<u6
         "the item is not at the expected version; read it again",
     )
     .with_context("version", actual))
-}
-
-/// Books the bytes of a put, after removing what has expired if that is what it takes.
-fn make_room(
-    tx: &mut WriteTx<'_>,
-    operation: &'static str,
-    scope: &Scope,
-    key: &str,
-    value_bytes: usize,
-) -> Result<()> {
-    let new = (key.len() as u64).saturating_add(value_bytes as u64);
-    let check = |tx: &WriteTx<'_>| {
-        let found = find(tx, operation, scope, key)?;
-        let (old_items, old_bytes) = found.map_or((0, 0), |found| (1, found.bytes));
-        let (tally, quotas) = (&tx.tally, &tx.quotas);
-        check_quota(
-            operation,
-            "memory_items",
-            quotas.memory_items,
-            tally.memory_items,
-            old_items,
-            1,
-        )?;
-        check_quota(
-            operation,
-            "memory_bytes",
-            quotas.memory_bytes,
-            tally.memory_bytes,
-            old_bytes,
-            new,
-        )?;
-        Ok((old_items, old_bytes))
-    };
-    let (old_items, old_bytes) = match check(tx) {
-        Ok(old) => old,
-        Err(refused) => match free_memory(tx, operation)? {
-            0 => return Err(refused),
-            _ => check(tx)?,
-        },
-    };
-    replace(&mut tx.tally.memory_items, old_items, 1);
-    replace(&mut tx.tally.memory_bytes, old_bytes, new);
-    Ok(())
-}
-
-/// Removes at most `max` items that have expired, longest expired first; says how many.
-pub(crate) fn sweep(tx: &mut WriteTx<'_>, operation: &'static str, max: u32) -> Result<u32> {
-    let mut removed = 0_u32;
-    let mut bytes = 0_u64;
-    let mut statement = tx.statement(
-        operation,
-        "DELETE FROM memory_item WHERE id IN
-           (SELECT id FROM memory_item WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
-         RETURNING octet_length(key) + octet_length(value)",
-    )?;
-    let mut rows = statement
-        .query((tx.now.as_millis(), max))
-        .map_err(|e| error::sqlite(operation, e))?;
-    while let Some(row) = rows.next().map_err(|e| error::sqlite(operation, e))? {
-        let size: u64 = row.get(0).map_err(|e| error::sqlite(operation, e))?;
-        bytes = bytes.saturating_add(size);
-        removed += 1;
-    }
-    replace(&mut tx.tally.memory_items, u64::from(removed), 0);
-    replace(&mut tx.tally.memory_bytes, bytes, 0);
-    Ok(removed)
 }

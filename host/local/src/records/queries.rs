@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::Timestamp;
-use stuga_core::embed::{EMBED_MAX_TEXTS, dot_bytes};
-use stuga_core::records::{Hit, PAGE_MAX_BYTES, Page, RECALL_MAX_COMPARED, Record, reaches};
+use stuga_core::records::{Hit, PAGE_MAX_BYTES, Page, RECALL_MAX_SEEN, Record, reaches};
 
 use crate::cursor::{self, Listing};
 use crate::scope::Scope;
+use crate::vectors::{self, Compared, Found, Query};
 
 /// Most rows that one page looks at: bounds a listing beside namespaces whose names begin alike.
 const PAGE_MAX_ROWS_SEEN: usize = 10_000;
@@ -71,119 +71,37 @@ pub(super) fn list(
     Ok(page)
 }
 
-/// A record that may be a hit, before it is read.
-struct Candidate {
-    row: i64,
-    namespace: String,
-    id: String,
-    score: f32,
-}
-
-/// A record whose vector is of another embedder, or missing.
-pub(super) struct Stale {
-    pub(super) row: i64,
-    pub(super) version: u64,
-    pub(super) text: String,
-}
-
-/// What a recall finds.
-pub(super) struct Found {
-    pub(super) hits: Vec<Hit>,
-    /// As many as can be embedded at once, those written last first.
-    pub(super) stale: Vec<Stale>,
-}
-
-/// The `k` records nearest to `query`, a vector of `model`, among those written last.
+/// The `k` records nearest to `query` among those written last.
 pub(super) fn recall(
     conn: &Connection,
     scope: &Scope,
     under: &str,
-    query: &[f32],
-    model: &str,
+    query: &Query,
     k: u32,
-) -> rusqlite::Result<Found> {
-    // A range for the index, and the exact rule of `reaches` for names that only begin alike.
-    let mut statement = conn.prepare_cached(
-        "SELECT id, namespace, name, vector, model, version FROM record WHERE id IN
-           (SELECT id FROM record WHERE agent = ?1 AND namespace >= ?2 AND namespace < ?3
-              AND (?2 = '' OR namespace = ?2 OR substr(namespace, length(?2) + 1, 1) = '/')
-            ORDER BY version DESC LIMIT ?4)",
-    )?;
+) -> rusqlite::Result<Found<Hit>> {
+    // In the order of a listing. A range for the index, which holds all that is read here, and the exact rule of `reaches`
+    // for names that only begin alike.
+    const REACHED: &str = "
+        SELECT version FROM record WHERE agent = ?1 AND namespace >= ?2 AND namespace < ?3
+          AND (?2 = '' OR namespace = ?2 OR substr(namespace, length(?2) + 1, 1) = '/')
+        ORDER BY namespace, name LIMIT ?4";
     let end = format!("{under}{AFTER_ALL}");
-    let mut rows = statement.query((scope.rows(), under, end, RECALL_MAX_COMPARED))?;
-    let mut best: Vec<Candidate> = Vec::new();
-    let mut stale: Vec<(u64, i64)> = Vec::new();
-    let keep = k as usize;
-    while let Some(row) = rows.next()? {
-        let same = row.get_ref(4)?.as_str()? == model;
-        let score = same.then(|| row.get_ref(3)).transpose()?;
-        let score = score.map(|vector| vector.as_blob()).transpose()?;
-        let Some(score) = score.and_then(|vector| dot_bytes(query, vector)) else {
-            stale.push((row.get(5)?, row.get(0)?));
-            continue;
-        };
-        if score <= 0.0 {
-            continue;
-        }
-        best.push(Candidate {
-            row: row.get(0)?,
-            namespace: row.get(1)?,
-            id: row.get(2)?,
-            score,
-        });
-        // Sorting now and then keeps the list short without a second order of hits.
-        if best.len() >= keep.saturating_mul(2).max(256) {
-            order(&mut best, keep);
-        }
-    }
-    order(&mut best, keep);
-    let mut by_row = conn.prepare_cached(
+    let reached = (scope.rows(), under, &end, RECALL_MAX_SEEN);
+    let rows = vectors::latest(conn, REACHED, reached)?;
+    let place = |row: &vectors::Row| (row.place, row.number);
+    let Compared { best, stale } = vectors::compare(conn, &rows, query, k, place)?;
+    let mut by_version = conn.prepare_cached(
         "SELECT namespace, name, text, metadata, version, created_at, updated_at FROM record
-         WHERE id = ?1",
+         WHERE version = ?1",
     )?;
     let mut hits = Vec::with_capacity(best.len());
-    for candidate in best {
+    for (score, (_, version)) in best {
         // Gone since the search; a hit must be there.
-        if let Some(record) = by_row.query_row([candidate.row], record).optional()? {
-            hits.push(Hit {
-                record,
-                score: candidate.score.min(1.0),
-            });
+        if let Some(record) = by_version.query_row([version], record).optional()? {
+            hits.push(Hit { record, score });
         }
     }
-    stale.sort_unstable_by(|a, b| b.cmp(a));
-    stale.truncate(EMBED_MAX_TEXTS);
-    Ok(Found {
-        hits,
-        stale: texts(conn, &stale)?,
-    })
-}
-
-/// The texts of rows that still have that version.
-fn texts(conn: &Connection, rows: &[(u64, i64)]) -> rusqlite::Result<Vec<Stale>> {
-    let mut by_row =
-        conn.prepare_cached("SELECT text FROM record WHERE id = ?1 AND version = ?2")?;
-    let mut stale = Vec::with_capacity(rows.len());
-    for (version, row) in rows {
-        let text = by_row.query_row((row, version), |row| row.get(0));
-        if let Some(text) = text.optional()? {
-            stale.push(Stale {
-                row: *row,
-                version: *version,
-                text,
-            });
-        }
-    }
-    Ok(stale)
-}
-
-fn order(candidates: &mut Vec<Candidate>, keep: usize) {
-    candidates.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then_with(|| (&a.namespace, &a.id).cmp(&(&b.namespace, &b.id)))
-    });
-    candidates.truncate(keep);
+    Ok(Found { hits, stale })
 }
 
 /// The record in the columns namespace, name, text, metadata, version, created_at, updated_at.

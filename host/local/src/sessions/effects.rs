@@ -1,4 +1,4 @@
-//! What writes to sessions do inside a transaction, and the sweep of sessions that have expired or were deleted.
+//! What writes to sessions do inside a transaction.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use stuga_core::{CapabilityName, Error, Result, Write, WriteId};
 
 use super::absent;
 use crate::applied::{self, DigestBuilder, WriteDigest};
-use crate::error;
+use crate::room;
 use crate::scope::Scope;
-use crate::sweep::free_memory;
-use crate::tally::{check_quota, replace};
+use crate::tally::Kind;
 use crate::tx::WriteTx;
+use crate::vectors::{self, Kept};
 
 /// Tells this write from any other under its id.
 pub(super) fn digest(scope: &Scope, write: &SessionWrite) -> WriteDigest {
@@ -54,13 +54,14 @@ pub(super) fn digest(scope: &Scope, write: &SessionWrite) -> WriteDigest {
     .finish()
 }
 
-/// Applies a checked write inside a transaction, once for its id.
+/// Applies a checked write inside a transaction, once for its id. `vector` is that of an event's content.
 pub(super) fn apply_in(
     tx: &mut WriteTx<'_>,
     scope: &Scope,
     id: WriteId,
     digest: WriteDigest,
     write: &SessionWrite,
+    vector: Option<&Kept>,
 ) -> Result<SessionAck> {
     let operation = write.operation();
     applied::once(tx, operation, id, digest, |tx| match write {
@@ -86,6 +87,7 @@ pub(super) fn apply_in(
                 role: *role,
                 content,
                 metadata,
+                vector,
             };
             append(tx, operation, live(operation, found)?, event)
         }
@@ -158,7 +160,8 @@ fn create(
         None => {}
     }
     let metadata = to_json(operation, metadata)?;
-    let bytes = book(tx, operation, &[actor, &name, &metadata])?;
+    let bytes = sum(&[actor, &name, &metadata]);
+    book(tx, operation, Kind::Session, bytes)?;
     let expires_at = ttl.map(|ttl| tx.now.saturating_add(ttl));
     let row = tx.tally.next_version();
     tx.execute(
@@ -188,6 +191,7 @@ struct NewEvent<'w> {
     role: Role,
     content: &'w str,
     metadata: &'w Metadata,
+    vector: Option<&'w Kept>,
 }
 
 fn append(
@@ -203,14 +207,16 @@ fn append(
         ));
     }
     let metadata = to_json(operation, event.metadata)?;
-    book(tx, operation, &[&event.id, event.content, &metadata])?;
+    let bytes = sum(&[&event.id, event.content, &metadata])
+        .saturating_add(event.vector.map_or(0, Kept::bytes));
+    book(tx, operation, Kind::Event, bytes)?;
     // A clock that was set back must not bring the events into another order than their times say.
     let at = tx.now.as_millis().max(session.last_event_at);
     let seq = tx.tally.next_version();
     tx.execute(
         operation,
-        "INSERT INTO event (seq, session, id, role, content, metadata, at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO event (seq, session, id, role, content, metadata, at, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         (
             seq,
             session.row,
@@ -219,8 +225,12 @@ fn append(
             event.content,
             metadata,
             at,
+            bytes,
         ),
     )?;
+    if let Some(vector) = event.vector {
+        vectors::keep(tx, operation, seq, vector)?;
+    }
     tx.execute(
         operation,
         "UPDATE session SET last_event_at = ?2 WHERE id = ?1",
@@ -269,89 +279,11 @@ fn to_json(operation: &'static str, metadata: &Metadata) -> Result<String> {
         .map_err(|e| Error::internal(operation, "metadata cannot be kept").with_source(e))
 }
 
-/// Books one more row with these texts, after removing what has expired if that is what it takes; says their bytes.
-fn book(tx: &mut WriteTx<'_>, operation: &'static str, texts: &[&str]) -> Result<u64> {
-    let bytes = texts.iter().map(|text| text.len() as u64).sum();
-    let check = |tx: &WriteTx<'_>| {
-        let (tally, quotas) = (&tx.tally, &tx.quotas);
-        check_quota(
-            operation,
-            "memory_items",
-            quotas.memory_items,
-            tally.memory_items,
-            0,
-            1,
-        )?;
-        check_quota(
-            operation,
-            "memory_bytes",
-            quotas.memory_bytes,
-            tally.memory_bytes,
-            0,
-            bytes,
-        )
-    };
-    if let Err(refused) = check(tx) {
-        match free_memory(tx, operation)? {
-            0 => return Err(refused),
-            _ => check(tx)?,
-        }
-    }
-    replace(&mut tx.tally.memory_items, 0, 1);
-    replace(&mut tx.tally.memory_bytes, 0, bytes);
-    Ok(bytes)
+/// Books one more row of that many bytes.
+fn book(tx: &mut WriteTx<'_>, operation: &'static str, kind: Kind, bytes: u64) -> Result<()> {
+    room::book(tx, operation, kind, bytes, None, |_| Ok(None))
 }
 
-/// Removes at most `max` events and sessions that have expired or were deleted; says how many.
-pub(crate) fn sweep(tx: &mut WriteTx<'_>, operation: &'static str, max: u32) -> Result<u32> {
-    let mut removed = 0;
-    while removed < max {
-        let expired: Option<i64> = tx.first(
-            operation,
-            "SELECT id FROM session WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1",
-            [tx.now.as_millis()],
-            |row| row.get(0),
-        )?;
-        let Some(session) = expired else { break };
-        let left = max - removed;
-        let events = remove(
-            tx,
-            operation,
-            "DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE session = ?1 LIMIT ?2)
-             RETURNING octet_length(id) + octet_length(content) + octet_length(metadata)",
-            (session, left),
-        )?;
-        removed += events;
-        if events < left {
-            removed += remove(
-                tx,
-                operation,
-                "DELETE FROM session WHERE id = ?1 RETURNING bytes",
-                [session],
-            )?;
-        }
-    }
-    Ok(removed)
-}
-
-/// Runs a deletion that returns the bytes of each row and gives them back to the tenant; says how many rows.
-fn remove(
-    tx: &mut WriteTx<'_>,
-    operation: &'static str,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<u32> {
-    let (mut removed, mut bytes) = (0_u32, 0_u64);
-    let mut statement = tx.statement(operation, sql)?;
-    let mut rows = statement
-        .query(params)
-        .map_err(|e| error::sqlite(operation, e))?;
-    while let Some(row) = rows.next().map_err(|e| error::sqlite(operation, e))? {
-        let size: u64 = row.get(0).map_err(|e| error::sqlite(operation, e))?;
-        bytes = bytes.saturating_add(size);
-        removed += 1;
-    }
-    replace(&mut tx.tally.memory_items, u64::from(removed), 0);
-    replace(&mut tx.tally.memory_bytes, bytes, 0);
-    Ok(removed)
+fn sum(texts: &[&str]) -> u64 {
+    texts.iter().map(|text| text.len() as u64).sum()
 }

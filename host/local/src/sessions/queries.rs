@@ -142,7 +142,7 @@ fn session(row: &Row<'_>, actor: &str) -> rusqlite::Result<Session> {
 }
 
 /// The event in the columns seq, id, role, metadata, at, content.
-fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let role: String = row.get(2)?;
     Ok(Event {
         id: row.get(1)?,

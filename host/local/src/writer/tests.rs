@@ -51,7 +51,7 @@ impl Store {
     fn rows(&self) -> Vec<String> {
         let mut statement = self
             .conn
-            .prepare("SELECT key FROM memory_item ORDER BY id")
+            .prepare("SELECT key FROM memory_item ORDER BY version")
             .unwrap();
         let rows = statement.query_map([], |row| row.get(0)).unwrap();
         rows.map(|row| row.unwrap()).collect()

@@ -37,7 +37,7 @@ impl House {
         let directory = TempDir::new().unwrap();
         let time = Arc::clone(&clock) as Arc<dyn Clock>;
         Self {
-            local: Local::open(directory.path(), time, config).unwrap(),
+            local: Local::open(directory.path(), time, config.clone()).unwrap(),
             clock,
             directory,
             config,
@@ -47,7 +47,7 @@ impl House {
     /// A second store on the same directory, as another process has it.
     pub(crate) fn beside(&self) -> Local {
         let time = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Local::open(self.directory.path(), time, self.config).unwrap()
+        Local::open(self.directory.path(), time, self.config.clone()).unwrap()
     }
 
     /// Closes the store and opens it again.

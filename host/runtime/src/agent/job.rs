@@ -8,10 +8,10 @@ use stuga_core::jobs::OUTPUT_MAX_BYTES;
 use stuga_core::receipt::Cost;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Agent, CountOnDrop, Reply, check_output, micros, trap};
+use super::{Agent, CountOnDrop, Reply, check_output, end_call, micros, trap};
 use crate::InvokeError;
 use crate::bindings::exports::stuga::agent::agent::Job;
-use crate::host::{from_guest, report_dropped_lines};
+use crate::host::from_guest;
 use crate::state::Call;
 
 /// An attempt of a job.
@@ -60,9 +60,7 @@ impl Agent {
         let ended = timeout_at(ctx.deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        if let Some(call) = instance.store.data_mut().call.take() {
-            report_dropped_lines(&call);
-        }
+        let revealed = end_call(&mut instance);
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
         let cost = Cost {
@@ -71,7 +69,7 @@ impl Agent {
             memory_bytes: instance.store.data().memory.bytes,
         };
         drop(instance);
-        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error)))?;
+        let answer = answer.map_err(|error| InvokeError::Agent(from_guest(error, &revealed)))?;
         let output = check_output(answer, OUTPUT_MAX_BYTES)?;
         Ok(self.reply(&ctx, output, cost))
     }

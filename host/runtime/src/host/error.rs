@@ -4,8 +4,11 @@ use stuga_core::{Error, ErrorKind};
 use tracing::error;
 
 use crate::bindings::stuga::agent::types::{Error as WitError, ErrorDetail, Host};
+use crate::redact::Revealed;
 use crate::state::HostState;
 
+/// The operation that an agent's own errors name.
+const AGENT: &str = "agent.invoke";
 /// Longest message of an agent's own error that is kept, in bytes.
 const MESSAGE_MAX_BYTES: usize = 8 << 10;
 /// Most facts of an agent's own error that are kept.
@@ -27,7 +30,11 @@ fn to_guest(error: &Error) -> WitError {
         );
     }
     let detail = ErrorDetail {
-        message: error.to_string(),
+        message: match error.operation() {
+            // Another agent's own words, which came through a message: once more they stay as they are.
+            AGENT => error.message().to_owned(),
+            _ => error.to_string(),
+        },
         retry_after_ms: error
             .retry_after()
             .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
@@ -50,8 +57,8 @@ fn to_guest(error: &Error) -> WitError {
     }
 }
 
-/// What an agent answered as its own error, cut to bounds.
-pub(crate) fn from_guest(error: WitError) -> Error {
+/// What an agent answered as its own error, cut to bounds and without what was revealed to it.
+pub(crate) fn from_guest(error: WitError, revealed: &Revealed) -> Error {
     let (kind, detail) = match error {
         WitError::NotFound(detail) => (ErrorKind::NotFound, detail),
         WitError::Invalid(detail) => (ErrorKind::Invalid, detail),
@@ -64,22 +71,15 @@ pub(crate) fn from_guest(error: WitError) -> Error {
         WitError::Internal(detail) => (ErrorKind::Internal, detail),
     };
     let mut message = detail.message;
-    cut(&mut message, MESSAGE_MAX_BYTES);
-    let mut error = Error::new(kind, "agent.invoke", message);
+    revealed.clean(&mut message, MESSAGE_MAX_BYTES);
+    let mut error = Error::new(kind, AGENT, message);
     for (mut name, mut value) in detail.context.into_iter().take(CONTEXT_MAX_ENTRIES) {
-        cut(&mut name, MESSAGE_MAX_BYTES);
-        cut(&mut value, MESSAGE_MAX_BYTES);
+        revealed.clean(&mut name, MESSAGE_MAX_BYTES);
+        revealed.clean(&mut value, MESSAGE_MAX_BYTES);
         error = error.with_context(name, value);
     }
     match detail.retry_after_ms {
         Some(after) => error.with_retry_after(std::time::Duration::from_millis(after)),
         None => error,
-    }
-}
-
-/// Shortens `text` to at most `max` bytes at a character's edge.
-pub(super) fn cut(text: &mut String, max: usize) {
-    if text.len() > max {
-        text.truncate(text.floor_char_boundary(max));
     }
 }

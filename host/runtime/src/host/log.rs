@@ -5,7 +5,6 @@ use std::fmt;
 use tracing::{debug, error, info, trace, warn};
 
 use crate::bindings::stuga::agent::log::{Host, Level};
-use crate::host::error::cut;
 use crate::state::{Call, HostState};
 
 /// Longest message in bytes; the rest is cut.
@@ -22,7 +21,7 @@ impl Host for HostState {
         &mut self,
         level: Level,
         mut message: String,
-        fields: Vec<(String, String)>,
+        mut fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
         let Some(call) = self.call.as_mut() else {
             return Ok(());
@@ -32,7 +31,12 @@ impl Host for HostState {
             return Ok(());
         }
         call.lines += 1;
-        cut(&mut message, MESSAGE_MAX_BYTES);
+        // Before anything is written or cut: a part of a value tells as well.
+        call.revealed.clean(&mut message, MESSAGE_MAX_BYTES);
+        for (name, value) in fields.iter_mut().take(FIELDS_MAX) {
+            call.revealed.clean(name, FIELD_MAX_BYTES);
+            call.revealed.clean(value, FIELD_MAX_BYTES);
+        }
         let (ctx, fields) = (&call.ctx, Fields(&fields));
         macro_rules! line {
             ($macro:ident) => {
@@ -78,12 +82,7 @@ struct Fields<'a>(&'a [(String, String)]);
 impl fmt::Display for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, value)) in self.0.iter().take(FIELDS_MAX).enumerate() {
-            let short = |text: &str| text.floor_char_boundary(FIELD_MAX_BYTES);
             let separator = if at == 0 { "" } else { " " };
-            let (name, value) = (
-                name.get(..short(name)).unwrap_or(""),
-                value.get(..short(value)).unwrap_or(""),
-            );
             write!(f, "{separator}{}={value:?}", name.escape_debug())?;
         }
         Ok(())

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use stuga_core::records::check_recall;
 use stuga_core::sessions::{
     self, Role, SessionAck, SessionWrite, check_actor, check_limit, check_session_id,
 };
 use stuga_core::{CapabilityName, Error, Result, Timestamp};
 
 use crate::bindings::stuga::agent::sessions::{
-    Appended, Event, EventPage, Host, Order, Session, SessionPage,
+    Appended, Event, EventHit, EventPage, Host, Order, Session, SessionPage,
 };
 use crate::state::HostState;
 
@@ -142,6 +143,20 @@ impl Host for HostState {
         })
     }
 
+    async fn recall(&mut self, actor: String, query: String, k: u32) -> Result<Vec<EventHit>> {
+        let (ctx, capabilities) = self.permit(CapabilityName::Sessions, "sessions.recall")?;
+        check_actor("sessions.recall", &actor)?;
+        check_recall("sessions.recall", &query, k)?;
+        let (actor, query) = (actor.as_str(), query.as_str());
+        let hits = capabilities
+            .sessions
+            .read(ctx, |sessions| async move {
+                sessions.recall(ctx, actor, query, k).await
+            })
+            .await?;
+        Ok(hits.into_iter().map(EventHit::from).collect())
+    }
+
     async fn close(&mut self, actor: String, session: String) -> Result<bool> {
         match self
             .write_session(SessionWrite::Close { actor, session })
@@ -188,6 +203,16 @@ impl From<sessions::Event> for Event {
             content: event.content,
             metadata: event.metadata,
             time: event.at.as_millis(),
+        }
+    }
+}
+
+impl From<sessions::EventHit> for EventHit {
+    fn from(hit: sessions::EventHit) -> Self {
+        Self {
+            session: hit.session,
+            event: hit.event.into(),
+            score: hit.score,
         }
     }
 }

@@ -181,6 +181,8 @@ impl Attempt {
             invocation: id,
             accepted_at,
             repeatable,
+            message: None,
+            deadline: None,
             parts,
         };
         let answered = Answered::new(id, &self.request, self.app.host.invoke(call).await);

@@ -149,6 +149,8 @@ async fn call(
         invocation,
         accepted_at: host.clock().now(),
         repeatable: false,
+        message: None,
+        deadline: None,
         parts: args.stream.then_some(parts),
     });
     let printing = async {

@@ -3,9 +3,11 @@
 mod input;
 mod invoke;
 mod jobs;
+mod messages;
 mod plugin;
 mod print;
 mod remote;
+mod secret;
 mod serve;
 mod status;
 mod tenant;
@@ -43,6 +45,9 @@ enum Command {
     Serve(serve::Args),
     /// Call a skill of an agent, here or on a server
     Invoke(invoke::Args),
+    /// Messages between agents that wait or could not be delivered
+    #[command(subcommand)]
+    Messages(messages::Command),
     /// Plugins: what is there, and what a tenant runs
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -52,6 +57,9 @@ enum Command {
     /// Jobs: what agents left for later
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Secrets: values that a tenant's agents may read
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Show what every tenant runs
     Status(status::Args),
 }
@@ -84,9 +92,11 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Serve(args) => serve::run(config, args).await,
             Command::Invoke(args) => invoke::run(&config, args, printer).await,
+            Command::Messages(command) => messages::run(&config, command, printer).await,
             Command::Plugin(command) => plugin::run(&config, command, printer).await,
             Command::Tenant(command) => tenant::run(&config, command, printer),
             Command::Jobs(command) => jobs::run(&config, command, printer).await,
+            Command::Secret(command) => secret::run(&config, command, printer).await,
             Command::Status(args) => status::run(&config, &args, printer).await,
         }
     })

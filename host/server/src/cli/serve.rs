@@ -31,7 +31,8 @@ pub(crate) struct Args {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    units::parse_duration(text).ok_or_else(|| "write a time such as 10s (ms, s, m, h)".to_owned())
+    units::parse_duration(text)
+        .ok_or_else(|| "write a time such as 10s (ms, s, m, h, d)".to_owned())
 }
 
 pub(crate) async fn run(mut config: Config, args: Args) -> anyhow::Result<ExitCode> {

@@ -148,7 +148,7 @@ fn describe(tenant: &Tenant) -> Value {
             })
         })
         .collect();
-    json!({ "id": tenant.id, "display_name": tenant.display_name, "plugins": plugins, "limits": tenant.limits, "keys": tenant.keys })
+    json!({ "id": tenant.id, "display_name": tenant.display_name, "plugins": plugins, "limits": tenant.limits, "a2a": tenant.a2a, "retention": tenant.retention, "keys": tenant.keys })
 }
 
 fn show(tenant: &Tenant, printer: &Printer) -> anyhow::Result<()> {

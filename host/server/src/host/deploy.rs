@@ -92,6 +92,7 @@ impl Host {
         let mut running = RunningTenant::new(plan.tenant, before);
         let tenant = Arc::clone(&running.tenant);
         self.backends.set_limits(&tenant.id, &tenant.limits);
+        self.backends.set_retention(&tenant.id, &tenant.retention);
         for (entry, wanted) in plan.agents {
             let agent_before = before.and_then(|before| before.agents.get(&entry.name));
             let readied = match wanted {
@@ -108,9 +109,7 @@ impl Host {
                     running.agents.insert(entry.name, agent);
                 }
                 Err(reason) => {
-                    if let Some(agent) =
-                        agent_before.filter(|agent| agent.grants().is_within(entry.grants))
-                    {
+                    if let Some(agent) = agent_before.filter(|agent| agent.is_within(&entry)) {
                         running.agents.insert(entry.name.clone(), Arc::clone(agent));
                     }
                     running.fail(entry.name, reason, before);
@@ -153,7 +152,7 @@ impl Host {
             .deploy(
                 plugin,
                 settings(tenant, entry, job_check),
-                self.backends.capabilities(),
+                self.capabilities.clone(),
             )
             .await;
         let agent = deployed.map_err(|error| error.to_string())?;
@@ -207,6 +206,7 @@ pub(super) fn settings(tenant: &Tenant, entry: &PluginEntry, job_check: JobCheck
         agent: entry.name.clone(),
         grants: entry.grants,
         config: entry.config.clone(),
+        secrets: entry.secrets.clone(),
         limits: Limits {
             memory_bytes: tenant.limits.memory,
             deadline: tenant.limits.deadline,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stuga_core::a2a::Incoming;
 use stuga_core::{CallCtx, InvocationId, Receipt, RequestId, Timestamp};
 use stuga_runtime::{InvokeError, Request};
 use tokio::sync::mpsc;
@@ -32,6 +33,10 @@ pub struct Call {
     pub accepted_at: Timestamp,
     /// Whether it may run again under its id, as one with an `Idempotency-Key` may.
     pub repeatable: bool,
+    /// The message that is answered; none when a client calls.
+    pub message: Option<Incoming>,
+    /// When the caller stops waiting, if that is earlier than the tenant's limit.
+    pub deadline: Option<Instant>,
     /// Gets what the agent emits while it runs.
     pub parts: Option<mpsc::Sender<String>>,
 }
@@ -100,18 +105,20 @@ impl Host {
 
     async fn run(&self, call: Call) -> Result<Completed, Failure> {
         let begun = Instant::now();
-        let ctx = Arc::new(CallCtx::new(
+        let limit = begun + call.agent.made_of.limits.deadline;
+        let ctx = CallCtx::new(
             call.tenant.id().clone(),
             call.agent.name().clone(),
             call.invocation,
             call.request,
             call.accepted_at,
-            begun + call.agent.made_of.limits.deadline,
-        ));
+            call.deadline.map_or(limit, |deadline| deadline.min(limit)),
+        );
+        let ctx = ctx.answering(call.message);
+        let ctx = Arc::new(if call.repeatable { ctx } else { ctx.once() });
         let mut ended = Ended {
             host: self,
             ctx: Arc::clone(&ctx),
-            repeatable: call.repeatable,
             begun,
             outcome: Outcome::Cancelled,
         };
@@ -138,7 +145,6 @@ impl Host {
 struct Ended<'h> {
     host: &'h Host,
     ctx: Arc<CallCtx>,
-    repeatable: bool,
     begun: Instant,
     outcome: Outcome,
 }
@@ -147,7 +153,7 @@ impl Drop for Ended<'_> {
     fn drop(&mut self) {
         let host = self.host;
         host.metrics.invocation(self.outcome, self.begun.elapsed());
-        if !self.repeatable && self.ctx.has_written() {
+        if !self.ctx.repeatable && self.ctx.has_written() {
             let invocations = host.backends.invocations();
             invocations.forget(&self.ctx.tenant, self.ctx.invocation);
         }

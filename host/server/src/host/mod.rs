@@ -6,13 +6,16 @@
 mod admission;
 mod compiled;
 mod deploy;
+mod exchange;
 mod failure;
 mod invoke;
 mod jobs;
+mod mail;
 mod plan;
 mod recent;
 mod schema;
 mod snapshot;
+mod sweep;
 pub mod trial;
 mod watch;
 
@@ -22,6 +25,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use stuga_core::{Clock, Result, SystemClock, TenantId};
+use stuga_resilience::Capabilities;
 use stuga_runtime::{Runtime, RuntimeConfig};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +36,8 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::tenants::keys::Pepper;
 use crate::wire::Backends;
+
+use exchange::Switchboard;
 
 pub use admission::{Admission, Keyed, Permit};
 pub use deploy::Reloaded;
@@ -49,6 +55,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 pub struct Host {
     runtime: Runtime,
     backends: Backends,
+    /// What guests reach.
+    capabilities: Capabilities,
     store: Store,
     tenants_dir: PathBuf,
     /// When set, this tenant alone is run.
@@ -77,10 +85,15 @@ impl Host {
             code_cache: Some(config.data_dir.join("cache")),
             ..RuntimeConfig::default()
         })?;
+        let backends = Backends::open(config, Arc::clone(&clock))?;
+        let switchboard = Arc::new(Switchboard::default());
         let host = Arc::new(Self {
             runtime,
+            capabilities: backends
+                .capabilities()
+                .with_exchange(Arc::clone(&switchboard) as _),
             pepper: Pepper::open(&config.data_dir)?,
-            backends: Backends::open(config, Arc::clone(&clock))?,
+            backends,
             store: Store::new(&config.data_dir),
             tenants_dir: config.tenants.clone(),
             only,
@@ -96,6 +109,7 @@ impl Host {
             stop: CancellationToken::new(),
             draining: CancellationToken::new(),
         });
+        switchboard.connect(&host);
         host.reload().await?;
         Ok(host)
     }
@@ -107,6 +121,8 @@ impl Host {
     pub fn tend(self: &Arc<Self>) -> Result<()> {
         watch::start(self)?;
         self.run_jobs(None);
+        mail::start(self);
+        sweep::start(self);
         let (host, stop) = (Arc::downgrade(self), self.stop.clone());
         self.tasks.spawn(async move {
             while let Some(()) = stop

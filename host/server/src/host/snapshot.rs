@@ -152,4 +152,10 @@ impl RunningAgent {
     pub fn grants(&self) -> Grants {
         self.made_of.entry.grants
     }
+
+    /// Whether the entry still gives everything that this one was made with.
+    pub(super) fn is_within(&self, entry: &PluginEntry) -> bool {
+        let own = &self.made_of.entry;
+        own.grants.is_within(entry.grants) && own.secrets.is_subset(&entry.secrets)
+    }
 }

@@ -172,6 +172,23 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_named_and_granted() {
+        let text =
+            "id: acme\nplugins:\n  - name: echo\n    grants: [secrets]\n    secrets: [token]\n";
+        let tenant = read_text(Path::new("acme.yaml"), text).unwrap();
+        assert!(tenant.plugins[0].secrets.contains("token"));
+        let found = mistakes("id: acme\nplugins:\n  - name: echo\n    secrets: [../token]\n");
+        let expected = [
+            "acme.yaml:4:14: the plugin names secrets and may read none; add `secrets` to its grants",
+            "acme.yaml:4:15: the secret: the secret's name is not 1 to 63 characters",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}");
+        }
+    }
+
+    #[test]
     fn a_key_belongs_to_one_tenant() {
         let dir = tempfile::tempdir().unwrap();
         for id in ["a", "b"] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stuga_core::{AgentName, CapabilityName, Grants, TenantId};
 use stuga_runtime::InstanceMode;
 
-use super::{ApiKey, Limits, PluginEntry, Tenant, keys};
+use super::{ApiKey, Limits, Peers, PluginEntry, Retention, Tenant, keys};
 use crate::yaml::{Diagnostic, Entry, Node, Report, Value, did_you_mean};
 
 /// Most plugins of one tenant.
@@ -16,6 +16,9 @@ const PLUGINS_MAX: usize = 100;
 const KEYS_MAX: usize = 1_000;
 /// Most bytes of a display name or a key's name.
 const LABEL_MAX_BYTES: usize = 200;
+
+/// Most secrets that one plugin may ask for.
+const PLUGIN_SECRETS_MAX: usize = 100;
 
 /// Instances of one agent when the file does not say.
 const MAX_INSTANCES: u32 = 8;
@@ -67,6 +70,14 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         .optional("limits")
         .map(|node| Limits::read(node, report))
         .unwrap_or_default();
+    let a2a = fields
+        .optional("a2a")
+        .map(|node| Peers::read(node, report))
+        .unwrap_or_default();
+    let retention = fields
+        .optional("retention")
+        .map(|node| Retention::read(node, report))
+        .unwrap_or_default();
     let keys = fields
         .optional("keys")
         .map(|node| api_keys(node, report))
@@ -78,6 +89,8 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         id,
         plugins,
         limits,
+        a2a,
+        retention,
         keys,
     })
 }
@@ -142,6 +155,10 @@ fn plugin(node: &Node, report: &mut Report) -> Option<PluginEntry> {
         .optional("config")
         .map(|node| config(node, report))
         .unwrap_or_default();
+    let secrets = fields
+        .optional("secrets")
+        .map(|node| secrets(node, granted, report))
+        .unwrap_or_default();
     let modes = [("warm", InstanceMode::Warm), ("fresh", InstanceMode::Fresh)];
     let instance = fields
         .optional("instance")
@@ -165,6 +182,7 @@ fn plugin(node: &Node, report: &mut Report) -> Option<PluginEntry> {
         version,
         grants: granted,
         config,
+        secrets,
         instance: instance.unwrap_or(InstanceMode::Warm),
         max_instances: max_instances
             .and_then(|value| u32::try_from(value).ok())
@@ -201,6 +219,33 @@ fn grant(
         return None;
     }
     report.word(node, "the grant", words)
+}
+
+fn secrets(node: &Node, granted: Grants, report: &mut Report) -> BTreeSet<String> {
+    let nodes = report.list(node, "secrets").unwrap_or_default();
+    if nodes.len() > PLUGIN_SECRETS_MAX {
+        report.add(
+            node.at,
+            format!("{} secrets", nodes.len()),
+            format!("a plugin names at most {PLUGIN_SECRETS_MAX}"),
+        );
+        return BTreeSet::new();
+    }
+    if !nodes.is_empty() && !granted.allows(CapabilityName::Secrets) {
+        report.add(
+            node.at,
+            "the plugin names secrets and may read none",
+            "add `secrets` to its grants",
+        );
+    }
+    let name = |text: &str| match stuga_core::secrets::check_name("secrets", text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(error.message().to_owned()),
+    };
+    nodes
+        .iter()
+        .filter_map(|node| report.parsed(node, "the secret", name))
+        .collect()
 }
 
 fn config(node: &Node, report: &mut Report) -> BTreeMap<String, String> {

@@ -4,12 +4,18 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Serialize;
+use stuga_core::invocation::RUN_LONGEST;
 
 use crate::yaml::{Node, Report};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+
+/// Longest deadline that any tenant may allow.
+const DEADLINE_MOST: Duration = Duration::from_secs(600);
+// What is remembered of a finished invocation's writes goes that long after its end.
+const _: () = assert!(DEADLINE_MOST.as_secs() < RUN_LONGEST.as_secs());
 
 /// Largest request body that any tenant may allow.
 pub const REQUEST_MAX_BYTES: u64 = 64 * MIB;
@@ -76,6 +82,14 @@ pub struct Storage {
     pub jobs: u64,
     /// Number of jobs, those that ended and are kept included, and of schedules.
     pub jobs_count: u64,
+    /// Documents in search with their vectors.
+    pub search: u64,
+    /// Number of documents in search.
+    pub search_documents: u64,
+    /// Messages in mailboxes, in bytes.
+    pub mailbox: u64,
+    /// Number of messages in mailboxes.
+    pub mailbox_messages: u64,
 }
 
 fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -108,6 +122,10 @@ impl Default for Limits {
                 files_count: 100_000,
                 jobs: 256 * MIB,
                 jobs_count: 100_000,
+                search: GIB,
+                search_documents: 1_000_000,
+                mailbox: 64 * MIB,
+                mailbox_messages: 10_000,
             },
         }
     }
@@ -127,7 +145,7 @@ impl Limits {
             );
         }
         if let Some(node) = fields.optional("deadline") {
-            let range = Duration::from_millis(10)..=Duration::from_secs(600);
+            let range = Duration::from_millis(10)..=DEADLINE_MOST;
             set(
                 &mut limits.deadline,
                 report.duration(node, "deadline", range),
@@ -251,6 +269,30 @@ impl Storage {
             set(
                 &mut self.jobs_count,
                 report.integer(node, "jobs_count", 0..=10_000_000),
+            );
+        }
+        if let Some(node) = fields.optional("search") {
+            set(
+                &mut self.search,
+                report.bytes(node, "search", 0..=1_024 * GIB),
+            );
+        }
+        if let Some(node) = fields.optional("search_documents") {
+            set(
+                &mut self.search_documents,
+                report.integer(node, "search_documents", 0..=100_000_000),
+            );
+        }
+        if let Some(node) = fields.optional("mailbox") {
+            set(
+                &mut self.mailbox,
+                report.bytes(node, "mailbox", 0..=64 * GIB),
+            );
+        }
+        if let Some(node) = fields.optional("mailbox_messages") {
+            set(
+                &mut self.mailbox_messages,
+                report.integer(node, "mailbox_messages", 0..=1_000_000),
             );
         }
         fields.finish(report);

@@ -9,10 +9,12 @@ pub mod keys;
 
 mod file;
 mod limits;
+mod peers;
+mod retention;
 
 pub(crate) use file::suggestion;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +25,9 @@ use stuga_runtime::InstanceMode;
 use crate::yaml::Diagnostic;
 
 pub use limits::{Limits, ModelShare, REQUEST_MAX_BYTES, Storage};
+pub use peers::{Circle, Peers};
+
+pub use retention::{Keep, Retention};
 
 /// Most tenant files that one directory may hold.
 pub const TENANTS_MAX: usize = 10_000;
@@ -38,6 +43,10 @@ pub struct Tenant {
     pub plugins: Vec<PluginEntry>,
     /// What it may use up.
     pub limits: Limits,
+    /// Which agents of other tenants its agents write to and hear from.
+    pub a2a: Peers,
+    /// What is kept of its data.
+    pub retention: Retention,
     /// Who may call in its name.
     pub keys: Vec<ApiKey>,
 }
@@ -53,6 +62,8 @@ pub struct PluginEntry {
     pub grants: Grants,
     /// What its `config` interface answers: name to JSON text.
     pub config: BTreeMap<String, String>,
+    /// Names of the secrets that it may ask for.
+    pub secrets: BTreeSet<String>,
     /// Whether instances are kept between calls.
     pub instance: InstanceMode,
     /// Most instances at once.

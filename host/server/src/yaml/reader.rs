@@ -225,7 +225,7 @@ impl Report {
         self.add(
             node.at,
             format!("{what} is {}", shown(&node.value)),
-            format!("write a time from {least} to {most}, such as 10s (ms, s, m, h)"),
+            format!("write a time from {least} to {most}, such as 10s (ms, s, m, h, d)"),
         );
         None
     }
@@ -277,7 +277,7 @@ mod tests {
                 "t.yaml:1:1: the file has no `id`; add `id: ...`",
                 "t.yaml:1:7: name is a number; write text, in quotes if need be",
                 "t.yaml:2:1: unknown key \"sise\" in the file; did you mean \"size\"? Allowed: name, size, wait, id",
-                "t.yaml:3:7: wait is 10; write a time from 0ms to 1m, such as 10s (ms, s, m, h)",
+                "t.yaml:3:7: wait is 10; write a time from 0ms to 1m, such as 10s (ms, s, m, h, d)",
             ]
         );
     }

@@ -3,7 +3,7 @@
 use super::with;
 use crate::Result;
 use crate::mock::sessions as store;
-use crate::sessions::{Appended, CreateOptions, Event, Order, Page, Role, Session};
+use crate::sessions::{Appended, CreateOptions, Event, EventHit, Order, Page, Role, Session};
 
 pub(crate) fn create(actor: &str, options: &CreateOptions) -> Result<Session> {
     with(|state| store::create(state, actor, options))
@@ -35,6 +35,10 @@ pub(crate) fn events(
     limit: u32,
 ) -> Result<Page<Event>> {
     with(|state| store::events(state, actor, session, order, cursor, limit))
+}
+
+pub(crate) fn recall(actor: &str, query: &str, k: u32) -> Result<Vec<EventHit>> {
+    with(|state| store::recall(state, actor, query, k))
 }
 
 pub(crate) fn close(actor: &str, session: &str) -> Result<bool> {

@@ -35,6 +35,8 @@ async fn nobody_finds_what_another_began(houses: Houses) {
         let order = Order::OldestFirst;
         let events = houses.backend.events(other, ACTOR, "s", order, None, 10);
         assert_eq!(events.await.unwrap_err().kind(), ErrorKind::NotFound);
+        let hits = houses.backend.recall(other, ACTOR, "secret", 10).await;
+        assert!(hits.unwrap().is_empty());
     }
 }
 
