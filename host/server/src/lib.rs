@@ -12,9 +12,10 @@ pub mod metrics;
 pub mod store;
 pub mod telemetry;
 pub mod tenants;
-pub mod units;
 pub mod wire;
-pub mod yaml;
 
 mod atomic;
 mod models;
+
+pub use stuga_yaml as yaml;
+pub use stuga_yaml::units;

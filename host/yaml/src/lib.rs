@@ -6,6 +6,7 @@
 mod fields;
 mod reader;
 mod tree;
+pub mod units;
 
 pub use fields::Fields;
 pub use reader::{Diagnostic, Report};

@@ -115,7 +115,8 @@ pub fn parse(text: &str) -> Result<Node, (Place, String)> {
     }
     let mut budget = serde_saphyr::Budget::default();
     budget.max_depth = MAX_DEPTH;
-    let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
+    let options =
+        serde_saphyr::options! { budget: Some(budget), with_snippet: false, strict_booleans: true };
     serde_saphyr::from_str_with_options::<Located>(text, options)
         .map(|located| located.0)
         .map_err(|error| {
@@ -236,6 +237,13 @@ mod tests {
         assert_eq!(inner[1].key, "y");
         assert_eq!(inner[1].at, Place { line: 4, column: 5 });
         assert_eq!(inner[1].node.value, Value::Text("2s".into()));
+    }
+
+    #[test]
+    fn only_true_and_false_are_no_text() {
+        let node = parse("[n, yes, on, true]").unwrap();
+        let json = node.value.to_json();
+        assert_eq!(json, serde_json::json!(["n", "yes", "on", true]));
     }
 
     #[test]
