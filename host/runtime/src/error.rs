@@ -30,6 +30,16 @@ pub enum LoadError {
         /// What there is.
         offered: String,
     },
+    /// The component was built for a version of the contract that this host does not speak.
+    #[error(
+        "the component was built for `{interface}`, and this host speaks {spoken}; build it with the SDK or WIT of this host, or run it on a newer one"
+    )]
+    UnknownVersion {
+        /// The import or export.
+        interface: String,
+        /// The version that this host speaks.
+        spoken: &'static str,
+    },
     /// The tenant does not grant something that the component imports.
     #[error(
         "the component imports `{import}`, which tenant `{tenant}` does not grant; add `{grant}` to the `grants` of plugin `{agent}` in the tenant's file"
@@ -72,6 +82,7 @@ impl LoadError {
             Self::NotAComponent(_) => "not-a-component",
             Self::WrongWorld { .. } => "wrong-world",
             Self::UnknownImport { .. } => "unknown-import",
+            Self::UnknownVersion { .. } => "unknown-version",
             Self::NotGranted { .. } => "not-granted",
             Self::Mismatch(_) => "mismatch",
             Self::Describe(_) => "describe-failed",

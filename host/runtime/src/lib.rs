@@ -12,6 +12,7 @@ mod host;
 mod plugin;
 mod redact;
 mod settings;
+mod skills;
 mod state;
 
 pub use agent::{Agent, AgentStats, JobRun, Reply, Request};
@@ -19,3 +20,4 @@ pub use engine::{Runtime, RuntimeConfig, RuntimeStats};
 pub use error::{InvokeError, LoadError};
 pub use plugin::{JobKind, Manifest, Plugin, Skill};
 pub use settings::{AgentSettings, InstanceMode, JobCheck, Limits};
+pub use skills::{InputError, Kinds, Misfit, Skills};

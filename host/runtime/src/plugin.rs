@@ -264,6 +264,9 @@ fn inspect(
         .imports(&shared.engine)
         .map(|(name, _)| name.to_owned())
         .collect();
+    for interface in imports.iter().chain(&exports) {
+        check_version(interface)?;
+    }
     for import in &imports {
         let known = interface_name(import).is_some_and(|name| {
             OPEN_INTERFACES.contains(&name) || CapabilityName::from_name(name).is_some()
@@ -278,6 +281,20 @@ fn inspect(
         }
     }
     Ok((imports, exports))
+}
+
+/// Refuses an interface of ours in a version that this host does not speak. What was added within a version is compatible.
+fn check_version(interface: &str) -> Result<(), LoadError> {
+    let line = |version: &str| version.rsplit_once('.').map(|(line, _)| line.to_owned());
+    match interface.split_once('@') {
+        Some((name, version)) if name.starts_with(PACKAGE) && line(version) != line(VERSION) => {
+            Err(LoadError::UnknownVersion {
+                interface: interface.to_owned(),
+                spoken: VERSION,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn base_name(interface: &str) -> &str {
@@ -472,6 +489,20 @@ mod tests {
         ] {
             assert!(!is_semantic_version(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_version_of_the_contract_that_is_not_spoken_is_refused_by_name() {
+        for spoken in [
+            "stuga:agent/memory@0.1.0",
+            "stuga:agent/log@0.1.7",
+            "wasi:io/poll@0.2.9",
+        ] {
+            assert!(check_version(spoken).is_ok(), "{spoken}");
+        }
+        let error = check_version("stuga:agent/memory@0.2.0").unwrap_err();
+        assert!(error.to_string().contains("speaks 0.1.0"), "{error}");
+        assert!(check_version("stuga:agent/agent@1.1.0").is_err());
     }
 
     #[test]

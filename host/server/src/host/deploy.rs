@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stuga_core::{AgentName, Error, Result};
-use stuga_runtime::{AgentSettings, JobCheck, Limits};
+use stuga_runtime::{AgentSettings, JobCheck, Kinds, Limits, Skills};
 
 use super::admission::Admission;
 use super::compiled::Compiled;
 use super::plan::{Plan, TenantPlan, Wanted};
-use super::schema::{Kinds, Skills};
 use super::snapshot::Recipe;
 use super::{Host, RunningAgent, RunningTenant, Snapshot};
 use crate::tenants::{PluginEntry, Tenant};

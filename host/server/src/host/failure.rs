@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use stuga_core::Error;
-use stuga_runtime::InvokeError;
+use stuga_runtime::{InputError, InvokeError};
 use utoipa::ToSchema;
 
 use crate::tenants::suggestion;
@@ -74,6 +74,29 @@ pub enum Failure {
     Keeping(Error),
     /// The call was made and did not succeed.
     Invoke(InvokeError),
+}
+
+impl Failure {
+    /// Why an input for `skill` was not taken.
+    pub(super) fn of_input(skill: &str, error: InputError) -> Self {
+        match error {
+            InputError::UnknownSkill { known } => Self::UnknownSkill {
+                asked: skill.to_owned(),
+                known,
+            },
+            InputError::Unreadable(why) => Self::Unreadable(why),
+            InputError::Misfits { errors, more } => Self::Misfits {
+                errors: errors
+                    .into_iter()
+                    .map(|misfit| Misfit {
+                        pointer: misfit.pointer,
+                        message: misfit.message,
+                    })
+                    .collect(),
+                more,
+            },
+        }
+    }
 }
 
 impl From<InvokeError> for Failure {

@@ -82,7 +82,9 @@ impl RunningAgent {
     /// # Errors
     /// `UnknownSkill`, `Unreadable` or `Misfits`.
     pub fn check(&self, skill: &str, input: &str) -> Result<(), Failure> {
-        self.skills.check(skill, input)
+        self.skills
+            .check(skill, input)
+            .map_err(|error| Failure::of_input(skill, error))
     }
 }
 

@@ -13,7 +13,6 @@ mod jobs;
 mod mail;
 mod plan;
 mod recent;
-mod schema;
 mod snapshot;
 mod sweep;
 pub mod trial;

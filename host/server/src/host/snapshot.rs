@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use stuga_core::{AgentName, Grants, TenantId};
-use stuga_runtime::Agent;
+use stuga_runtime::{Agent, Skills};
 
 use super::admission::Admission;
 use super::recent::Recents;
-use super::schema::Skills;
 use crate::tenants::{PluginEntry, Tenant, keys};
 
 /// Every tenant and key. Swapped as a whole, never changed.

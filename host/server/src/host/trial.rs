@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use stuga_core::{Clock, Error, Result, SystemClock};
-use stuga_runtime::{JobCheck, Plugin, Runtime, RuntimeConfig};
+use stuga_runtime::{JobCheck, Kinds, Plugin, Runtime, RuntimeConfig, Skills};
 
 use super::deploy::settings;
 use super::plan::entry_snippet;
-use super::schema::{Kinds, Skills};
 use crate::config::{Config, ModelSettings};
 use crate::tenants::Tenant;
 use crate::wire::Backends;

@@ -1,13 +1,13 @@
-//! Checking an input against the schema of its skill or kind of job, compiled once when the agent is readied.
+//! Checking inputs and answers against the schemas of a plugin's skills and jobs, compiled once when the agent is readied.
 
 use std::collections::BTreeMap;
 
 use jsonschema::{PatternOptions, Validator};
+use serde::Serialize;
 use serde_json::Value;
 use stuga_core::{Error, Result};
-use stuga_runtime::Manifest;
 
-use super::{Failure, Misfit};
+use crate::Manifest;
 
 /// Most places that one answer names.
 const MISFITS_MAX: usize = 20;
@@ -16,52 +16,98 @@ const JOB_MISFITS_MAX: usize = 3;
 /// Longest message about one place, in characters: it may quote the input.
 const MESSAGE_MAX_CHARS: usize = 200;
 
+/// One place where a value does not fit its schema.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Misfit {
+    /// JSON pointer into the value; empty for the value as a whole.
+    pub pointer: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// Why an input is not handed to an agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum InputError {
+    /// The agent has no such skill.
+    UnknownSkill {
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The input is no JSON that can be read.
+    Unreadable(String),
+    /// The input does not fit the skill's schema.
+    Misfits {
+        /// Where and why, the first few.
+        errors: Vec<Misfit>,
+        /// Whether there are more.
+        more: bool,
+    },
+}
+
 /// The skills of an agent and what they take.
-pub(super) struct Skills(BTreeMap<String, Validator>);
+pub struct Skills(BTreeMap<String, Validator>);
 
 impl Skills {
     /// Compiles the input schemas of a manifest.
     ///
     /// # Errors
     /// Which skill's schema is wrong and why.
-    pub(super) fn compile(manifest: &Manifest) -> Result<Self, String> {
+    pub fn compile(manifest: &Manifest) -> Result<Self, String> {
+        Self::of(manifest, "input", |skill| &skill.input_schema)
+    }
+
+    /// Compiles the output schemas of a manifest, for tools that hold an agent to what it says of itself.
+    ///
+    /// # Errors
+    /// Which skill's schema is wrong and why.
+    pub fn compile_outputs(manifest: &Manifest) -> Result<Self, String> {
+        Self::of(manifest, "output", |skill| &skill.output_schema)
+    }
+
+    fn of(
+        manifest: &Manifest,
+        side: &str,
+        schema: impl Fn(&crate::Skill) -> &Value,
+    ) -> Result<Self, String> {
         let mut skills = BTreeMap::new();
         for skill in &manifest.skills {
-            let validator = compile("skill", &skill.name, &skill.input_schema)?;
+            let validator = compile(side, "skill", &skill.name, schema(skill))?;
             skills.insert(skill.name.clone(), validator);
         }
         Ok(Self(skills))
     }
 
-    /// Checks an input: that the skill exists, that the JSON is readable, and that it fits.
-    pub(super) fn check(&self, skill: &str, input: &str) -> Result<(), Failure> {
+    /// Checks a JSON text: that the skill exists, that the text is readable, and that it fits.
+    ///
+    /// # Errors
+    /// See [`InputError`].
+    pub fn check(&self, skill: &str, text: &str) -> Result<(), InputError> {
         let Some(validator) = self.0.get(skill) else {
-            return Err(Failure::UnknownSkill {
-                asked: skill.to_owned(),
+            return Err(InputError::UnknownSkill {
                 known: self.0.keys().cloned().collect(),
             });
         };
-        let value: Value =
-            serde_json::from_str(input).map_err(|error| Failure::Unreadable(error.to_string()))?;
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| InputError::Unreadable(error.to_string()))?;
         match misfits(validator, &value) {
             None => Ok(()),
-            Some((errors, more)) => Err(Failure::Misfits { errors, more }),
+            Some((errors, more)) => Err(InputError::Misfits { errors, more }),
         }
     }
 }
 
 /// The kinds of jobs of an agent and what they take.
-pub(super) struct Kinds(BTreeMap<String, Validator>);
+pub struct Kinds(BTreeMap<String, Validator>);
 
 impl Kinds {
     /// Compiles the input schemas of a manifest.
     ///
     /// # Errors
     /// Which kind's schema is wrong and why.
-    pub(super) fn compile(manifest: &Manifest) -> Result<Self, String> {
+    pub fn compile(manifest: &Manifest) -> Result<Self, String> {
         let mut kinds = BTreeMap::new();
         for job in &manifest.jobs {
-            let validator = compile("job", &job.name, &job.input_schema)?;
+            let validator = compile("input", "job", &job.name, &job.input_schema)?;
             kinds.insert(job.name.clone(), validator);
         }
         Ok(Self(kinds))
@@ -71,7 +117,7 @@ impl Kinds {
     ///
     /// # Errors
     /// `NotFound` with what there is, `Invalid` with the first places that do not fit.
-    pub(super) fn check(&self, kind: &str, input: &str) -> Result<()> {
+    pub fn check(&self, kind: &str, input: &str) -> Result<()> {
         const OPERATION: &str = "jobs.submit";
         let Some(validator) = self.0.get(kind) else {
             let known: Vec<_> = self.0.keys().map(String::as_str).collect();
@@ -98,12 +144,12 @@ impl Kinds {
     }
 }
 
-fn compile(what: &str, name: &str, schema: &Value) -> Result<Validator, String> {
+fn compile(side: &str, what: &str, name: &str, schema: &Value) -> Result<Validator, String> {
     // The linear-time engine: a pattern comes from a plugin and the text from a client.
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
-        .map_err(|error| format!("the input schema of {what} {name:?} is wrong: {error}"))
+        .map_err(|error| format!("the {side} schema of {what} {name:?} is wrong: {error}"))
 }
 
 /// The first places where a value does not fit, and whether there are more; none when it fits.
@@ -144,13 +190,13 @@ mod tests {
             name: stuga_core::AgentName::new("a").unwrap(),
             version: "1.0.0".into(),
             summary: String::new(),
-            skills: vec![stuga_runtime::Skill {
+            skills: vec![crate::Skill {
                 name: "s".into(),
                 description: String::new(),
                 input_schema: schema,
                 output_schema: json!({}),
             }],
-            jobs: vec![stuga_runtime::JobKind {
+            jobs: vec![crate::JobKind {
                 name: "j".into(),
                 description: String::new(),
                 input_schema: json!({"type": "integer"}),
@@ -169,11 +215,12 @@ mod tests {
             json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "items": {"type": "string"}}}}),
         );
         assert!(skills.check("s", r#"{"a": ["x"]}"#).is_ok());
-        let Err(Failure::Misfits { errors, more }) = skills.check("s", r#"{"a": ["x", 5]}"#) else {
+        let Err(InputError::Misfits { errors, more }) = skills.check("s", r#"{"a": ["x", 5]}"#)
+        else {
             panic!()
         };
         assert_eq!((errors[0].pointer.as_str(), more), ("/a/1", false));
-        let Err(Failure::UnknownSkill { known, .. }) = skills.check("t", "{}") else {
+        let Err(InputError::UnknownSkill { known, .. }) = skills.check("t", "{}") else {
             panic!()
         };
         assert_eq!(known, ["s"]);
@@ -183,12 +230,12 @@ mod tests {
     fn a_hostile_input_gives_a_bounded_answer() {
         let skills = skills(json!({"type": "array", "items": {"type": "string"}}));
         let many = serde_json::to_string(&vec![1; 10_000]).unwrap();
-        let Err(Failure::Misfits { errors, more }) = skills.check("s", &many) else {
+        let Err(InputError::Misfits { errors, more }) = skills.check("s", &many) else {
             panic!()
         };
         assert_eq!((errors.len(), more), (MISFITS_MAX, true));
         let long = format!("{{\"a\": \"{}\"}}", "x".repeat(100_000));
-        let Err(Failure::Misfits { errors, .. }) = skills.check("s", &long) else {
+        let Err(InputError::Misfits { errors, .. }) = skills.check("s", &long) else {
             panic!()
         };
         assert!(
@@ -199,7 +246,7 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(matches!(
             skills.check("s", &deep),
-            Err(Failure::Unreadable(_))
+            Err(InputError::Unreadable(_))
         ));
     }
 }
