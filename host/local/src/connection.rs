@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::durability::Durability;
 use crate::schema;
 
 /// How long a statement waits for a lock that another process holds, such as the command line beside the server.
@@ -19,9 +20,12 @@ const WAL_KEEP_BYTES: i32 = 8 << 20;
 const SETUP_TRIES: u32 = 5;
 
 /// Opens or creates the database for its one writer and sets it up.
-pub(crate) fn open_writer(database: &Path) -> Result<Connection, rusqlite_migration::Error> {
+pub(crate) fn open_writer(
+    database: &Path,
+    durability: Durability,
+) -> Result<Connection, rusqlite_migration::Error> {
     let mut conn = connect(database, WRITER_CACHE_KIB)?;
-    set_up(&mut conn)?;
+    set_up(&mut conn, durability)?;
     Ok(conn)
 }
 
@@ -45,12 +49,12 @@ fn connect(database: &Path, cache_kib: i32) -> rusqlite::Result<Connection> {
 }
 
 /// Brings a store to this version, whoever else does so at the same time.
-fn set_up(conn: &mut Connection) -> Result<(), rusqlite_migration::Error> {
+fn set_up(conn: &mut Connection, durability: Durability) -> Result<(), rusqlite_migration::Error> {
     conn.set_transaction_behavior(TransactionBehavior::Immediate);
     let mut tries_left = SETUP_TRIES;
     loop {
         tries_left -= 1;
-        let done = make_durable(conn)
+        let done = make_durable(conn, durability)
             .map_err(rusqlite_migration::Error::from)
             .and_then(|()| schema::migrations().to_latest(conn));
         match done {
@@ -61,8 +65,11 @@ fn set_up(conn: &mut Connection) -> Result<(), rusqlite_migration::Error> {
     }
 }
 
-fn make_durable(conn: &Connection) -> rusqlite::Result<()> {
+fn make_durable(conn: &Connection, durability: Durability) -> rusqlite::Result<()> {
     conn.pragma_update(None, "journal_mode", "wal")?;
+    if !durability.syncs() {
+        return conn.pragma_update(None, "synchronous", "off");
+    }
     // FULL fsyncs the WAL at each commit: an acknowledged write survives the loss of power.
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update(None, "fullfsync", true)?;
@@ -77,7 +84,7 @@ mod tests {
     fn the_writer_fsyncs_each_commit() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("state.db");
-        let conn = open_writer(&database).unwrap();
+        let conn = open_writer(&database, Durability::Fsynced).unwrap();
         let mode: String = conn
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .unwrap();
@@ -94,7 +101,7 @@ mod tests {
         let database = directory.path().join("state.db");
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| open_writer(&database).unwrap());
+                scope.spawn(|| open_writer(&database, Durability::Fsynced).unwrap());
             }
         });
     }

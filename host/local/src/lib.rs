@@ -10,6 +10,7 @@ mod call;
 mod connection;
 mod content;
 mod cursor;
+mod durability;
 mod ended;
 mod error;
 mod expiry;
@@ -38,6 +39,7 @@ mod tx;
 mod vectors;
 mod writer;
 
+pub use durability::Durability;
 pub use mailbox::LocalMail;
 pub use model::{EndpointConfig, EndpointEmbedder, ModelLimits, Models, check_endpoint_url};
 pub use registry::{Local, LocalConfig};

@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::content::ContentStore;
+use crate::durability::Durability;
 use crate::error;
 use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
@@ -60,6 +61,9 @@ pub struct LocalConfig {
     /// The file with the host's master keys, which seal the tenants' keys; none for `keys/master.key` in the data
     /// directory. It is made when the first secret is set and there is none.
     pub master_key_file: Option<PathBuf>,
+    /// What an acknowledgement promises. No configuration file can set it.
+    #[serde(skip)]
+    pub durability: Durability,
 }
 
 impl Default for LocalConfig {
@@ -68,6 +72,7 @@ impl Default for LocalConfig {
             max_open_tenants: 128,
             default_quotas: Quotas::default(),
             master_key_file: None,
+            durability: Durability::default(),
         }
     }
 }
@@ -142,6 +147,7 @@ impl Local {
             root,
             path,
             shared: Arc::new(Shared {
+                durability: config.durability,
                 clock,
                 embedder: Arc::clone(&models.embedder),
                 search: Arc::new(SearchRoom::default()),
@@ -390,8 +396,8 @@ impl Local {
         let inner = Arc::clone(&self.0);
         let opening = self.0.shared.tasks.spawn_blocking(move || {
             let directory = scope::directory(&id);
-            let content =
-                open_content(&inner.root, &directory).map_err(|e| error::io(OPERATION, e))?;
+            let content = open_content(&inner.root, &directory, inner.config.durability)
+                .map_err(|e| error::io(OPERATION, e))?;
             Tenant::open(
                 id,
                 &inner.path.join(directory),
@@ -409,16 +415,20 @@ impl Local {
     }
 }
 
-fn open_content(root: &Dir, directory: &Path) -> std::io::Result<ContentStore> {
+fn open_content(
+    root: &Dir,
+    directory: &Path,
+    durability: Durability,
+) -> std::io::Result<ContentStore> {
     let files = directory.join("files");
     root.create_dir_all(&files)?;
     // Each time, because whoever created them may not have come that far.
-    for parent in files.ancestors().skip(1) {
+    for parent in files.ancestors().skip(1).filter(|_| durability.syncs()) {
         let is_root = parent.as_os_str().is_empty();
         let parent = if is_root { Path::new(".") } else { parent };
         root.open(parent)?.sync_all()?;
     }
-    let content = ContentStore::open(root.open_dir(&files)?)?;
+    let content = ContentStore::open(root.open_dir(&files)?, durability)?;
     if let Some(long_ago) = SystemTime::now().checked_sub(LEFTOVER_AGE) {
         content.remove_leftovers(long_ago)?;
     }

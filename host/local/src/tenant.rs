@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection;
 use crate::content::ContentStore;
+use crate::durability::Durability;
 use crate::ended::Ended;
 use crate::error;
 use crate::quotas::PerTenant;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) search: Arc<SearchRoom>,
     pub(crate) quotas: PerTenant<Quotas>,
     pub(crate) retention: PerTenant<Retention>,
+    pub(crate) durability: Durability,
     /// Owns every blocking task, so that closing can wait for them.
     pub(crate) tasks: TaskTracker,
 }
@@ -86,7 +88,7 @@ impl Tenant {
     ) -> Result<Arc<Self>> {
         const OPERATION: &str = "store.open";
         let database = directory.join("state.db");
-        let conn = connection::open_writer(&database).map_err(|e| {
+        let conn = connection::open_writer(&database, shared.durability).map_err(|e| {
             let error = error::migration(OPERATION, e);
             tracing::error!(tenant = %id, causes = error.causes(), "a tenant's store cannot be opened");
             error

@@ -29,7 +29,7 @@ impl Store {
         let dir = Dir::open_ambient_dir(directory.path(), ambient_authority()).unwrap();
         Self {
             conn,
-            content: ContentStore::open(dir).unwrap(),
+            content: ContentStore::open(dir, crate::Durability::Fsynced).unwrap(),
             clock: ManualClock::at(Timestamp::from_millis(1)),
             _directory: directory,
         }
