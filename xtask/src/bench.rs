@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use stuga_author::toolchain::Choice;
 
 use crate::steps::Steps;
-use crate::toolchain::Choice;
 use crate::{guests, shell};
 
 /// `wasmtime serve` of the version that the host embeds.

@@ -11,9 +11,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use stuga_author::toolchain::Choice;
 
 use crate::steps::Steps;
-use crate::toolchain::Choice;
 use crate::{guests, shell};
 use server::Server;
 
@@ -36,8 +36,8 @@ pub(crate) struct Args {
     #[arg(long)]
     debug: bool,
 
-    /// Which toolchain builds the guests
-    #[arg(long, value_enum, default_value_t)]
+    /// Which toolchain builds the guests: auto, rustup or debian
+    #[arg(long, default_value_t)]
     toolchain: Choice,
 }
 

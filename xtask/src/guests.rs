@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use wit_component::ComponentEncoder;
+use stuga_author::component;
+use stuga_author::toolchain::{Choice, TARGET, Toolchain};
 
 use crate::shell;
-use crate::toolchain::{Choice, TARGET, Toolchain};
 
 /// The folders whose crates are guests.
 const HOMES: [&str; 2] = ["plugins", "tests/fixtures"];
@@ -21,8 +21,8 @@ pub(crate) struct Args {
     /// Only these crates; all guests when none is named
     names: Vec<String>,
 
-    /// Which toolchain builds them
-    #[arg(long, value_enum, default_value_t)]
+    /// Which toolchain builds them: auto, rustup or debian
+    #[arg(long, default_value_t)]
     toolchain: Choice,
 }
 
@@ -113,7 +113,7 @@ fn select(all: Vec<String>, wanted: &[String]) -> Result<Vec<String>> {
 
 fn build(toolchain: &Toolchain, guests: &[String]) -> Result<Vec<Built>> {
     let target = folder().join("build");
-    let mut cargo = toolchain.cargo_build();
+    let mut cargo = toolchain.cargo_build(shell::root());
     cargo.args(["--lib", "--profile", "guest", "--target-dir"]);
     cargo.arg(&target);
     for guest in guests {
@@ -133,22 +133,9 @@ fn encode(modules: &Path, guest: &str) -> Result<Built> {
             module.display()
         )
     })?;
-    let component = ComponentEncoder::default()
-        .validate(true)
-        .module(&bytes)
-        .and_then(|mut encoder| encoder.encode())
-        .with_context(|| {
-            format!("`{guest}` cannot become a component; does it call `stuga_sdk::export!`?")
-        })?;
-
+    let component = component::encode(guest, &bytes)?;
     let path = folder().join(format!("{guest}.wasm"));
-    let changed = fs::read(&path).ok().as_deref() != Some(&component);
-    if changed {
-        let draft = folder().join(format!(".{guest}.{}.tmp", std::process::id()));
-        fs::write(&draft, &component)
-            .and_then(|()| fs::rename(&draft, &path))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-    }
+    let changed = component::write_if_new(&path, &component)?;
     Ok(Built {
         path,
         size: component.len(),

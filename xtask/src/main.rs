@@ -10,7 +10,6 @@ mod models;
 mod shell;
 mod steps;
 mod test;
-mod toolchain;
 
 use std::process::ExitCode;
 

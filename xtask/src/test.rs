@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use stuga_author::toolchain::Choice;
 
 use crate::models::Models;
 use crate::steps::Steps;
-use crate::toolchain::Choice;
 use crate::{guests, shell};
 
 #[derive(clap::Args)]
@@ -22,8 +22,8 @@ use crate::{guests, shell};
     after_help = "Examples:\n  cargo xtask test\n  cargo xtask test -p stuga-core\n  cargo xtask test -p stuga-tests --test e2e -- hostile"
 )]
 pub(crate) struct Args {
-    /// Which toolchain builds the guests
-    #[arg(long, value_enum, default_value_t)]
+    /// Which toolchain builds the guests: auto, rustup or debian
+    #[arg(long, default_value_t)]
     toolchain: Choice,
 
     /// Arguments of `cargo test`, which choose the tests; the whole workspace when there are none

@@ -3,23 +3,23 @@
 //! First choice is the target of the toolchain at hand, installed by rustup when it is missing. Where that cannot be
 //! downloaded, Debian's Rust packages build the standard library from source.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
+use std::str::FromStr;
 
 use crate::shell;
+use anyhow::{Context, Result, bail};
 
 /// What guests are compiled for.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Debian's packages but the linker, whose version follows the compiler's.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm"];
 
 /// Which toolchain to take.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
-pub(crate) enum Choice {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Choice {
     /// The first that works: the installed target, rustup, Debian
     #[default]
     Auto,
@@ -29,8 +29,37 @@ pub(crate) enum Choice {
     Debian,
 }
 
+impl Choice {
+    /// All of them with their names.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("auto", Self::Auto),
+        ("rustup", Self::Rustup),
+        ("debian", Self::Debian),
+    ];
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text);
+        found.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names = Self::ALL.map(|(name, _)| name).join(", ");
+            format!("there is {names}")
+        })
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::ALL.iter().find(|(_, choice)| choice == self);
+        f.write_str(name.map_or("auto", |(name, _)| name))
+    }
+}
+
 /// A toolchain that can build guests.
-pub(crate) enum Toolchain {
+#[derive(Debug)]
+pub enum Toolchain {
     /// The one that runs us has the target.
     AtHand,
     /// Debian's, in `/usr/bin`.
@@ -39,7 +68,10 @@ pub(crate) enum Toolchain {
 
 impl Toolchain {
     /// Finds a toolchain and installs what it lacks.
-    pub(crate) fn ready(choice: Choice) -> Result<Self> {
+    ///
+    /// # Errors
+    /// What was tried and what would help.
+    pub fn ready(choice: Choice) -> Result<Self> {
         match choice {
             Choice::Rustup => at_hand(),
             Choice::Debian => debian(),
@@ -52,12 +84,13 @@ impl Toolchain {
         }
     }
 
-    /// `cargo build` for the target, to be completed with packages and profile.
-    pub(crate) fn cargo_build(&self) -> Command {
+    /// `cargo build` in `folder` for the target, to be completed with packages and profile.
+    pub fn cargo_build(&self, folder: &Path) -> Command {
         let mut cargo = match self {
             Self::AtHand => shell::cargo(),
             Self::Debian => debian_cargo(),
         };
+        cargo.current_dir(folder);
         cargo.args(["build", "--target", TARGET]);
         if matches!(self, Self::Debian) {
             cargo.arg("-Zbuild-std=std,panic_abort");
@@ -82,7 +115,7 @@ fn at_hand() -> Result<Toolchain> {
     }
     eprintln!("Installing the target {TARGET} with rustup.");
     shell::run(Command::new("rustup").args(["target", "add", TARGET])).context(
-        "rustup cannot add the target; check the network, or run with `--toolchain debian`",
+        "rustup cannot add the target; check the network, or take Debian's packages with `--toolchain debian`",
     )?;
     Ok(Toolchain::AtHand)
 }
@@ -102,7 +135,6 @@ const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 /// Debian's cargo with Debian's compiler, which has to be allowed to build the standard library itself.
 fn debian_cargo() -> Command {
     let mut cargo = Command::new(DEBIAN_CARGO);
-    cargo.current_dir(shell::root());
     cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
     cargo.env_remove("RUSTUP_TOOLCHAIN");
     cargo
