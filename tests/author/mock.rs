@@ -1,0 +1,177 @@
+//! The mock host as a library, with the echo agent.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use stuga_mock::{Mock, Run, Scenario, State, Verdict, junit, load, read};
+
+static CACHE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+
+static ECHO: LazyLock<Mock> = LazyLock::new(|| agent("fixture-echo"));
+
+fn agent(name: &str) -> Mock {
+    Mock::load(stuga_tests::guest(name), Some(CACHE.path().join("code"))).unwrap()
+}
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("author/scenarios")
+}
+
+fn all() -> Vec<Scenario> {
+    let loaded = load(&scenarios()).unwrap();
+    assert!(loaded.mistakes.is_empty(), "{:#?}", loaded.mistakes);
+    assert!(loaded.scenarios.len() >= 6);
+    loaded.scenarios
+}
+
+fn scenario(text: &str) -> Scenario {
+    read(Path::new("s.yaml"), "s".to_owned(), text).unwrap()
+}
+
+fn run(text: &str) -> Run {
+    ECHO.run(&scenario(text), State::Local, None)
+}
+
+#[test]
+fn the_scenarios_of_the_echo_agent_pass_in_every_state_of_the_breakers() {
+    for scenario in all() {
+        for state in State::ALL {
+            let run = ECHO.run(&scenario, state, None);
+            assert_eq!(run.verdict, Verdict::Passed, "{run}");
+        }
+    }
+}
+
+#[test]
+fn meetmind_serves_in_every_state_of_the_breakers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/meetmind/scenarios");
+    let loaded = load(&folder).unwrap();
+    assert!(loaded.mistakes.is_empty(), "{:#?}", loaded.mistakes);
+    assert!(loaded.scenarios.len() >= 5);
+    let meetmind = agent("meetmind");
+    for scenario in &loaded.scenarios {
+        for state in State::ALL {
+            let run = meetmind.run(scenario, state, None);
+            assert_eq!(run.verdict, Verdict::Passed, "{run}");
+        }
+    }
+}
+
+#[test]
+fn the_matrix_shows_the_side_that_served_and_the_breaker() {
+    let text =
+        "calls:\n  - {skill: put, input: {key: a, text: x}}\n  - {skill: get, input: {key: a}}\n";
+    let seen = |state| {
+        let run = ECHO.run(&scenario(text), state, None);
+        let uses: Vec<_> = run
+            .calls
+            .iter()
+            .map(|call| call.receipt[0].clone())
+            .collect();
+        uses.iter()
+            .map(|used| serde_json::to_value(used).unwrap())
+            .map(|used| {
+                format!(
+                    "{} {} {}",
+                    used["backend"], used["breaker"], used["pending"]
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(seen(State::Local), [r#""local" null 0"#; 2]);
+    assert_eq!(seen(State::Closed), [r#""cloud" "closed" 0"#; 2]);
+    assert_eq!(seen(State::Open), [r#""local" "open" 1"#; 2]);
+    assert_eq!(
+        seen(State::HalfOpen),
+        [r#""cloud" "half-open" 0"#, r#""local" "half-open" 0"#]
+    );
+}
+
+#[test]
+fn the_same_run_has_the_same_bytes_a_hundred_times() {
+    // Sessions, records, errors, parts, lines and random numbers, while the cloud comes and goes.
+    let chosen = |scenario: &Scenario| ["answers", "conversations"].contains(&scenario.name());
+    let scenarios: Vec<Scenario> = all().into_iter().filter(chosen).collect();
+    assert_eq!(scenarios.len(), 2);
+    let once = || -> Vec<Run> {
+        let flapping = |scenario| ECHO.run(scenario, State::Flapping, Some(7));
+        scenarios.iter().map(flapping).collect()
+    };
+    let first = once();
+    let bytes = |run: &Run| serde_json::to_string(run).unwrap();
+    for _ in 0..100 {
+        let again = once();
+        for (first, again) in first.iter().zip(&again) {
+            assert_eq!(bytes(first), bytes(again));
+        }
+        assert_eq!(junit("echo", &first), junit("echo", &again));
+    }
+}
+
+#[test]
+fn another_seed_draws_other_numbers() {
+    let text = "calls:\n  - {skill: random, input: {}}\n";
+    let drawn = |seed| {
+        let run = ECHO.run(&scenario(text), State::Local, Some(seed));
+        serde_json::to_string(&run.calls[0].ended).unwrap()
+    };
+    assert_eq!(drawn(1), drawn(1));
+    assert_ne!(drawn(1), drawn(2));
+}
+
+#[test]
+fn what_differs_is_shown_by_its_place() {
+    let run = run("state:
+  memory: [{key: a, text: hej}]
+calls:
+  - skill: get
+    input: {key: a}
+    expect: {at: {/text: hallå}, receipt: {memory: {writes: 1}}}
+expect:
+  memory: [{key: a, absent: true}, {key: b, json: 1}]
+");
+    let shown = run.to_string();
+    assert_eq!(run.verdict, Verdict::Failed);
+    for line in [
+        "calls[0].output/text\n      expected \"hallå\"\n      got      \"hej\"",
+        "calls[0].receipt.memory.writes\n      expected 1\n      got      0",
+        "memory \"a\"\n      expected nothing\n      got      an item",
+        "memory \"b\"\n      expected an item\n      got      nothing",
+    ] {
+        assert!(shown.contains(line), "{line}\n--\n{shown}");
+    }
+}
+
+#[test]
+fn a_capability_that_is_not_granted_is_named_with_what_to_add() {
+    let run = run("grants: [memory, files, sessions]\ncalls: [{skill: echo, input: {text: a}}]\n");
+    let shown = run.to_string();
+    assert!(shown.contains("add `records` to its `grants`"), "{shown}");
+}
+
+#[test]
+fn a_guest_that_computes_forever_is_stopped_at_its_deadline() {
+    let hostile = agent("fixture-hostile");
+    let skill = hostile
+        .manifest()
+        .skills
+        .iter()
+        .find(|skill| skill.name.contains("spin") || skill.name.contains("loop"))
+        .map(|skill| skill.name.clone())
+        .unwrap();
+    let text = format!(
+        "calls:\n  - skill: {skill}\n    deadline: 200ms\n    expect: {{error: {{kind: deadline}}}}\n"
+    );
+    let run = hostile.run(&scenario(&text), State::Local, None);
+    assert_eq!(run.verdict, Verdict::Passed, "{run}");
+}
+
+#[test]
+fn junit_names_what_failed() {
+    let failed = run("calls: [{skill: echo, input: {text: a}, expect: {output: {text: <b>}}}]\n");
+    let xml = junit("echo", &[failed]).unwrap();
+    assert!(
+        xml.contains("failures=\"1\"") && xml.contains("&lt;b&gt;"),
+        "{xml}"
+    );
+}
