@@ -1,9 +1,13 @@
 //! The command line. Each command is a function over the same library that the server uses.
 
+mod build;
+mod component;
+mod dev;
 mod input;
 mod invoke;
 mod jobs;
 mod messages;
+mod new;
 mod plugin;
 mod print;
 mod remote;
@@ -11,6 +15,7 @@ mod secret;
 mod serve;
 mod status;
 mod tenant;
+mod test;
 
 use std::process::ExitCode;
 
@@ -62,6 +67,14 @@ enum Command {
     Secret(secret::Command),
     /// Show what every tenant runs
     Status(status::Args),
+    /// Make a project for a new agent
+    New(new::Args),
+    /// Make an agent's component
+    Build(build::Args),
+    /// Run scenarios against a component, without a server
+    Test(test::Args),
+    /// Rebuild an agent whenever it changes and call it from a prompt
+    Dev(dev::Args),
 }
 
 /// Runs the command that the process was started with. 0: done, 1: failed, 2: wrong usage.
@@ -98,6 +111,10 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             Command::Jobs(command) => jobs::run(&config, command, printer).await,
             Command::Secret(command) => secret::run(&config, command, printer).await,
             Command::Status(args) => status::run(&config, &args, printer).await,
+            Command::New(args) => new::run(args, printer),
+            Command::Build(args) => build::run(args, printer).await,
+            Command::Test(args) => test::run(args, printer).await,
+            Command::Dev(args) => dev::run(args, printer).await,
         }
     })
 }
