@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod guests;
 mod models;
+mod reference;
 mod shell;
 mod steps;
 mod test;
@@ -34,6 +35,8 @@ enum Task {
     Demo(demo::Args),
     /// Build the guests (plugins and test fixtures) as components into target/guests
     Guests(guests::Args),
+    /// Write docs/reference/wit.md from the comments of wit/
+    Reference(reference::Args),
     /// Set up, then run every test, and say what ran and what did not
     Test(test::Args),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Demo(args) => demo::run(&args),
         Task::Guests(args) => guests::run(&args),
+        Task::Reference(args) => reference::run(&args),
         Task::Test(args) => test::run(&args),
     };
     match result {
