@@ -18,7 +18,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use crate::bindings::Guest;
 use crate::bindings::exports::stuga::agent::agent::{Invocation, Origin};
 use crate::engine::Shared;
-use crate::host::{from_guest, report_dropped_lines};
+use crate::host::from_guest;
 use crate::plugin::Plugin;
 use crate::state::{Authority, Call, HostState};
 use crate::{AgentSettings, InstanceMode, InvokeError, LoadError};
@@ -188,9 +188,8 @@ impl Agent {
         let ended = timeout_at(deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        if let Some(call) = instance.store.data_mut().call.take() {
-            report_dropped_lines(&call);
-        }
+        let said = instance.store.data_mut().end();
+        said.map_err(|error| trap(&error, instance.store.data()))?;
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
 
@@ -297,11 +296,14 @@ impl Agent {
                 UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
             })
         });
-        let start = timeout(
-            START_DEADLINE,
-            self.plugin.pre.instantiate_async(&mut store),
-        );
-        let guest = start
+        let start = async {
+            let guest = self.plugin.pre.instantiate_async(&mut store).await?;
+            if self.plugin.has_language_runtime() {
+                guest.stuga_agent_agent().call_describe(&mut store).await?;
+            }
+            Ok::<_, wasmtime::Error>(guest)
+        };
+        let guest = timeout(START_DEADLINE, start)
             .await
             .map_err(|_| wasmtime::Error::msg(format!("no start within {START_DEADLINE:?}")))??;
         self.created.fetch_add(1, Ordering::Relaxed);
@@ -390,6 +392,9 @@ fn trap(error: &wasmtime::Error, state: &HostState) -> InvokeError {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
+    if let Some(lines) = state.wasi.as_ref().and_then(|wasi| wasi.last_errors()) {
+        reason = format!("{reason}; it wrote: {lines}");
+    }
     if state.memory.refused {
         reason = format!(
             "{reason}, after it was refused more than {} bytes of memory",

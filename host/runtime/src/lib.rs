@@ -12,6 +12,7 @@ mod host;
 mod plugin;
 mod settings;
 mod state;
+mod wasi;
 
 pub use agent::{Agent, AgentStats, JobRun, Reply, Request};
 pub use engine::{Runtime, RuntimeConfig, RuntimeStats};

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
 use crate::JobCheck;
-use crate::host::{OpenCompletion, OpenUpload};
+use crate::host::{OpenCompletion, OpenUpload, report_dropped_lines};
+use crate::wasi::Wasi;
 
 /// What an instance may reach and take: the same for all calls of an agent.
 pub(crate) struct Authority {
@@ -36,6 +37,8 @@ pub(crate) struct HostState {
     pub(crate) next_upload: u32,
     /// As `next_upload`, of completions.
     pub(crate) next_completion: u32,
+    /// Made by the first use of WASI; components that do not import it have none.
+    pub(crate) wasi: Option<Box<Wasi>>,
 }
 
 /// One call. It comes and goes while the instance stays.
@@ -97,13 +100,24 @@ impl HostState {
             memory,
             next_upload: 0,
             next_completion: 0,
+            wasi: None,
         }
     }
 
     /// Readies the state for a call.
     pub(crate) fn begin(&mut self, call: Call) {
         self.memory.refused = false;
+        self.begin_wasi();
         self.call = Some(call);
+    }
+
+    /// Ends the call and says what it wrote without a newline, and how much it wrote too much.
+    pub(crate) fn end(&mut self) -> wasmtime::Result<()> {
+        self.finish_wasi()?;
+        if let Some(call) = self.call.take() {
+            report_dropped_lines(&call);
+        }
+        Ok(())
     }
 
     /// When the call that runs must stop; none between calls.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Agent, CountOnDrop, Reply, check_output, micros, trap};
 use crate::InvokeError;
 use crate::bindings::exports::stuga::agent::agent::Job;
-use crate::host::{from_guest, report_dropped_lines};
+use crate::host::from_guest;
 use crate::state::Call;
 
 /// An attempt of a job.
@@ -60,9 +60,8 @@ impl Agent {
         let ended = timeout_at(ctx.deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        if let Some(call) = instance.store.data_mut().call.take() {
-            report_dropped_lines(&call);
-        }
+        let said = instance.store.data_mut().end();
+        said.map_err(|error| trap(&error, instance.store.data()))?;
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
         let cost = Cost {
