@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod guests;
 mod models;
+mod scripted;
 mod shell;
 mod steps;
 mod test;
