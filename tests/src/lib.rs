@@ -30,11 +30,22 @@ pub fn guest_path(name: &str) -> PathBuf {
 ///
 /// # Panics
 /// When it is neither there nor known to be impossible.
-#[allow(clippy::panic, reason = "a test without its guest must fail")]
 pub fn guest_or_skip(name: &str, test: &str) -> Option<Vec<u8>> {
-    let Ok(reason) = std::fs::read_to_string(guest_path(name).with_extension("skipped")) else {
-        return Some(guest(name));
-    };
+    match std::fs::read_to_string(guest_path(name).with_extension("skipped")) {
+        Err(_) => Some(guest(name)),
+        Ok(reason) => {
+            skip(test, &reason);
+            None
+        }
+    }
+}
+
+/// Notes for `cargo xtask test` that `test` could not run here, and why.
+///
+/// # Panics
+/// When it cannot be noted: a test that did not run must not count as passed.
+#[allow(clippy::panic, reason = "a test that was not noted must fail")]
+pub fn skip(test: &str, reason: &str) {
     let reason = reason.trim().replace(['\n', '\t'], " ");
     eprintln!("{test} is skipped: {reason}");
     if let Some(list) = std::env::var_os("STUGA_SKIPPED") {
@@ -44,5 +55,4 @@ pub fn guest_or_skip(name: &str, test: &str) -> Option<Vec<u8>> {
             .and_then(|mut list| writeln!(list, "{test}\t{reason}"))
             .unwrap_or_else(|e| panic!("{}: {e}", PathBuf::from(&list).display()));
     }
-    None
 }
