@@ -68,17 +68,50 @@ async fn a_component_of_another_world_is_told_what_is_missing() {
 
 #[tokio::test]
 async fn an_import_that_the_host_does_not_offer_is_named() {
-    let component = wat::parse_str(
-        r#"(component
-            (import "wasi:sockets/tcp@0.2.0" (instance))
-            (instance $agent)
-            (export "stuga:agent/agent@0.1.0" (instance $agent)))"#,
-    )
-    .unwrap();
-    let error = refused(component).await;
-    assert_eq!(error.kind(), "unknown-import");
+    for import in [
+        "wasi:http/outgoing-handler@0.2.0",
+        "wasi:sockets/tcp@0.3.0",
+        "stuga:agent/telepathy@0.1.0",
+    ] {
+        let component = wat::parse_str(format!(
+            r#"(component
+                (import "{import}" (instance))
+                (instance $agent)
+                (export "stuga:agent/agent@0.1.0" (instance $agent)))"#,
+        ))
+        .unwrap();
+        let error = refused(component).await;
+        assert_eq!(error.kind(), "unknown-import");
+        let text = error.to_string();
+        assert!(
+            text.contains(import) && text.contains("wasi:{cli,clocks"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn wasi_is_known_in_every_patch_of_0_2_and_by_its_types() {
+    let component = |version: &str, result: &str| {
+        let text = format!(
+            r#"(component
+                (import "wasi:random/random@{version}" (instance
+                    (export "get-random-u64" (func (result {result})))
+                    (export "brew-coffee" (func))))
+                (instance $agent)
+                (export "stuga:agent/agent@0.1.0" (instance $agent)))"#,
+        );
+        wat::parse_str(text).unwrap()
+    };
+    for version in ["0.2.0", "0.2.9", "0.2.12"] {
+        // What is missing is the agent's own functions: the import was taken, also the function that nobody knows.
+        let error = refused(component(version, "u64")).await;
+        assert!(error.to_string().contains("describe"), "{error}");
+    }
+    let error = refused(component("0.2.9", "string")).await;
+    assert_eq!(error.kind(), "mismatch");
     assert!(
-        error.to_string().contains("wasi:sockets/tcp@0.2.0"),
+        error.to_string().contains("wasi:random/random@0.2.9"),
         "{error}"
     );
 }

@@ -11,6 +11,7 @@ mod capabilities;
 mod hostile;
 mod instances;
 mod jobs;
+mod languages;
 mod load;
 mod messages;
 mod repeat;

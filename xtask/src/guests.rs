@@ -1,4 +1,5 @@
-//! Guests: crates of `plugins/` and `tests/fixtures/` built for wasm32 and turned into components.
+//! Guests: crates of `plugins/` and `tests/fixtures/` built for wasm32 and turned into components. Those in other languages
+//! are `scripted`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use serde_json::Value;
 use stuga_author::component;
 use stuga_author::toolchain::{Choice, TARGET, Toolchain};
 
+use crate::scripted::{self, Outcome};
 use crate::shell;
 
 /// The folders whose crates are guests.
@@ -15,7 +17,7 @@ const HOMES: [&str; 2] = ["plugins", "tests/fixtures"];
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask guests\n  cargo xtask guests meetmind fixture-echo\n  cargo xtask guests --toolchain debian"
+    after_help = "Examples:\n  cargo xtask guests\n  cargo xtask guests meetmind fixture-echo-py\n  cargo xtask guests --toolchain debian"
 )]
 pub(crate) struct Args {
     /// Only these crates; all guests when none is named
@@ -28,15 +30,34 @@ pub(crate) struct Args {
 
 /// The task `guests`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let toolchain = Toolchain::ready(args.toolchain)?;
-    let guests = select(find()?, &args.names)?;
-    for built in build(&toolchain, &guests)? {
-        let (size, note) = (built.size as f64 / 1024.0, built.note());
-        let path = built
-            .path
-            .strip_prefix(shell::root())
-            .unwrap_or(&built.path);
-        println!("{:<40} {size:>8.1} KiB  {note}", path.display());
+    let (crates, scripted) = select(find()?, &args.names)?;
+    if !crates.is_empty() {
+        let toolchain = Toolchain::ready(args.toolchain)?;
+        for built in build(&toolchain, &crates)? {
+            built.print();
+        }
+    }
+    build_scripted(&scripted)
+}
+
+/// Builds guests in other languages and prints what came of them.
+fn build_scripted(names: &[String]) -> Result<()> {
+    for guest in scripted::ALL {
+        if !names.iter().any(|name| name == guest.name) {
+            continue;
+        }
+        match guest.build()? {
+            Outcome::Skipped(reason) => println!("{} is not built: {reason}", guest.name),
+            Outcome::Built(path, changed) => {
+                let size = usize::try_from(fs::metadata(&path)?.len()).unwrap_or(usize::MAX);
+                Built {
+                    path,
+                    size,
+                    changed,
+                }
+                .print();
+            }
+        }
     }
     Ok(())
 }
@@ -44,7 +65,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Readies the toolchain, builds every guest, and returns the folder that holds the components.
 pub(crate) fn build_all(choice: Choice) -> Result<PathBuf> {
     let toolchain = Toolchain::ready(choice)?;
-    build(&toolchain, &find()?)?;
+    let (crates, scripted) = select(find()?, &[])?;
+    build(&toolchain, &crates)?;
+    build_scripted(&scripted)?;
     Ok(folder())
 }
 
@@ -69,8 +92,11 @@ struct Built {
 }
 
 impl Built {
-    fn note(&self) -> &'static str {
-        if self.changed { "built" } else { "unchanged" }
+    fn print(&self) {
+        let size = self.size as f64 / 1024.0;
+        let note = if self.changed { "built" } else { "unchanged" };
+        let path = self.path.strip_prefix(shell::root()).unwrap_or(&self.path);
+        println!("{:<40} {size:>8.1} KiB  {note}", path.display());
     }
 }
 
@@ -101,14 +127,18 @@ fn find() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn select(all: Vec<String>, wanted: &[String]) -> Result<Vec<String>> {
+/// The crates and the other guests of those that are wanted; all when none is named.
+fn select(crates: Vec<String>, wanted: &[String]) -> Result<(Vec<String>, Vec<String>)> {
+    let scripted: Vec<String> = scripted::ALL.iter().map(|g| g.name.to_owned()).collect();
+    let all: Vec<_> = crates.iter().chain(&scripted).cloned().collect();
     if let Some(unknown) = wanted.iter().find(|name| !all.contains(name)) {
         bail!("no guest `{unknown}`; there are: {}", all.join(", "));
     }
-    if wanted.is_empty() {
-        return Ok(all);
-    }
-    Ok(wanted.to_vec())
+    let is_wanted = |name: &String| wanted.is_empty() || wanted.contains(name);
+    Ok((
+        crates.into_iter().filter(is_wanted).collect(),
+        scripted.into_iter().filter(is_wanted).collect(),
+    ))
 }
 
 fn build(toolchain: &Toolchain, guests: &[String]) -> Result<Vec<Built>> {

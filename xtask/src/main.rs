@@ -8,6 +8,7 @@ mod demo;
 mod guests;
 mod models;
 mod reference;
+mod scripted;
 mod shell;
 mod steps;
 mod test;

@@ -18,9 +18,8 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 use crate::bindings::Guest;
 use crate::bindings::exports::stuga::agent::agent::{Invocation, MessageOrigin, Origin};
 use crate::engine::Shared;
-use crate::host::{from_guest, report_dropped_lines};
+use crate::host::from_guest;
 use crate::plugin::Plugin;
-use crate::redact::Revealed;
 use crate::state::{Authority, Call, HostState};
 use crate::{AgentSettings, InstanceMode, InvokeError, LoadError};
 
@@ -190,7 +189,8 @@ impl Agent {
         let ended = timeout_at(deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        let revealed = end_call(&mut instance);
+        let revealed = instance.store.data_mut().end();
+        let revealed = revealed.map_err(|error| trap(&error, instance.store.data()))?;
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
 
@@ -297,11 +297,14 @@ impl Agent {
                 UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
             })
         });
-        let start = timeout(
-            START_DEADLINE,
-            self.plugin.pre.instantiate_async(&mut store),
-        );
-        let guest = start
+        let start = async {
+            let guest = self.plugin.pre.instantiate_async(&mut store).await?;
+            if self.plugin.has_language_runtime() {
+                guest.stuga_agent_agent().call_describe(&mut store).await?;
+            }
+            Ok::<_, wasmtime::Error>(guest)
+        };
+        let guest = timeout(START_DEADLINE, start)
             .await
             .map_err(|_| wasmtime::Error::msg(format!("no start within {START_DEADLINE:?}")))??;
         self.created.fetch_add(1, Ordering::Relaxed);
@@ -392,15 +395,6 @@ fn origin(ctx: &CallCtx) -> Origin {
     }
 }
 
-/// Takes the call that has ended out of the instance, and returns what secrets it has revealed.
-fn end_call(instance: &mut Instance) -> Revealed {
-    let call = instance.store.data_mut().call.take();
-    call.map_or_else(Revealed::default, |call| {
-        report_dropped_lines(&call);
-        call.revealed
-    })
-}
-
 /// What a failed call was, in the words of this crate.
 fn trap(error: &wasmtime::Error, state: &HostState) -> InvokeError {
     let trap = error.downcast_ref::<Trap>();
@@ -411,6 +405,9 @@ fn trap(error: &wasmtime::Error, state: &HostState) -> InvokeError {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
+    if let Some(lines) = state.wasi.as_ref().and_then(|wasi| wasi.last_errors()) {
+        reason = format!("{reason}; it wrote: {lines}");
+    }
     if state.memory.refused {
         reason = format!(
             "{reason}, after it was refused more than {} bytes of memory",

@@ -17,9 +17,16 @@ use crate::plugin::{Plugin, Plugins};
 use crate::state::HostState;
 use crate::{AgentSettings, LoadError};
 
-/// Core instances, tables and memories that one component may need: the encoder makes a main module, a shim and a
-/// fix-up module for each component.
+/// Core instances and tables that one component needs on average: the encoder makes a main module, a shim and a fix-up
+/// module for each component of one module.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+
+/// Core instances that one component may need at most. A language's runtime brings its libraries as modules of their
+/// own; a Python component has 14.
+const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 32;
+
+/// Memories that one component may have: JavaScript components have a second one, which stays empty.
+const MEMORIES_PER_COMPONENT_MAX: u32 = 4;
 
 /// Kept of a memory between calls of fresh instances, in bytes. Measured with `pagemap_scan`: below it the reset costs
 /// page faults, above it nothing is gained.
@@ -192,9 +199,9 @@ fn engine_config(config: &RuntimeConfig) -> Config {
         .total_memories(config.max_instances)
         .total_tables(core)
         .total_stacks(config.max_instances)
-        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
         .max_tables_per_component(CORE_INSTANCES_PER_COMPONENT)
-        .max_memories_per_component(1)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(usize::try_from(config.max_memory_bytes).unwrap_or(usize::MAX))
         .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT)

@@ -14,6 +14,7 @@ mod redact;
 mod settings;
 mod skills;
 mod state;
+mod wasi;
 
 pub use agent::{Agent, AgentStats, JobRun, Reply, Request};
 pub use engine::{Runtime, RuntimeConfig, RuntimeStats};

@@ -18,7 +18,7 @@ use crate::bindings::GuestPre;
 use crate::bindings::exports::stuga::agent::agent::{Description, JobKind as DescribedJob};
 use crate::engine::Shared;
 use crate::state::{Authority, HostState};
-use crate::{AgentSettings, JobCheck, LoadError};
+use crate::{AgentSettings, JobCheck, LoadError, wasi};
 
 /// Largest component in bytes. Python guests, the largest known, have about 20 MB.
 const COMPONENT_MAX_BYTES: usize = 64 << 20;
@@ -123,6 +123,15 @@ impl Plugin {
         Arc::clone(&self.version)
     }
 
+    /// Whether a language's runtime comes with it, which readies itself with the first call (it draws the seeds of its hash
+    /// tables, for instance). Done before an invocation, that costs the invocation nothing and is not part of it.
+    pub(crate) fn has_language_runtime(&self) -> bool {
+        self.manifest
+            .imports
+            .iter()
+            .any(|import| wasi::offers(import))
+    }
+
     /// Refuses a component that imports more than its tenant grants.
     pub(crate) fn check_grants(&self, settings: &AgentSettings) -> Result<(), LoadError> {
         for import in &self.manifest.imports {
@@ -208,9 +217,12 @@ pub(crate) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Arc<Plu
         })?
         .map_err(|e| LoadError::NotAComponent(format!("{e:#}")))?;
     let (imports, exports) = inspect(shared, &component)?;
-    let pre = shared
-        .linker
-        .instantiate_pre(&component)
+    let pre = wasi::linker(&shared.linker, &shared.engine, &component)
+        .and_then(|own| {
+            own.as_ref()
+                .unwrap_or(&shared.linker)
+                .instantiate_pre(&component)
+        })
         .and_then(GuestPre::new)
         .map_err(|e| LoadError::Mismatch(format!("{e:#}")))?;
     let description = describe(shared, &pre).await?;
@@ -268,15 +280,20 @@ fn inspect(
         check_version(interface)?;
     }
     for import in &imports {
-        let known = interface_name(import).is_some_and(|name| {
-            OPEN_INTERFACES.contains(&name) || CapabilityName::from_name(name).is_some()
-        });
+        let known = wasi::offers(import)
+            || interface_name(import).is_some_and(|name| {
+                OPEN_INTERFACES.contains(&name) || CapabilityName::from_name(name).is_some()
+            });
         if !known {
             let capabilities = CapabilityName::ALL.iter().map(|c| c.as_str());
             let offered: Vec<_> = OPEN_INTERFACES.into_iter().chain(capabilities).collect();
             return Err(LoadError::UnknownImport {
                 import: import.clone(),
-                offered: format!("{PACKAGE}{{{}}}@{VERSION}", offered.join(", ")),
+                offered: format!(
+                    "{PACKAGE}{{{}}}@{VERSION} and {}",
+                    offered.join(", "),
+                    wasi::OFFERED
+                ),
             });
         }
     }
@@ -329,10 +346,19 @@ async fn describe(shared: &Shared, pre: &GuestPre<HostState>) -> Result<Descript
     };
     match timeout(DESCRIBE_DEADLINE, run).await {
         Ok(Ok(description)) => Ok(description),
-        Ok(Err(error)) => Err(LoadError::Describe(match error.downcast_ref::<Trap>() {
-            Some(trap) => format!("trapped: {trap}"),
-            None => format!("failed: {error:#}"),
-        })),
+        Ok(Err(error)) => {
+            let reason = match error.downcast_ref::<Trap>() {
+                Some(trap) => format!("trapped: {trap}"),
+                None => format!("failed: {error:#}"),
+            };
+            let wrote = store.data_mut().wasi.take().map(|wasi| wasi.tail());
+            Err(LoadError::Describe(
+                match wrote.filter(|wrote| !wrote.is_empty()) {
+                    Some(wrote) => format!("{reason}; it wrote: {wrote}"),
+                    None => reason,
+                },
+            ))
+        }
         Err(_) => Err(LoadError::Describe(format!(
             "did not answer within {DESCRIBE_DEADLINE:?}"
         ))),

@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
 use crate::JobCheck;
-use crate::host::{OpenCompletion, OpenUpload};
+use crate::host::{OpenCompletion, OpenUpload, report_dropped_lines};
 use crate::redact::Revealed;
+use crate::wasi::Wasi;
 
 /// What an instance may reach and take: the same for all calls of an agent.
 pub(crate) struct Authority {
@@ -42,6 +43,8 @@ pub(crate) struct HostState {
     /// By handle: what the guest holds, without values.
     pub(crate) secrets: BTreeMap<u32, SecretInfo>,
     pub(crate) next_secret: u32,
+    /// Made by the first use of WASI; components that do not import it have none.
+    pub(crate) wasi: Option<Box<Wasi>>,
 }
 
 /// One call. It comes and goes while the instance stays.
@@ -108,13 +111,25 @@ impl HostState {
             next_completion: 0,
             secrets: BTreeMap::new(),
             next_secret: 0,
+            wasi: None,
         }
     }
 
     /// Readies the state for a call.
     pub(crate) fn begin(&mut self, call: Call) {
         self.memory.refused = false;
+        self.begin_wasi();
         self.call = Some(call);
+    }
+
+    /// Ends the call: says what it wrote without a newline, and how much it wrote too much. Returns the secrets that it
+    /// has revealed.
+    pub(crate) fn end(&mut self) -> wasmtime::Result<Revealed> {
+        self.finish_wasi()?;
+        Ok(self.call.take().map_or_else(Revealed::default, |call| {
+            report_dropped_lines(&call);
+            call.revealed
+        }))
     }
 
     /// When the call that runs must stop; none between calls.

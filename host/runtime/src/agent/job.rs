@@ -8,7 +8,7 @@ use stuga_core::jobs::OUTPUT_MAX_BYTES;
 use stuga_core::receipt::Cost;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Agent, CountOnDrop, Reply, check_output, end_call, micros, trap};
+use super::{Agent, CountOnDrop, Reply, check_output, micros, trap};
 use crate::InvokeError;
 use crate::bindings::exports::stuga::agent::agent::Job;
 use crate::host::from_guest;
@@ -60,7 +60,8 @@ impl Agent {
         let ended = timeout_at(ctx.deadline, call)
             .await
             .map_err(|_| InvokeError::Deadline)?;
-        let revealed = end_call(&mut instance);
+        let revealed = instance.store.data_mut().end();
+        let revealed = revealed.map_err(|error| trap(&error, instance.store.data()))?;
         let answer = ended.map_err(|error| trap(&error, instance.store.data()))?;
         discard.cancel();
         let cost = Cost {
