@@ -1,6 +1,6 @@
 //! What a request to a model may hold.
 
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::{
     Format, MAX_TOKENS_MAX, MESSAGES_MAX, MODEL_NAME_MAX_BYTES, Options, PROMPT_MAX_BYTES, Request,
@@ -82,9 +82,8 @@ fn check_schema(operation: &'static str, schema: &str) -> Result<()> {
         )
         .with_context("limit", SCHEMA_MAX_BYTES));
     }
-    // The parser bounds the depth by itself.
-    let object = schema.trim_start().starts_with('{');
-    if object && serde_json::from_str::<IgnoredAny>(schema).is_ok() {
+    // Into a value: that bounds the depth, which skipping over it would not.
+    if serde_json::from_str::<Map<String, Value>>(schema).is_ok() {
         return Ok(());
     }
     Err(Error::invalid(

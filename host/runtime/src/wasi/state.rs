@@ -216,18 +216,21 @@ impl HostState {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Arc;
 
     use stuga_core::Grants;
 
     use super::*;
+    use crate::JobCheck;
     use crate::state::{Authority, Call};
 
     fn state() -> HostState {
         HostState::new(Arc::new(Authority {
             grants: Grants::NONE,
             config: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+            job_check: JobCheck::default(),
             capabilities: None,
             memory_bytes: 0,
             random_key: [7; 32],
