@@ -155,7 +155,7 @@ mod tests {
         let long = "l".repeat(VALUE_MAX_BYTES);
         let known = revealed(&[("token", "abcdefgh"), ("long", &long)]);
         let text = cleaned(&known, &format!("{long}{long}abcdefgh"), 10);
-        assert!(!text.contains("abc") && !text.contains('l'), "{text}");
+        assert!(!text.contains("abc") && !text.contains("ll"), "{text}");
     }
 
     #[test]
