@@ -175,12 +175,16 @@ async fn a_call_that_is_dropped_costs_its_instance_only() {
     };
     let mut call_to_drop =
         Box::pin(agent.invoke(ctx(Duration::from_secs(60)), request, Some(parts)));
+    // The call gets its turns until it has emitted a part and waits for room for the next.
     std::future::poll_fn(|cx| {
-        let _ = call_to_drop.as_mut().poll(cx);
-        std::task::Poll::Ready(())
+        assert!(call_to_drop.as_mut().poll(cx).is_pending());
+        if reader.len() == 1 {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
     })
     .await;
-    assert_eq!(reader.len(), 1);
     drop(call_to_drop);
     assert_eq!(agent.stats().discarded, 1);
     assert_eq!(call(&agent, "calls", json!({})).await.unwrap()["value"], 1);
