@@ -113,10 +113,15 @@ async fn a_client_that_goes_away_stops_the_agent() {
         "/v1/tenants/acme/invocations/{}",
         accepted["invocation_id"].as_str().unwrap()
     );
-    assert_eq!(
-        expect(server.get(&path).bearer_auth(&key), 200).await["state"],
-        "running"
-    );
+    // The call runs beside the stream, so it may begin a moment after it was accepted.
+    let running = loop {
+        let found = server.get(&path).bearer_auth(&key).send().await.unwrap();
+        if found.status() != 404 {
+            break found.json::<Value>().await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(running["state"], "running");
     drop(stream);
     // The only place is free again long before the deadline.
     loop {
