@@ -291,7 +291,8 @@ impl Finding<'_> {
                         let rows = |ranked: &[(u64, f32)]| -> Vec<u64> {
                             ranked.iter().map(|(seq, _)| *seq).collect()
                         };
-                        self.in_order(fuse(&[&rows(&by_words), &rows(&near)]))?
+                        let fused = fuse(&[&rows(&by_words), &rows(&near)]);
+                        self.in_order(fused, self.asked.window.reach())?
                     }
                 };
                 answer.total = ranked.len() as u64;
@@ -339,14 +340,24 @@ impl Finding<'_> {
         let near = vectors.nearest(vector, CANDIDATES, allowed.as_deref());
         // For vectors of length 1 the distance says the cosine.
         let cosine = |(distance, seq): &graph::Near| (*seq, 1.0 - distance * distance / 2.0);
-        let mut near = self.in_order(near.iter().map(cosine).collect())?;
+        let mut near = self.in_order(near.iter().map(cosine).collect(), CANDIDATES)?;
         near.truncate(CANDIDATES);
         Ok(near)
     }
 
-    /// Puts runs of equal scores in the order of their ids.
-    fn in_order(&self, mut ranked: Vec<(u64, f32)>) -> rusqlite::Result<Vec<(u64, f32)>> {
+    /// Puts runs of equal scores in the order of their ids, as far as `reach`: ids are read one by one, and fusing two
+    /// lists makes most scores equal in pairs.
+    fn in_order(
+        &self,
+        mut ranked: Vec<(u64, f32)>,
+        reach: usize,
+    ) -> rusqlite::Result<Vec<(u64, f32)>> {
+        let mut passed = 0;
         for run in ranked.chunk_by_mut(|(_, a), (_, b)| a.total_cmp(b).is_eq()) {
+            if passed >= reach {
+                break;
+            }
+            passed += run.len();
             if run.len() < 2 || run.len() > EQUALS_MAX {
                 continue;
             }
