@@ -1,0 +1,287 @@
+//! One section for each capability.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stuga_core::Result;
+use stuga_core::embed::DIMENSION_MAX;
+use stuga_core::model::MODEL_NAME_MAX_BYTES;
+
+use super::{AwsConfig, Pattern, is_address, millis, wrong};
+
+/// How long a secret's value is kept in this process unless said otherwise.
+const SECRETS_TTL: Duration = Duration::from_secs(300);
+
+/// Files on S3.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilesConfig {
+    /// The bucket; with `{tenant}`, one for each tenant. It must be versioned.
+    pub bucket: Pattern,
+    /// What all keys of a tenant begin with: `{tenant}` followed by `/` must stand in it, and `/` at its end. Default `{tenant}/`.
+    #[serde(default = "tenant_folder")]
+    pub prefix: Pattern,
+    /// The KMS key (id, ARN or alias) that encrypts a tenant's objects; none for the bucket's own default.
+    #[serde(default)]
+    pub kms_key: Option<Pattern>,
+    /// Whether the bucket stands in the path and not in the host name, as test servers want it.
+    #[serde(default)]
+    pub path_style: bool,
+}
+
+/// Memory, sessions and records on AgentCore, with Redis between the hosts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryConfig {
+    /// The id of the AgentCore memory; with `{tenant}`, one for each tenant.
+    pub memory_id: Pattern,
+    /// The cache that all hosts share, such as `rediss://cache.example:6379`.
+    pub redis: String,
+}
+
+/// Search on OpenSearch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchConfig {
+    /// The address of the data plane; none to ask AWS where `domain` is.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The name of the domain.
+    #[serde(default)]
+    pub domain: Option<String>,
+    /// Whether it is a serverless collection, whose requests are signed for `aoss` and not `es`.
+    #[serde(default)]
+    pub serverless: bool,
+    /// Whether requests are signed. Test servers take none. Default true.
+    #[serde(default = "yes")]
+    pub signed: bool,
+    /// What the names of a tenant's indices begin with. Default `stuga_{tenant}_`.
+    #[serde(default = "tenant_words")]
+    pub index_prefix: Pattern,
+}
+
+/// Jobs on Lambda.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsConfig {
+    /// The function, by name or ARN; with `{tenant}`, one for each tenant.
+    pub function: Pattern,
+}
+
+/// Mailboxes on SQS.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct A2aConfig {
+    /// What the names of a tenant's queues begin with. Default `stuga_{tenant}_`.
+    #[serde(default = "tenant_words")]
+    pub queue_prefix: Pattern,
+}
+
+impl Default for A2aConfig {
+    fn default() -> Self {
+        Self {
+            queue_prefix: tenant_words(),
+        }
+    }
+}
+
+/// Models on Bedrock.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The name of the model that answers unless an agent chooses another one.
+    pub name: String,
+    /// Bedrock's id (or inference profile) of each name that an agent may use, [`ModelConfig::name`] among them.
+    pub models: BTreeMap<String, String>,
+    /// Longest silence of the model: before an answer begins, and between two pieces of it. Default 60 s.
+    #[serde(default = "patience", with = "millis")]
+    pub timeout: Duration,
+    /// What makes vectors of texts; none to leave it to the host's own embedder.
+    #[serde(default)]
+    pub embeddings: Option<EmbeddingConfig>,
+}
+
+/// A model on Bedrock that makes vectors.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingConfig {
+    /// Bedrock's id: `amazon.titan-embed-…` or `cohere.embed-…`.
+    pub model_id: String,
+    /// Numbers in its vectors.
+    pub dimension: usize,
+}
+
+/// Secrets in Secrets Manager.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsConfig {
+    /// What the names of a tenant's secrets begin with. Default `stuga/{tenant}/`.
+    #[serde(default = "tenant_path")]
+    pub prefix: Pattern,
+    /// The KMS key (id, ARN or alias) under which a tenant's values are sealed; `{tenant}` gives each its own.
+    pub kms_key: Pattern,
+    /// How long a value is kept in this process. A rotation is seen after that time at the latest. Default 5 minutes.
+    #[serde(default = "secrets_ttl", with = "millis")]
+    pub cache_ttl: Duration,
+}
+
+/// Events of the host on EventBridge.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsConfig {
+    /// The bus, by name or ARN. Default `default`.
+    #[serde(default = "default_bus")]
+    pub bus: String,
+    /// What events say where they come from. Default `stuga`.
+    #[serde(default = "default_source")]
+    pub source: String,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self {
+            bus: default_bus(),
+            source: default_source(),
+        }
+    }
+}
+
+impl AwsConfig {
+    /// Checks the sections that are there.
+    pub(super) fn check_sections(&self) -> Result<()> {
+        if let Some(files) = &self.files
+            && !(files.prefix.separates() && files.prefix.as_str().ends_with('/'))
+        {
+            let what = "a prefix with `{tenant}/` in it and `/` at its end";
+            return Err(wrong("aws.files.prefix", what));
+        }
+        if let Some(memory) = &self.memory {
+            let redis = &memory.redis;
+            let known = redis.starts_with("redis://") || redis.starts_with("rediss://");
+            if !known || redis.contains('@') {
+                let what = "redis:// or rediss:// and a host, without credentials";
+                return Err(wrong("aws.memory.redis", what));
+            }
+        }
+        if let Some(search) = &self.search {
+            separated("aws.search.index_prefix", &search.index_prefix)?;
+            match (&search.endpoint, &search.domain) {
+                (None, None) => {
+                    return Err(wrong(
+                        "aws.search.domain",
+                        "given, or `aws.search.endpoint`",
+                    ));
+                }
+                (Some(url), _) if !is_address(url) => {
+                    let what = "http:// or https:// and a host, without credentials";
+                    return Err(wrong("aws.search.endpoint", what));
+                }
+                _ => {}
+            }
+        }
+        if let Some(a2a) = &self.a2a {
+            separated("aws.a2a.queue_prefix", &a2a.queue_prefix)?;
+        }
+        if let Some(secrets) = &self.secrets {
+            separated("aws.secrets.prefix", &secrets.prefix)?;
+        }
+        if let Some(model) = &self.model {
+            model.check()?;
+        }
+        Ok(())
+    }
+}
+
+impl ModelConfig {
+    fn check(&self) -> Result<()> {
+        if !self.models.contains_key(&self.name) {
+            return Err(wrong(
+                "aws.model.name",
+                "one of the names in `aws.model.models`",
+            ));
+        }
+        let fits = |text: &String| (1..=MODEL_NAME_MAX_BYTES).contains(&text.len());
+        if !self.models.iter().all(|(name, id)| fits(name) && fits(id)) {
+            return Err(wrong("aws.model.models", "names and ids of 1 to 256 bytes"));
+        }
+        if let Some(embeddings) = &self.embeddings
+            && !(1..=DIMENSION_MAX).contains(&embeddings.dimension)
+        {
+            return Err(wrong("aws.model.embeddings.dimension", "from 1 to 4096"));
+        }
+        Ok(())
+    }
+}
+
+fn separated(setting: &str, pattern: &Pattern) -> Result<()> {
+    if pattern.separates() {
+        return Ok(());
+    }
+    let what = "a prefix with `{tenant}` and right behind it one of / _ : . so that no two tenants share it";
+    Err(wrong(setting, what))
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn tenant_folder() -> Pattern {
+    Pattern::known("{tenant}/")
+}
+
+fn tenant_words() -> Pattern {
+    Pattern::known("stuga_{tenant}_")
+}
+
+fn tenant_path() -> Pattern {
+    Pattern::known("stuga/{tenant}/")
+}
+
+fn patience() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn secrets_ttl() -> Duration {
+    SECRETS_TTL
+}
+
+fn default_bus() -> String {
+    "default".to_owned()
+}
+
+fn default_source() -> String {
+    "stuga".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_keep_to_their_own_rules() {
+        for pattern in [tenant_folder(), tenant_words(), tenant_path()] {
+            assert_eq!(Pattern::new(pattern.as_str()), Ok(pattern.clone()));
+            assert!(pattern.separates(), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn prefixes_that_tenants_would_share_are_refused() {
+        let config = |prefix: &str| AwsConfig {
+            region: "eu-north-1".to_owned(),
+            a2a: Some(A2aConfig {
+                queue_prefix: Pattern::new(prefix).unwrap(),
+            }),
+            ..AwsConfig::default()
+        };
+        config("stuga_{tenant}_").check().unwrap();
+        for bad in ["stuga_", "stuga-{tenant}-", "{tenant}"] {
+            let refused = config(bad).check().unwrap_err();
+            assert_eq!(
+                refused.context_value("setting"),
+                Some("aws.a2a.queue_prefix")
+            );
+        }
+    }
+}

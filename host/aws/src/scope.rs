@@ -1,0 +1,283 @@
+//! Who owns which names in AWS: the one place that turns a tenant and an agent into buckets, keys, queues and paths.
+//!
+//! Every prefix ends with a character that is in no tenant's and no agent's name, so that no prefix begins another one.
+//! What comes back from elsewhere (a cursor, a stored id, a name in a message) goes through [`guard`] before it is sent.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use stuga_core::{AgentName, Error, Result, TenantId};
+
+use crate::config::{
+    A2aConfig, AwsConfig, FilesConfig, JobsConfig, MemoryConfig, SearchConfig, SecretsConfig,
+};
+
+/// Longest name of a queue, its ending included.
+const QUEUE_NAME_MAX_BYTES: usize = 80;
+/// The ending of a queue that keeps order.
+const FIFO: &str = ".fifo";
+/// Hexadecimal digits of a hash that stand for the rest of a name that is too long.
+const HASH_DIGITS: usize = 24;
+/// The key of the tenant's name in a KMS encryption context.
+pub(crate) const TENANT_CONTEXT: &str = "stuga:tenant";
+
+/// What belongs to one tenant.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    config: &'a AwsConfig,
+    tenant: &'a TenantId,
+}
+
+/// On whose behalf something runs elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Identity<'a> {
+    /// The tenant.
+    pub(crate) tenant: &'a TenantId,
+    /// The agent.
+    pub(crate) agent: &'a AgentName,
+}
+
+impl<'a> Scope<'a> {
+    /// What belongs to `tenant`.
+    pub(crate) fn of(config: &'a AwsConfig, tenant: &'a TenantId) -> Self {
+        Self { config, tenant }
+    }
+
+    /// The bucket of the tenant's files.
+    pub(crate) fn bucket(&self) -> Result<String> {
+        Ok(self.files()?.bucket.of(self.tenant))
+    }
+
+    /// What all keys of the tenant begin with; ends with `/`.
+    pub(crate) fn tenant_objects(&self) -> Result<String> {
+        Ok(self.files()?.prefix.of(self.tenant))
+    }
+
+    /// What all keys of an agent begin with; ends with `/`.
+    pub(crate) fn objects(&self, agent: &AgentName) -> Result<String> {
+        Ok(format!("{}{agent}/", self.tenant_objects()?))
+    }
+
+    /// The KMS key of the tenant's files; none for the bucket's own default.
+    pub(crate) fn files_key(&self) -> Result<Option<String>> {
+        Ok(self
+            .files()?
+            .kms_key
+            .as_ref()
+            .map(|key| key.of(self.tenant)))
+    }
+
+    /// The AgentCore memory that holds the tenant's.
+    pub(crate) fn memory_id(&self) -> Result<String> {
+        Ok(self.memory()?.memory_id.of(self.tenant))
+    }
+
+    /// What all actors and namespaces of an agent begin with; ends with `/`.
+    pub(crate) fn actors(&self, agent: &AgentName) -> String {
+        format!("{}/{agent}/", self.tenant)
+    }
+
+    /// What all keys of an agent in Redis begin with; ends with `:`.
+    pub(crate) fn cached(&self, agent: &AgentName) -> String {
+        format!("stuga:{}:{agent}:", self.tenant)
+    }
+
+    /// What the names of all indices of the tenant begin with.
+    pub(crate) fn tenant_indices(&self) -> Result<String> {
+        Ok(self.search()?.index_prefix.of(self.tenant))
+    }
+
+    /// What the names of all indices of an agent begin with; ends with `_`.
+    pub(crate) fn indices(&self, agent: &AgentName) -> Result<String> {
+        Ok(format!("{}{agent}_", self.tenant_indices()?))
+    }
+
+    /// What the names of all queues of the tenant begin with.
+    pub(crate) fn tenant_queues(&self) -> Result<String> {
+        Ok(self.a2a()?.queue_prefix.of(self.tenant))
+    }
+
+    /// The name of an agent's queue for `purpose`, such as `inbox`. A name that is too long for SQS ends with a hash of the
+    /// whole instead.
+    pub(crate) fn queue(&self, agent: &AgentName, purpose: &str) -> Result<String> {
+        let name = format!("{}{agent}_{purpose}", self.tenant_queues()?);
+        let room = QUEUE_NAME_MAX_BYTES.saturating_sub(FIFO.len());
+        Ok(shortened(name, room) + FIFO)
+    }
+
+    /// The function that runs the tenant's jobs.
+    pub(crate) fn function(&self) -> Result<String> {
+        Ok(self.jobs()?.function.of(self.tenant))
+    }
+
+    /// On whose behalf a function runs.
+    pub(crate) fn identity(&self, agent: &'a AgentName) -> Identity<'a> {
+        Identity {
+            tenant: self.tenant,
+            agent,
+        }
+    }
+
+    /// What the names of all secrets of the tenant begin with.
+    pub(crate) fn secrets(&self) -> Result<String> {
+        Ok(self.secrets_config()?.prefix.of(self.tenant))
+    }
+
+    /// The KMS key that seals the tenant's secrets.
+    pub(crate) fn secrets_key(&self) -> Result<String> {
+        Ok(self.secrets_config()?.kms_key.of(self.tenant))
+    }
+
+    fn files(&self) -> Result<&'a FilesConfig> {
+        there(&self.config.files, "aws.files")
+    }
+
+    fn memory(&self) -> Result<&'a MemoryConfig> {
+        there(&self.config.memory, "aws.memory")
+    }
+
+    fn search(&self) -> Result<&'a SearchConfig> {
+        there(&self.config.search, "aws.search")
+    }
+
+    fn jobs(&self) -> Result<&'a JobsConfig> {
+        there(&self.config.jobs, "aws.jobs")
+    }
+
+    fn a2a(&self) -> Result<&'a A2aConfig> {
+        there(&self.config.a2a, "aws.a2a")
+    }
+
+    fn secrets_config(&self) -> Result<&'a SecretsConfig> {
+        there(&self.config.secrets, "aws.secrets")
+    }
+}
+
+/// Refuses `name` unless it lies behind `prefix`, which one of the functions of [`Scope`] made. Nothing was sent yet.
+///
+/// # Errors
+/// `Denied`, which names neither; the log has both, as an attempt to leave the tenant.
+pub(crate) fn guard(operation: &'static str, prefix: &str, name: &str) -> Result<()> {
+    if !prefix.is_empty() && name.len() > prefix.len() && name.starts_with(prefix) {
+        return Ok(());
+    }
+    tracing::warn!(
+        operation,
+        prefix,
+        name,
+        "a name outside the tenant's scope was refused"
+    );
+    Err(Error::denied(
+        operation,
+        "the name is outside this tenant's scope",
+    ))
+}
+
+/// `name` in at most `max` bytes: one that is longer ends with a hash of the whole.
+fn shortened(name: String, max: usize) -> String {
+    if name.len() <= max {
+        return name;
+    }
+    let mut hash = hex::encode(Sha256::digest(&name));
+    hash.truncate(HASH_DIGITS);
+    let mut short = name;
+    let mut end = max.saturating_sub(HASH_DIGITS + 1);
+    while !short.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    short.truncate(end);
+    // No name of an agent ends with it, so no name that fits is also a short one.
+    short.push('_');
+    short + &hash
+}
+
+fn there<'a, T>(section: &'a Option<T>, setting: &'static str) -> Result<&'a T> {
+    section.as_ref().ok_or_else(|| {
+        Error::unavailable("aws.scope", format!("`{setting}` is not configured"))
+            .with_context("setting", setting)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use stuga_core::ErrorKind;
+
+    use super::*;
+    use crate::config::Pattern;
+
+    fn config() -> AwsConfig {
+        let files = r#"{"bucket": "stuga-data"}"#;
+        AwsConfig {
+            files: Some(serde_json::from_str(files).unwrap()),
+            a2a: Some(A2aConfig::default()),
+            ..AwsConfig::default()
+        }
+    }
+
+    fn names(tenant: &str, agent: &str) -> Vec<String> {
+        let (config, tenant) = (config(), TenantId::new(tenant).unwrap());
+        let agent = AgentName::new(agent).unwrap();
+        let scope = Scope::of(&config, &tenant);
+        vec![
+            scope.objects(&agent).unwrap(),
+            scope.queue(&agent, "inbox").unwrap(),
+            scope.actors(&agent),
+            scope.cached(&agent),
+        ]
+    }
+
+    #[test]
+    fn names_of_different_owners_never_meet() {
+        let owners = [
+            ("a", "b-c"),
+            ("a-b", "c"),
+            ("a", "b"),
+            ("a-b", "b"),
+            ("b", "a"),
+        ];
+        for one in owners {
+            for other in owners.iter().filter(|other| **other != one) {
+                let pairs = names(one.0, one.1).into_iter().zip(names(other.0, other.1));
+                for (one, other) in pairs {
+                    assert!(!one.starts_with(&other), "{one} {other}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_of_long_names_has_a_name_that_sqs_takes_and_nobody_else_has() {
+        let long = "a".repeat(62);
+        let queues = ["a", "b"].map(|end| names(&long, &format!("{long}{end}"))[1].clone());
+        assert!(queues.iter().all(|q| q.len() <= 80 && q.ends_with(".fifo")));
+        assert_ne!(queues[0], queues[1]);
+        assert_eq!(names("acme", "scribe")[1], "stuga_acme_scribe_inbox.fifo");
+    }
+
+    #[test]
+    fn a_name_outside_the_scope_is_denied_without_being_told() {
+        guard("files.get", "acme/scribe/", "acme/scribe/a.txt").unwrap();
+        for bad in [
+            "acme/scribe/",
+            "acme-2/scribe/a.txt",
+            "acme/scribe",
+            "",
+            "/acme/scribe/x",
+        ] {
+            let refused = guard("files.get", "acme/scribe/", bad).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Denied, "{bad}");
+            assert!(!refused.to_string().contains("acme"), "{refused}");
+        }
+        assert!(guard("files.get", "", "a").is_err(), "no scope is no leave");
+    }
+
+    #[test]
+    fn a_capability_without_its_section_says_which_one_is_missing() {
+        let tenant = TenantId::new("acme").unwrap();
+        let config = AwsConfig {
+            role_arn: Some(Pattern::new("arn:{tenant}").unwrap()),
+            ..config()
+        };
+        let refused = Scope::of(&config, &tenant).secrets().unwrap_err();
+        assert_eq!(refused.context_value("setting"), Some("aws.secrets"));
+    }
+}

@@ -1,0 +1,28 @@
+//! The one HTTP request that tells whether a server can be asked.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Longest wait for one answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes that are read of it.
+const ANSWER_MAX_BYTES: u64 = 64 << 10;
+
+/// The status and the text of a GET; none when there is no answer.
+pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream
+        .take(ANSWER_MAX_BYTES)
+        .read_to_end(&mut answer)
+        .ok()?;
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+    Some((status, body.unwrap_or_default().to_owned()))
+}
