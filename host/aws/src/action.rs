@@ -65,6 +65,11 @@ pub(crate) trait Action: ProvideErrorMetadata + StdError + Send + Sync + 'static
     const SERVICE: Service;
     /// The IAM action that allows it, such as `s3:PutObject`.
     const IAM: &'static str;
+
+    /// The service's code for what is wrong; none when it says nothing that could be one.
+    fn reason(&self) -> Option<&str> {
+        self.meta().code()
+    }
 }
 
 macro_rules! actions {
@@ -197,8 +202,19 @@ actions! {
     }
 }
 
-// What goes wrong in the middle of a stream is an error of its own.
+// What goes wrong in the middle of a stream is an error of its own: an event whose name is the code, and not an answer.
 impl Action for aws_sdk_bedrockruntime::types::error::ConverseStreamOutputError {
     const SERVICE: Service = Service::Bedrock;
     const IAM: &'static str = "bedrock:InvokeModelWithResponseStream";
+
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::InternalServerException(_) => Some("InternalServerException"),
+            Self::ModelStreamErrorException(_) => Some("ModelStreamErrorException"),
+            Self::ServiceUnavailableException(_) => Some("ServiceUnavailableException"),
+            Self::ThrottlingException(_) => Some("ThrottlingException"),
+            Self::ValidationException(_) => Some("ValidationException"),
+            _ => self.meta().code(),
+        }
+    }
 }

@@ -117,8 +117,12 @@ fn read<E: Action, R: Reply>(error: &SdkError<E, R>) -> (Meaning, Failure) {
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status();
             let meta = answer.err().meta();
-            let failure = Failure::answered(E::IAM, meta).with_status(status);
-            (codes::of(E::SERVICE, meta.code(), status), failure)
+            let failure =
+                Failure::answered(E::IAM, answer.err().reason(), meta).with_status(status);
+            (
+                codes::of(E::SERVICE, answer.err().reason(), status),
+                failure,
+            )
         }
         // The enum is open: what a later SDK adds is an outage until it is known here.
         _ => without_answer(Meaning::Down),

@@ -36,10 +36,10 @@ impl Failure {
     }
 
     /// A refusal by the service.
-    pub(super) fn answered(action: &'static str, meta: &ErrorMetadata) -> Self {
+    pub(super) fn answered(action: &'static str, code: Option<&str>, meta: &ErrorMetadata) -> Self {
         let short = |text: &str| cut(text, SHOWN_MAX_CHARS);
         Self {
-            code: meta.code().map(short),
+            code: code.map(short),
             request: meta.extra(REQUEST_ID).map(short),
             ..Self::of(action, meta.message().unwrap_or("it does not say why"))
         }

@@ -7,7 +7,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_bedrockagentcore::operation::list_events::ListEventsError;
 use aws_sdk_bedrockagentcorecontrol::operation::get_memory::GetMemoryError;
 use aws_sdk_bedrockruntime::operation::converse::ConverseError;
-use aws_sdk_bedrockruntime::types::error::ConverseStreamOutputError;
+use aws_sdk_bedrockruntime::types::error::{
+    ConverseStreamOutputError, InternalServerException, ModelStreamErrorException,
+    ThrottlingException, ValidationException,
+};
 use aws_sdk_eventbridge::operation::put_events::PutEventsError;
 use aws_sdk_kms::operation::decrypt::DecryptError;
 use aws_sdk_lambda::operation::invoke::InvokeError;
@@ -336,16 +339,32 @@ fn a_missing_permission_is_named_in_the_log_and_not_to_the_guest() {
 
 #[test]
 fn a_stream_that_fails_is_classified_like_its_beginning() {
-    for (code, kind) in [
-        ("throttlingException", Unavailable),
-        ("modelStreamErrorException", Unavailable),
-        ("internalServerException", Unavailable),
-        ("validationException", Invalid),
-    ] {
-        let error = ConverseStreamOutputError::generic(meta(code));
+    let failures: [(ConverseStreamOutputError, ErrorKind); 4] = [
+        (
+            ConverseStreamOutputError::ThrottlingException(ThrottlingException::builder().build()),
+            Unavailable,
+        ),
+        (
+            ConverseStreamOutputError::ModelStreamErrorException(
+                ModelStreamErrorException::builder().build(),
+            ),
+            Unavailable,
+        ),
+        (
+            ConverseStreamOutputError::InternalServerException(
+                InternalServerException::builder().build(),
+            ),
+            Unavailable,
+        ),
+        (
+            ConverseStreamOutputError::ValidationException(ValidationException::builder().build()),
+            Invalid,
+        ),
+    ];
+    for (failure, kind) in failures {
         let raw = RawMessage::invalid(None);
-        let error = classify(OPERATION, SdkError::service_error(error, raw));
-        assert_eq!(error.kind(), kind, "{code}");
+        let error = classify(OPERATION, SdkError::service_error(failure, raw));
+        assert_eq!(error.kind(), kind, "{}", error.causes());
     }
 }
 
