@@ -25,6 +25,7 @@ pub mod retry;
 pub mod search;
 pub mod secrets;
 pub mod sessions;
+mod version;
 
 #[cfg(feature = "testkit")]
 #[allow(
@@ -44,3 +45,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use grant::Grants;
 pub use id::{AgentName, InvocationId, RequestId, TenantId, WriteId};
 pub use receipt::{Backend, BreakerState, Receipt};
+pub use version::next_version;

@@ -183,12 +183,6 @@ impl Tally {
         Ok(())
     }
 
-    /// The next version of whatever is being written: larger than any that this tenant's store ever gave.
-    pub(crate) fn next_version(&mut self) -> u64 {
-        self.version += 1;
-        self.version
-    }
-
     /// Books that `new` takes the place of `old` in memory.
     pub(crate) fn replace(&mut self, kind: Kind, old: Held, new: Held) {
         let change = |rows: &mut u64, bytes: &mut u64| {

@@ -5,7 +5,7 @@
 //! beside `memory::apply_in` or `files::apply_in`.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
-use stuga_core::{Clock, Result, Timestamp};
+use stuga_core::{Clock, Result, Timestamp, next_version};
 
 use crate::content::ContentStore;
 use crate::error;
@@ -41,6 +41,12 @@ impl<'c> WriteTx<'c> {
             now: terms.clock.now(),
             content: terms.content,
         })
+    }
+
+    /// The next version of whatever is being written: larger than any that this tenant's store ever gave.
+    pub(crate) fn next_version(&mut self) -> u64 {
+        self.tally.version = next_version(self.tally.version, self.now);
+        self.tally.version
     }
 
     /// A statement, prepared once for each connection.

@@ -231,7 +231,7 @@ fn stand(
     if let Some(found) = found {
         versions::retire(tx, operation, found)?;
     }
-    let version = tx.tally.next_version();
+    let version = tx.next_version();
     let created_at = found.map_or(tx.now.as_millis(), |found| found.created_at);
     tx.execute(
         operation,

@@ -203,7 +203,7 @@ pub(super) fn insert(
     let texts = [job.id, job.kind, job.input, key.unwrap_or_default()];
     let bytes = texts.iter().map(|text| text.len() as u64).sum::<u64>() + ROW_BYTES;
     rows::book(tx, operation, bytes)?;
-    let seq = tx.tally.next_version();
+    let seq = tx.next_version();
     let now = tx.now;
     tx.statement(
         operation,

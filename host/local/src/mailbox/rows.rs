@@ -99,7 +99,7 @@ pub(super) fn insert(
         .iter()
         .fold(ROW_BYTES, |sum, text| sum.saturating_add(text.len() as u64));
     check_room(tx, sender.tenant != to.tenant, bytes)?;
-    let seq = tx.tally.next_version();
+    let seq = tx.next_version();
     let now = tx.now.as_millis();
     let entered = tx.execute(
         OPERATION,

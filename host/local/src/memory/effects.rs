@@ -117,7 +117,7 @@ fn put_or_delete(tx: &mut WriteTx<'_>, scope: &Scope, write: &MemoryWrite) -> Re
                 Ok(find(tx, operation, scope, key)?.map(|found| found.bytes))
             })?;
             let expires_at = ttl.map(|ttl| tx.now.saturating_add(ttl).as_millis());
-            let version = tx.tally.next_version();
+            let version = tx.next_version();
             tx.execute(
                 operation,
                 "INSERT INTO memory_item (agent, key, version, created_at, updated_at, expires_at, value)

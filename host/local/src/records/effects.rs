@@ -66,7 +66,7 @@ pub(super) fn apply_in(
             let created_at = found
                 .as_ref()
                 .map_or(tx.now.as_millis(), |found| found.created_at);
-            let version = tx.tally.next_version();
+            let version = tx.next_version();
             tx.execute(
                 operation,
                 "INSERT INTO record (agent, namespace, name, text, metadata, version, created_at, updated_at, bytes)

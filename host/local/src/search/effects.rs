@@ -145,7 +145,7 @@ fn create(
             _ => None,
         })
         .collect();
-    let id = tx.tally.next_version();
+    let id = tx.next_version();
     tx.execute(
         operation,
         "INSERT INTO search_index (id, agent, name, fields, embeddings, created_at, documents, bytes, last_seq, gone_floor)
@@ -211,7 +211,7 @@ impl Applying<'_> {
             Change::Delete { .. } => {
                 let version = standing.as_ref().map_or(0, |standing| standing.seq);
                 if let Some(standing) = &standing {
-                    let change = tx.tally.next_version();
+                    let change = tx.next_version();
                     self.remove(tx, standing, change)?;
                     self.forget_vectors(tx, standing.seq, None)?;
                     self.book(tx, Some(standing), None)?;
@@ -219,7 +219,7 @@ impl Applying<'_> {
                 Ok(outcome(version))
             }
             Change::Put { id, fields } => {
-                let seq = tx.tally.next_version();
+                let seq = tx.next_version();
                 if let Some(standing) = &standing {
                     self.remove(tx, standing, seq)?;
                     self.forget_vectors(tx, standing.seq, None)?;
@@ -242,7 +242,7 @@ impl Applying<'_> {
                         name,
                     )?;
                 }
-                let seq = tx.tally.next_version();
+                let seq = tx.next_version();
                 self.remove(tx, standing, seq)?;
                 // Vectors that the change does not touch go over to the new row.
                 for (name, _) in &self.declared.embeddings {

@@ -163,7 +163,7 @@ fn create(
     let bytes = sum(&[actor, &name, &metadata]);
     book(tx, operation, Kind::Session, bytes)?;
     let expires_at = ttl.map(|ttl| tx.now.saturating_add(ttl));
-    let row = tx.tally.next_version();
+    let row = tx.next_version();
     tx.execute(
         operation,
         "INSERT INTO session (id, agent, actor, name, bytes, metadata, created_at, expires_at, last_event_at)
@@ -212,7 +212,7 @@ fn append(
     book(tx, operation, Kind::Event, bytes)?;
     // A clock that was set back must not bring the events into another order than their times say.
     let at = tx.now.as_millis().max(session.last_event_at);
-    let seq = tx.tally.next_version();
+    let seq = tx.next_version();
     tx.execute(
         operation,
         "INSERT INTO event (seq, session, id, role, content, metadata, at, bytes)

@@ -30,7 +30,8 @@ impl Store {
         Self {
             conn,
             content: ContentStore::open(dir, crate::Durability::Fsynced).unwrap(),
-            clock: ManualClock::at(Timestamp::from_millis(1)),
+            // At the beginning of time versions count from 1.
+            clock: ManualClock::at(Timestamp::from_millis(0)),
             _directory: directory,
         }
     }
@@ -66,7 +67,7 @@ impl Store {
 /// A job that inserts `bytes` bytes under `key`, counts a version, and then answers `outcome`.
 fn insert(key: &'static str, bytes: usize, outcome: Result<()>) -> (Box<dyn Job>, Answer) {
     job("test.insert", move |tx| {
-        let version = tx.tally.next_version();
+        let version = tx.next_version();
         tx.execute(
             "test.insert",
             "INSERT INTO memory_item (agent, key, version, created_at, updated_at, value)

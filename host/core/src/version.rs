@@ -1,0 +1,41 @@
+//! How versions grow: the same rule in every backend, so that one side can take over where another stopped.
+
+use crate::Timestamp;
+
+/// Versions that one millisecond has room for, as a power of two. With ten bits a version stays an exact number in
+/// JavaScript (below 2^53) until the year 2248.
+const BITS_PER_MILLISECOND: u32 = 10;
+
+/// The version after `last`: larger than it, and larger than any that was given in an earlier millisecond by whoever
+/// keeps this rule with a clock that agrees.
+///
+/// A backend that never saw the writes of another so still gives larger versions than that one did, as long as their
+/// clocks do not differ by more than the time between the writes. A clock that is set back only makes versions grow by
+/// one. The rule is that of a hybrid logical clock (Kulkarni and others, 2014) in one number.
+pub const fn next_version(last: u64, now: Timestamp) -> u64 {
+    let by_clock = now.as_millis().saturating_mul(1 << BITS_PER_MILLISECOND);
+    let by_last = last.saturating_add(1);
+    if by_clock > by_last {
+        by_clock
+    } else {
+        by_last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_follow_the_clock_and_never_go_back_with_it() {
+        let at = Timestamp::from_millis;
+        let first = next_version(0, at(1_767_225_600_000));
+        assert_eq!(first, 1_767_225_600_000 << 10);
+        assert!(first < 1 << 53, "an exact number in JavaScript");
+        assert_eq!(next_version(first, at(1_767_225_600_000)), first + 1);
+        assert_eq!(next_version(first, at(5)), first + 1, "a clock set back");
+        let later = next_version(first, at(1_767_225_600_001));
+        assert!(later > first + 1, "{later}");
+        assert_eq!(next_version(u64::MAX, at(u64::MAX)), u64::MAX);
+    }
+}
