@@ -1,11 +1,22 @@
-//! What models have besides reads: tokens, which belong into the receipt.
+//! What models have besides reads: answers that are open while they are made, and tokens, which belong into the receipt.
 
-use stuga_core::model::{Ending, Model};
-use stuga_core::{Backend, CallCtx, CapabilityName};
+use std::sync::Arc;
+
+use stuga_core::model::{Completion, Ending, Model, Request};
+use stuga_core::{Backend, CallCtx, CapabilityName, Result};
 
 use crate::Failover;
 
 impl Failover<dyn Model> {
+    /// Begins an answer that is handed out piece by piece.
+    ///
+    /// # Errors
+    /// As [`Failover::read`].
+    pub async fn start(&self, ctx: &CallCtx, request: &Request) -> Result<Box<dyn Completion>> {
+        let start = |model: Arc<dyn Model>| async move { model.start(ctx, request).await };
+        self.ask(ctx, "model.start", start).await
+    }
+
     /// Notes the tokens of an answer that has ended.
     pub fn note_ending(&self, ctx: &CallCtx, ending: &Ending) {
         let Some(usage) = ending.usage else {
