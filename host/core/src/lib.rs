@@ -25,6 +25,7 @@ pub mod retry;
 pub mod search;
 pub mod secrets;
 pub mod sessions;
+pub mod tape;
 
 #[cfg(feature = "testkit")]
 #[allow(

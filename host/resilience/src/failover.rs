@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stuga_core::tape::taped;
 use stuga_core::{Backend, CallCtx, Capability, Result, Write};
 
 /// A capability as a guest sees it, whoever serves it.
@@ -28,9 +29,9 @@ impl<C: Capability + ?Sized> Failover<C> {
 
     /// Reads from the backend that may answer now.
     ///
-    /// `operation` is the guest's, such as `memory.get`, and `asked` its arguments: both are for those who look at the call
-    /// from outside, as `T` can be written down for them. What is read is said by `read`, which gets an owned handle, so that
-    /// its future borrows nothing of the facade; it may run more than once.
+    /// `operation` is the guest's, such as `memory.get`, and `asked` its arguments: a tape gets both down with the answer, or
+    /// answers by them. What is read is said by `read`, which gets an owned handle, so that its future borrows nothing of
+    /// the facade; it may run more than once.
     ///
     /// # Errors
     /// `Timeout` when the deadline of `ctx` has passed before the read began, else what the backend answers.
@@ -47,8 +48,7 @@ impl<C: Capability + ?Sized> Failover<C> {
         F: Fn(Arc<C>) -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
-        let _ = asked;
-        self.ask(ctx, operation, read).await
+        taped(ctx, operation, asked, || self.ask(ctx, operation, read)).await
     }
 
     /// As [`Failover::read`], for answers that cannot be written down: what is open, and what must not be seen.
@@ -95,6 +95,10 @@ impl<C: Capability + ?Sized> Failover<C> {
     /// # Errors
     /// `Timeout` when the deadline of `ctx` has passed before the write began, else what the backend answers.
     pub async fn write(&self, ctx: &CallCtx, write: &C::Write) -> Result<<C::Write as Write>::Ack> {
+        taped(ctx, write.operation(), write, || self.apply(ctx, write)).await
+    }
+
+    async fn apply(&self, ctx: &CallCtx, write: &C::Write) -> Result<<C::Write as Write>::Ack> {
         ctx.check_deadline(write.operation())?;
         let id = ctx.next_write_id()?;
         let result = self.local.apply(ctx, id, write).await;
