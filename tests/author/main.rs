@@ -9,3 +9,4 @@
 
 mod commands;
 mod mock;
+mod recordings;

@@ -186,7 +186,11 @@ async fn the_receipt_of_local_mode_names_the_local_backend_and_no_breaker() {
         let ctx = &ctx;
         async move { memory.get(ctx, "k").await }
     };
-    capabilities.memory.read(&ctx, read).await.unwrap();
+    capabilities
+        .memory
+        .read(&ctx, "memory.get", "k", read)
+        .await
+        .unwrap();
     let uses = ctx.receipt.snapshot();
     let [used] = uses.as_slice() else {
         unreachable!("one capability was used: {uses:?}")

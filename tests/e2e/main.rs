@@ -21,6 +21,7 @@ mod jobs;
 mod meetmind;
 mod messages;
 mod model;
+mod record;
 mod reload;
 mod shutdown;
 mod stream;

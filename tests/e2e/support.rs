@@ -118,6 +118,7 @@ impl Site {
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
+            .env("XDG_CACHE_HOME", self.dir.path().join("user-cache"))
             .current_dir(self.dir.path());
         command
     }

@@ -77,7 +77,11 @@ async fn tokens_are_in_the_receipt() {
             let (ctx, request) = (&ctx, &request);
             async move { model.complete(ctx, request).await }
         };
-        let answer = capabilities.model.read(&ctx, complete).await.unwrap();
+        let answer = capabilities
+            .model
+            .read(&ctx, "model.complete", &request, complete)
+            .await
+            .unwrap();
         capabilities.model.note_ending(&ctx, &answer.ending);
     }
     let uses = ctx.receipt.snapshot();

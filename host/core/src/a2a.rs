@@ -141,7 +141,7 @@ impl Message {
 }
 
 /// The message that an invocation answers, as far as the invocation is told.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Incoming {
     /// Who sent it, as the receiver calls it: `agent` of the same tenant or `tenant/agent`.
     pub sender: String,

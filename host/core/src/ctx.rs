@@ -1,11 +1,13 @@
 //! The context of a call: on whose behalf, until when. Made by the host, first argument everywhere.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::time::Instant;
 
 use crate::a2a::Incoming;
 use crate::receipt::ReceiptLog;
+use crate::tape::Tape;
 use crate::{AgentName, Error, InvocationId, RequestId, Result, TenantId, Timestamp, WriteId};
 
 /// On whose behalf a call is made and what it may take.
@@ -32,6 +34,8 @@ pub struct CallCtx {
     pub message: Option<Incoming>,
     /// What the capabilities did, for the answer.
     pub receipt: ReceiptLog,
+    /// What records the invocation or plays one; mostly none.
+    pub tape: Option<Arc<dyn Tape>>,
     next_write: AtomicU32,
 }
 
@@ -55,6 +59,7 @@ impl CallCtx {
             repeatable: true,
             message: None,
             receipt: ReceiptLog::default(),
+            tape: None,
             next_write: AtomicU32::new(0),
         }
     }
@@ -70,6 +75,13 @@ impl CallCtx {
     #[must_use]
     pub fn answering(mut self, message: Option<Incoming>) -> Self {
         self.message = message;
+        self
+    }
+
+    /// The same, recorded on or played from a tape.
+    #[must_use]
+    pub fn taped(mut self, tape: Option<Arc<dyn Tape>>) -> Self {
+        self.tape = tape;
         self
     }
 

@@ -57,7 +57,7 @@ pub struct FileInfo {
 }
 
 /// A file with its content.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct File {
     /// What is known of it.
     pub info: FileInfo,
@@ -93,7 +93,7 @@ pub struct VersionPage {
 }
 
 /// A part of one version's content.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Part {
     /// The version that was read, with the size and the digest of its whole content.
     pub info: FileInfo,

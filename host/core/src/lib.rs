@@ -26,6 +26,7 @@ pub mod search;
 pub mod secrets;
 pub mod sessions;
 mod version;
+pub mod tape;
 
 #[cfg(feature = "testkit")]
 #[allow(

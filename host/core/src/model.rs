@@ -56,7 +56,8 @@ pub struct Message {
 }
 
 /// What an answer must look like.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Text.
     #[default]
@@ -68,7 +69,7 @@ pub enum Format {
 }
 
 /// How to answer.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Options {
     /// One of the names that the operator allows; none for the host's own choice.
     pub model: Option<String>,
@@ -85,7 +86,7 @@ pub struct Options {
 }
 
 /// What is asked of a model.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Request {
     /// The conversation so far.
     pub messages: Vec<Message>,
@@ -94,7 +95,8 @@ pub struct Request {
 }
 
 /// Why an answer ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FinishReason {
     /// The model was done, or met a stop text.
     Stop,
@@ -116,7 +118,7 @@ pub struct Usage {
 }
 
 /// What is known once an answer has ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ending {
     /// The model that answered, as the endpoint calls it.
     pub model: String,
@@ -127,7 +129,7 @@ pub struct Ending {
 }
 
 /// A whole answer.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answer {
     /// What the model said.
     pub text: String,
@@ -136,7 +138,7 @@ pub struct Answer {
 }
 
 /// Vectors with what made them.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Embeddings {
     /// The embedder's name.
     pub model: String,

@@ -336,7 +336,8 @@ pub struct Outcome {
 }
 
 /// Whether one of the words is enough.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Operator {
     /// One is enough.
     Any,
@@ -345,7 +346,7 @@ pub enum Operator {
 }
 
 /// Words to look for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct TextPart {
     /// The words, as the reader wrote them.
     pub words: String,
@@ -356,7 +357,8 @@ pub struct TextPart {
 }
 
 /// What to be near to.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Near {
     /// A vector of the field's dimension.
     Vector(Vec<f32>),
@@ -365,7 +367,7 @@ pub enum Near {
 }
 
 /// Nearness to look for.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct VectorPart {
     /// A vector field.
     pub field: String,
@@ -374,7 +376,7 @@ pub struct VectorPart {
 }
 
 /// An order other than the rank.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Sort {
     /// A keyword, number or date field. Documents without a value come last; of several keywords the first counts.
     pub field: String,
@@ -383,7 +385,8 @@ pub struct Sort {
 }
 
 /// Whether a query sees what was just written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Freshness {
     /// It finds everything that was acknowledged before.
     Fresh,
@@ -392,7 +395,7 @@ pub enum Freshness {
 }
 
 /// What to look for.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Query {
     /// By words.
     pub text: Option<TextPart>,
@@ -432,7 +435,7 @@ impl Default for Query {
 }
 
 /// A piece of a text field around words that matched.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Highlight {
     /// The field.
     pub field: String,
@@ -443,7 +446,7 @@ pub struct Highlight {
 }
 
 /// A document that was found.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Hit {
     /// Without its vectors.
     pub document: Document,
@@ -454,7 +457,7 @@ pub struct Hit {
 }
 
 /// How often the values of a keyword field occur.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Facet {
     /// The field.
     pub field: String,
@@ -464,7 +467,7 @@ pub struct Facet {
 }
 
 /// What was found.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Answer {
     /// The best first.
     pub hits: Vec<Hit>,

@@ -151,6 +151,11 @@ pub enum Removal {
     Version(u64),
 }
 
+/// What stands in the place of a secret's value wherever the host writes down what an agent said.
+pub fn placeholder(name: &str) -> String {
+    format!("[secret {name}]")
+}
+
 /// Checks a secret's name: as that of an agent.
 pub fn check_name(operation: &'static str, name: &str) -> Result<()> {
     if is_name(name) {

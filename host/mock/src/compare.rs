@@ -10,6 +10,8 @@ use serde_json::Value;
 const DIFFERENCES_MAX: usize = 20;
 /// Longest value that is shown, in characters.
 const SHOWN_MAX_CHARS: usize = 300;
+/// How much of what is the same is shown before a difference in a long text, in characters.
+const SHOWN_BEFORE_CHARS: usize = 40;
 
 /// One place where something else came than was expected.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -72,6 +74,10 @@ impl<'d> Differences<'d> {
                 }
             }
             _ if same(expected, got) => {}
+            (Value::String(wanted), Value::String(there)) => {
+                let (wanted, there) = apart(wanted, there);
+                self.add(pointer, wanted, there);
+            }
             _ => self.add(pointer, shown(expected), shown(got)),
         }
     }
@@ -166,6 +172,22 @@ pub(crate) fn shown(value: &Value) -> String {
     cut(&value.to_string())
 }
 
+/// Two texts as they are shown: long ones from a little before the place where they differ.
+fn apart(expected: &str, got: &str) -> (String, String) {
+    let longest = expected.chars().count().max(got.chars().count());
+    let pairs = expected.chars().zip(got.chars());
+    let same = pairs.take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(SHOWN_BEFORE_CHARS);
+    if longest <= SHOWN_MAX_CHARS || from == 0 {
+        return (shown(&expected.into()), shown(&got.into()));
+    }
+    let rest = |text: &str| {
+        let rest: String = text.chars().skip(from).collect();
+        format!("...{}", cut(&Value::from(rest).to_string()))
+    };
+    (rest(expected), rest(got))
+}
+
 pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_MAX_CHARS) {
         None => text.to_owned(),
@@ -222,6 +244,15 @@ mod tests {
         assert_eq!(differences(|d| d.at(&at, &got)), ["out/b: 1 / nothing"]);
         let matches = BTreeMap::from([("/a/0".to_owned(), "^hej .o$".to_owned())]);
         assert!(differences(|d| d.matches(&matches, &got)).is_empty());
+    }
+
+    #[test]
+    fn long_texts_are_shown_where_they_differ() {
+        let same = "x".repeat(1_000);
+        let (expected, got) = (json!(format!("{same}a")), json!(format!("{same}b")));
+        let shown = differences(|d| d.equal("", &expected, &got));
+        let near = "x".repeat(SHOWN_BEFORE_CHARS);
+        assert_eq!(shown, [format!("out: ...\"{near}a\" / ...\"{near}b\"")]);
     }
 
     #[test]

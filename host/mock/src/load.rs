@@ -10,7 +10,7 @@ use stuga_core::{CapabilityName, TenantId};
 use stuga_yaml::{Diagnostic, Node, Place, Report, Value as Yaml, did_you_mean};
 
 use crate::path::operations;
-use crate::scenario::{Content, Scenario};
+use crate::scenario::{Content, Scenario, besides};
 use crate::schema::scenario_schema;
 
 /// Most scenarios of one folder.
@@ -108,6 +108,10 @@ pub fn read(file: &Path, name: String, text: &str) -> Result<Scenario, Vec<Diagn
     };
     scenario.file = file.to_owned();
     scenario.name = name;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    if let Err(mistake) = scenario.read_recording(folder) {
+        report.add(place(&node, "/recording"), mistake, "");
+    }
     Meaning {
         node: &node,
         report: &mut report,
@@ -281,6 +285,16 @@ impl Meaning<'_> {
     }
 
     fn check(&mut self, scenario: &Scenario) {
+        if scenario.is_recording() {
+            for key in besides(self.node) {
+                let message = format!("the recording says itself what `{key}` says");
+                let help = "remove it, or write a scenario without `recording`";
+                self.add(&format!("/{}", escape(key)), message, help);
+            }
+        } else if scenario.calls.is_empty() {
+            let help = "add `calls: [{skill: ...}]`, or `recording: FILE` that `stuga record` made";
+            self.add("", "the scenario has no `calls`", help);
+        }
         if let Some(tenant) = &scenario.tenant
             && let Err(error) = TenantId::new(tenant)
         {

@@ -1,5 +1,7 @@
 //! One scenario, from its state to its effects.
 
+mod replay;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,6 +105,9 @@ impl Stage {
     }
 
     async fn play(&mut self, run: &mut Run) {
+        if let Some(recording) = &self.scenario.recorded {
+            return self.replay(recording, run).await;
+        }
         if let Err(error) = self.lay().await {
             return run.fail("state", "a state that can be laid down", error.to_string());
         }

@@ -3,18 +3,22 @@
 
 mod effects;
 mod model;
+mod recording;
 mod state;
 mod values;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use stuga_recording::Recording;
 
 pub(crate) use effects::{Effects, ExpectFile, ExpectMemory, ExpectRecord, ExpectSession, Kept};
 pub(crate) use model::{Finish, ModelAnswer};
+pub(crate) use recording::besides;
 pub(crate) use state::{State, StateFile, StateMemory, StateRecord, StateSession};
 pub(crate) use values::{Content, Moment, Size, Span, read_file};
 
@@ -51,12 +55,18 @@ pub struct Scenario {
     /// What goes wrong.
     #[serde(default)]
     pub(crate) faults: Vec<Fault>,
+    /// A recording that `stuga record` made, from the scenario's folder: it says all of the above and below itself.
+    pub(crate) recording: Option<String>,
     /// What is called, in order.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) calls: Vec<Call>,
     /// What the agent has stored after the last call.
     #[serde(default)]
     pub(crate) expect: Effects,
+    /// What `recording` names.
+    #[serde(skip)]
+    pub(crate) recorded: Option<Arc<Recording>>,
     /// The file that it was read from.
     #[serde(skip)]
     pub(crate) file: PathBuf,
@@ -79,8 +89,10 @@ impl Scenario {
             state: State::default(),
             model: Vec::new(),
             faults: Vec::new(),
+            recording: None,
             calls: Vec::new(),
             expect: Effects::default(),
+            recorded: None,
             file: PathBuf::new(),
             name: String::new(),
         }
@@ -282,6 +294,22 @@ impl FailureKind {
     /// Whether an agent that depends on others may fail like this when they fail, and a caller can try again.
     pub(crate) const fn is_clean(self) -> bool {
         matches!(self, Self::RateLimited | Self::Timeout | Self::Unavailable)
+    }
+
+    /// Whether the host ended the call, and not the agent by an error of its own.
+    pub(crate) const fn is_hosts(self) -> bool {
+        !matches!(
+            self,
+            Self::NotFound
+                | Self::Invalid
+                | Self::Denied
+                | Self::Conflict
+                | Self::QuotaExceeded
+                | Self::RateLimited
+                | Self::Timeout
+                | Self::Unavailable
+                | Self::Internal
+        )
     }
 }
 

@@ -3,6 +3,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stuga_core::tape::taped;
 use stuga_core::{Backend, CallCtx, Capability, Result, Write};
 
 /// A capability as a guest sees it, whoever serves it.
@@ -26,16 +29,40 @@ impl<C: Capability + ?Sized> Failover<C> {
 
     /// Reads from the backend that may answer now.
     ///
-    /// `read` gets an owned handle, so that its future borrows nothing of the facade; it may run more than once.
+    /// `operation` is the guest's, such as `memory.get`, and `asked` its arguments: a tape gets both down with the answer, or
+    /// answers by them. What is read is said by `read`, which gets an owned handle, so that its future borrows nothing of
+    /// the facade; it may run more than once.
     ///
     /// # Errors
     /// `Timeout` when the deadline of `ctx` has passed before the read began, else what the backend answers.
-    pub async fn read<T, F, Fut>(&self, ctx: &CallCtx, read: F) -> Result<T>
+    pub async fn read<A, T, F, Fut>(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        asked: &A,
+        read: F,
+    ) -> Result<T>
+    where
+        A: Serialize + ?Sized + Sync,
+        T: Serialize + DeserializeOwned + Send,
+        F: Fn(Arc<C>) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        taped(ctx, operation, asked, || self.ask(ctx, operation, read)).await
+    }
+
+    /// As [`Failover::read`], for answers that cannot be written down: what is open, and what must not be seen.
+    pub(crate) async fn ask<T, F, Fut>(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        read: F,
+    ) -> Result<T>
     where
         F: Fn(Arc<C>) -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
-        ctx.check_deadline(C::Write::CAPABILITY.as_str())?;
+        ctx.check_deadline(operation)?;
         let result = read(Arc::clone(&self.local)).await;
         ctx.receipt
             .note(C::Write::CAPABILITY, Backend::Local, |used| {
@@ -49,12 +76,17 @@ impl<C: Capability + ?Sized> Failover<C> {
     ///
     /// # Errors
     /// As [`Failover::read`].
-    pub async fn prepare<T, F, Fut>(&self, ctx: &CallCtx, prepare: F) -> Result<T>
+    pub(crate) async fn prepare<T, F, Fut>(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        prepare: F,
+    ) -> Result<T>
     where
         F: Fn(Arc<C>) -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
-        ctx.check_deadline(C::Write::CAPABILITY.as_str())?;
+        ctx.check_deadline(operation)?;
         prepare(Arc::clone(&self.local)).await
     }
 
@@ -63,6 +95,10 @@ impl<C: Capability + ?Sized> Failover<C> {
     /// # Errors
     /// `Timeout` when the deadline of `ctx` has passed before the write began, else what the backend answers.
     pub async fn write(&self, ctx: &CallCtx, write: &C::Write) -> Result<<C::Write as Write>::Ack> {
+        taped(ctx, write.operation(), write, || self.apply(ctx, write)).await
+    }
+
+    async fn apply(&self, ctx: &CallCtx, write: &C::Write) -> Result<<C::Write as Write>::Ack> {
         ctx.check_deadline(write.operation())?;
         let id = ctx.next_write_id()?;
         let result = self.local.apply(ctx, id, write).await;

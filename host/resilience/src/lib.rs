@@ -6,7 +6,9 @@
 
 mod breaker;
 mod failover;
+mod files;
 mod model;
+mod secrets;
 
 use std::sync::Arc;
 

@@ -173,7 +173,7 @@ impl Agent {
             input: request.input,
             session: request.session,
             origin: origin(&ctx),
-            deadline_ms: u64::try_from((deadline - begun).as_millis()).unwrap_or(u64::MAX),
+            deadline_ms: told(&ctx, deadline - begun),
             context: Vec::new(),
         };
         instance
@@ -381,6 +381,13 @@ impl Pool {
         let dropped = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         drop(dropped);
     }
+}
+
+/// How many milliseconds a guest is told it has.
+fn told(ctx: &CallCtx, left: Duration) -> u64 {
+    let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let tape = ctx.tape.as_ref();
+    tape.map_or(left, |tape| tape.deadline_ms(left))
 }
 
 /// Who or what caused a call.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use stuga_core::secrets::{SecretValue, VALUE_MAX_BYTES};
+use stuga_core::secrets::{SecretValue, VALUE_MAX_BYTES, placeholder};
 use stuga_core::{Error, Result};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -56,7 +56,7 @@ impl Revealed {
         if let Some(text) = text.filter(|text| text.len() >= VALUE_MIN_BYTES) {
             self.texts.push(Text {
                 value: Zeroizing::new(text.to_owned()),
-                label: format!("[secret {name}]"),
+                label: placeholder(name),
             });
         }
     }

@@ -157,12 +157,14 @@ impl HostState {
     pub(crate) fn random(&mut self) -> Option<&mut ChaCha20Rng> {
         let key = self.authority.random_key;
         let call = self.call.as_mut()?;
-        let invocation = call.ctx.invocation;
+        let ctx = &call.ctx;
         Some(call.random.get_or_insert_with(|| {
             let mut seed = Sha256::new();
             seed.update(key);
-            seed.update(invocation.as_uuid().as_bytes());
-            ChaCha20Rng::from_seed(seed.finalize().into())
+            seed.update(ctx.invocation.as_uuid().as_bytes());
+            let seed = seed.finalize().into();
+            let tape = ctx.tape.as_ref();
+            ChaCha20Rng::from_seed(tape.map_or(seed, |tape| tape.random_seed(seed)))
         }))
     }
 }

@@ -26,23 +26,21 @@ impl Capability for FacadeFiles {
 #[async_trait]
 impl Files for FacadeFiles {
     async fn spool(&self, ctx: &CallCtx, content: &[u8]) -> Result<Spooled> {
-        let prepare = |files: Arc<dyn Files>| async move { files.spool(ctx, content).await };
-        self.0.prepare(ctx, prepare).await
+        self.0.spool(ctx, content).await
     }
 
     async fn begin_upload(&self, ctx: &CallCtx) -> Result<Box<dyn Upload>> {
-        let begin = |files: Arc<dyn Files>| async move { files.begin_upload(ctx).await };
-        self.0.prepare(ctx, begin).await
+        self.0.begin_upload(ctx).await
     }
 
     async fn get(&self, ctx: &CallCtx, path: &str) -> Result<Option<File>> {
         let read = |files: Arc<dyn Files>| async move { files.get(ctx, path).await };
-        self.0.read(ctx, read).await
+        self.0.read(ctx, "files.get", path, read).await
     }
 
     async fn stat(&self, ctx: &CallCtx, path: &str) -> Result<Option<FileInfo>> {
         let read = |files: Arc<dyn Files>| async move { files.stat(ctx, path).await };
-        self.0.read(ctx, read).await
+        self.0.read(ctx, "files.stat", path, read).await
     }
 
     async fn list(
@@ -54,7 +52,9 @@ impl Files for FacadeFiles {
     ) -> Result<Page> {
         let read =
             |files: Arc<dyn Files>| async move { files.list(ctx, prefix, cursor, limit).await };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "files.list", &(prefix, cursor, limit), read)
+            .await
     }
 
     async fn list_versions(
@@ -67,13 +67,17 @@ impl Files for FacadeFiles {
         let read = |files: Arc<dyn Files>| async move {
             files.list_versions(ctx, path, cursor, limit).await
         };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "files.list-versions", &(path, cursor, limit), read)
+            .await
     }
 
     async fn get_version(&self, ctx: &CallCtx, path: &str, version: u64) -> Result<Option<File>> {
         let read =
             |files: Arc<dyn Files>| async move { files.get_version(ctx, path, version).await };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "files.get-version", &(path, version), read)
+            .await
     }
 
     async fn read_range(
@@ -87,6 +91,8 @@ impl Files for FacadeFiles {
         let read = |files: Arc<dyn Files>| async move {
             files.read_range(ctx, path, version, offset, len).await
         };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "files.read-range", &(path, version, offset, len), read)
+            .await
     }
 }

@@ -26,12 +26,12 @@ impl Capability for FacadeJobs {
 impl Jobs for FacadeJobs {
     async fn get(&self, ctx: &CallCtx, id: &str) -> Result<Option<Job>> {
         let read = |jobs: Arc<dyn Jobs>| async move { jobs.get(ctx, id).await };
-        self.0.read(ctx, read).await
+        self.0.read(ctx, "jobs.get", id, read).await
     }
 
     async fn wait(&self, ctx: &CallCtx, id: &str, until: Instant) -> Result<Option<Job>> {
         let read = |jobs: Arc<dyn Jobs>| async move { jobs.wait(ctx, id, until).await };
-        self.0.read(ctx, read).await
+        self.0.read(ctx, "jobs.wait", id, read).await
     }
 
     async fn list(
@@ -42,11 +42,13 @@ impl Jobs for FacadeJobs {
         limit: u32,
     ) -> Result<Page> {
         let read = |jobs: Arc<dyn Jobs>| async move { jobs.list(ctx, state, cursor, limit).await };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "jobs.list", &(state, cursor, limit), read)
+            .await
     }
 
     async fn schedules(&self, ctx: &CallCtx) -> Result<Vec<Schedule>> {
         let read = |jobs: Arc<dyn Jobs>| async move { jobs.schedules(ctx).await };
-        self.0.read(ctx, read).await
+        self.0.read(ctx, "jobs.list-schedules", &(), read).await
     }
 }

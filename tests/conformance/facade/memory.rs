@@ -25,7 +25,7 @@ impl Capability for FacadeMemory {
 impl Memory for FacadeMemory {
     async fn get(&self, ctx: &CallCtx, key: &str) -> Result<Option<Item>> {
         let read = |memory: Arc<dyn Memory>| async move { memory.get(ctx, key).await };
-        self.0.read(ctx, read).await
+        self.0.read(ctx, "memory.get", key, read).await
     }
 
     async fn list(
@@ -37,6 +37,8 @@ impl Memory for FacadeMemory {
     ) -> Result<Page> {
         let read =
             |memory: Arc<dyn Memory>| async move { memory.list(ctx, prefix, cursor, limit).await };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "memory.list", &(prefix, cursor, limit), read)
+            .await
     }
 }

@@ -22,17 +22,16 @@ impl Capability for FacadeModel {
 #[async_trait]
 impl Model for FacadeModel {
     async fn start(&self, ctx: &CallCtx, request: &Request) -> Result<Box<dyn Completion>> {
-        let start = |model: Arc<dyn Model>| async move { model.start(ctx, request).await };
-        self.0.read(ctx, start).await
+        self.0.start(ctx, request).await
     }
 
     async fn complete(&self, ctx: &CallCtx, request: &Request) -> Result<Answer> {
         let complete = |model: Arc<dyn Model>| async move { model.complete(ctx, request).await };
-        self.0.read(ctx, complete).await
+        self.0.read(ctx, "model.complete", request, complete).await
     }
 
     async fn embed(&self, ctx: &CallCtx, texts: &[&str]) -> Result<Embeddings> {
         let embed = |model: Arc<dyn Model>| async move { model.embed(ctx, texts).await };
-        self.0.read(ctx, embed).await
+        self.0.read(ctx, "model.embed", texts, embed).await
     }
 }

@@ -25,7 +25,9 @@ impl Capability for FacadeRecords {
 impl Records for FacadeRecords {
     async fn get(&self, ctx: &CallCtx, namespace: &str, id: &str) -> Result<Option<Record>> {
         let read = |records: Arc<dyn Records>| async move { records.get(ctx, namespace, id).await };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "records.get", &(namespace, id), read)
+            .await
     }
 
     async fn list(
@@ -38,12 +40,16 @@ impl Records for FacadeRecords {
         let read = |records: Arc<dyn Records>| async move {
             records.list(ctx, under, cursor, limit).await
         };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "records.list", &(under, cursor, limit), read)
+            .await
     }
 
     async fn recall(&self, ctx: &CallCtx, under: &str, query: &str, k: u32) -> Result<Vec<Hit>> {
         let read =
             |records: Arc<dyn Records>| async move { records.recall(ctx, under, query, k).await };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "records.recall", &(under, query, k), read)
+            .await
     }
 }

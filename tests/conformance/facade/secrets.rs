@@ -32,13 +32,13 @@ impl Secrets for FacadeSecrets {
     ) -> Result<Option<SecretInfo>> {
         let read =
             |secrets: Arc<dyn Secrets>| async move { secrets.find(ctx, name, version).await };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "secrets.get", &(name, version), read)
+            .await
     }
 
     async fn reveal(&self, ctx: &CallCtx, name: &str, version: u64) -> Result<Option<SecretValue>> {
-        let read =
-            |secrets: Arc<dyn Secrets>| async move { secrets.reveal(ctx, name, version).await };
-        self.0.read(ctx, read).await
+        self.0.reveal(ctx, name, version).await
     }
 }
 

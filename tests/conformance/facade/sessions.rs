@@ -27,7 +27,7 @@ impl Capability for FacadeSessions {
 impl Sessions for FacadeSessions {
     async fn get(&self, ctx: &CallCtx, actor: &str, id: &str) -> Result<Option<Session>> {
         let read = |sessions: Arc<dyn Sessions>| async move { sessions.get(ctx, actor, id).await };
-        self.0.read(ctx, read).await
+        self.0.read(ctx, "sessions.get", &(actor, id), read).await
     }
 
     async fn list(
@@ -40,7 +40,9 @@ impl Sessions for FacadeSessions {
         let read = |sessions: Arc<dyn Sessions>| async move {
             sessions.list(ctx, actor, cursor, limit).await
         };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "sessions.list", &(actor, cursor, limit), read)
+            .await
     }
 
     async fn events(
@@ -57,7 +59,14 @@ impl Sessions for FacadeSessions {
                 .events(ctx, actor, session, order, cursor, limit)
                 .await
         };
-        self.0.read(ctx, read).await
+        self.0
+            .read(
+                ctx,
+                "sessions.events",
+                &(actor, session, order, cursor, limit),
+                read,
+            )
+            .await
     }
 
     async fn recall(
@@ -70,6 +79,8 @@ impl Sessions for FacadeSessions {
         let read = |sessions: Arc<dyn Sessions>| async move {
             sessions.recall(ctx, actor, query, k).await
         };
-        self.0.read(ctx, read).await
+        self.0
+            .read(ctx, "sessions.recall", &(actor, query, k), read)
+            .await
     }
 }

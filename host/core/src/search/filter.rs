@@ -2,6 +2,8 @@
 
 use std::ops::{Bound, RangeBounds};
 
+use serde::Serialize;
+
 use super::check::{check_count, check_keyword, declared_field};
 use super::{Field, FieldKind, Value, value};
 use crate::{Error, Result};
@@ -14,7 +16,8 @@ pub const FILTER_MAX_DEPTH: usize = 8;
 pub const ONE_OF_MAX: usize = 256;
 
 /// A condition on a document. A test of a field that the document does not have is not fulfilled.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Filter {
     /// The field has one of these keywords.
     Keyword {

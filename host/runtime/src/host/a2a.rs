@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use stuga_core::a2a::{Address, MailboxWrite, Message, Target, check_depth};
+use stuga_core::tape::{taped, taped_now};
 use stuga_core::{Backend, CallCtx, CapabilityName, Result};
 use stuga_resilience::Capabilities;
 use tokio::time::Instant;
@@ -23,7 +24,8 @@ impl HostState {
         message.check(operation)?;
         check_depth(operation, ctx.next_depth())?;
         ctx.check_deadline(operation)?;
-        let to = capabilities.exchange.route(ctx, operation, &target)?;
+        let route = || capabilities.exchange.route(ctx, operation, &target);
+        let to = taped_now(ctx, "a2a.route", to, route)?;
         Ok((ctx, capabilities, to))
     }
 }
@@ -42,15 +44,18 @@ impl Host for HostState {
         let deadline = deadline_ms
             .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)))
             .map_or(ctx.deadline, |asked| asked.min(ctx.deadline));
-        let id = ctx.next_write_id()?;
-        let exchange = &capabilities.exchange;
-        let answer = exchange.send(ctx, id, &to, message, deadline).await;
-        ctx.receipt
-            .note(CapabilityName::A2a, Backend::Local, |used| {
-                used.attempts = used.attempts.saturating_add(1);
-                used.writes = used.writes.saturating_add(1);
-            });
-        answer
+        let (exchange, said, to) = (&capabilities.exchange, message.clone(), &to);
+        let send = || async move {
+            let id = ctx.next_write_id()?;
+            let answer = exchange.send(ctx, id, to, message, deadline).await;
+            ctx.receipt
+                .note(CapabilityName::A2a, Backend::Local, |used| {
+                    used.attempts = used.attempts.saturating_add(1);
+                    used.writes = used.writes.saturating_add(1);
+                });
+            answer
+        };
+        taped(ctx, OPERATION, &(to, said, deadline_ms), send).await
     }
 
     async fn post(&mut self, to: String, message: WitMessage) -> Result<String> {

@@ -16,6 +16,12 @@ const CONTEXT_MAX_ENTRIES: usize = 32;
 
 impl Host for HostState {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<WitError> {
+        let tape = self.call.as_ref().and_then(|call| call.ctx.tape.as_ref());
+        if tape.is_some_and(|tape| tape.differs()) {
+            return Err(wasmtime::Error::msg(
+                "it asks for something else than it did when it was recorded",
+            ));
+        }
         Ok(to_guest(&error))
     }
 }

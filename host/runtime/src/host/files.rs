@@ -16,11 +16,7 @@ impl Host for HostState {
         // Everything but the digest is checked before a byte is spooled.
         write.check()?;
         files::check_content("files.put", content.len())?;
-        let content = content.as_slice();
-        let spooled = capabilities
-            .files
-            .prepare(ctx, |files| async move { files.spool(ctx, content).await })
-            .await?;
+        let spooled = capabilities.files.spool(ctx, &content).await?;
         name(&mut write, spooled);
         stored("files.put", capabilities.files.write(ctx, &write).await?)
     }
@@ -35,7 +31,9 @@ impl Host for HostState {
         let path = path.as_str();
         let file = capabilities
             .files
-            .read(ctx, |files| async move { files.get(ctx, path).await })
+            .read(ctx, "files.get", path, |files| async move {
+                files.get(ctx, path).await
+            })
             .await?;
         Ok(file.map(File::from))
     }
@@ -46,7 +44,9 @@ impl Host for HostState {
         let path = path.as_str();
         let info = capabilities
             .files
-            .read(ctx, |files| async move { files.stat(ctx, path).await })
+            .read(ctx, "files.stat", path, |files| async move {
+                files.stat(ctx, path).await
+            })
             .await?;
         Ok(info.map(Info::from))
     }
@@ -58,9 +58,12 @@ impl Host for HostState {
         let (prefix, cursor) = (prefix.as_str(), cursor.as_deref());
         let page = capabilities
             .files
-            .read(ctx, |files| async move {
-                files.list(ctx, prefix, cursor, limit).await
-            })
+            .read(
+                ctx,
+                "files.list",
+                &(prefix, cursor, limit),
+                |files| async move { files.list(ctx, prefix, cursor, limit).await },
+            )
             .await?;
         Ok(Page {
             files: page.files.into_iter().map(Info::from).collect(),
@@ -88,7 +91,7 @@ impl Host for HostState {
         let (path, cursor) = (path.as_str(), cursor.as_deref());
         let page = capabilities
             .files
-            .read(ctx, |files| async move {
+            .read(ctx, OPERATION, &(path, cursor, limit), |files| async move {
                 files.list_versions(ctx, path, cursor, limit).await
             })
             .await?;
@@ -109,7 +112,7 @@ impl Host for HostState {
         let path = path.as_str();
         let file = capabilities
             .files
-            .read(ctx, |files| async move {
+            .read(ctx, OPERATION, &(path, version), |files| async move {
                 files.get_version(ctx, path, version).await
             })
             .await?;
@@ -143,9 +146,10 @@ impl Host for HostState {
         files::check_path(OPERATION, &path)?;
         files::check_range(OPERATION, len)?;
         let path = path.as_str();
+        let asked = &(path, version, offset, len);
         let part = capabilities
             .files
-            .read(ctx, |files| async move {
+            .read(ctx, OPERATION, asked, |files| async move {
                 files.read_range(ctx, path, version, offset, len).await
             })
             .await?;

@@ -63,7 +63,9 @@ impl wit::Host for HostState {
         let id = id.as_str();
         let job = capabilities
             .jobs
-            .read(ctx, |jobs| async move { jobs.get(ctx, id).await })
+            .read(ctx, "jobs.get", id, |jobs| async move {
+                jobs.get(ctx, id).await
+            })
             .await?;
         Ok(job.map(wit::Job::from))
     }
@@ -79,7 +81,9 @@ impl wit::Host for HostState {
         let (id, until) = (id.as_str(), latest.min(Instant::now() + longest));
         let job = capabilities
             .jobs
-            .read(ctx, |jobs| async move { jobs.wait(ctx, id, until).await })
+            .read(ctx, "jobs.wait", &(id, timeout_ms), |jobs| async move {
+                jobs.wait(ctx, id, until).await
+            })
             .await?;
         Ok(job.map(wit::Job::from))
     }
@@ -95,9 +99,12 @@ impl wit::Host for HostState {
         let (state, cursor) = (state.map(State::from), cursor.as_deref());
         let page = capabilities
             .jobs
-            .read(ctx, |jobs| async move {
-                jobs.list(ctx, state, cursor, limit).await
-            })
+            .read(
+                ctx,
+                "jobs.list",
+                &(state, cursor, limit),
+                |jobs| async move { jobs.list(ctx, state, cursor, limit).await },
+            )
             .await?;
         Ok(wit::Page {
             jobs: page.jobs.into_iter().map(wit::Info::from).collect(),
@@ -173,7 +180,9 @@ impl wit::Host for HostState {
         let (ctx, capabilities) = self.permit(CapabilityName::Jobs, "jobs.list-schedules")?;
         let schedules = capabilities
             .jobs
-            .read(ctx, |jobs| async move { jobs.schedules(ctx).await })
+            .read(ctx, "jobs.list-schedules", &(), |jobs| async move {
+                jobs.schedules(ctx).await
+            })
             .await?;
         Ok(schedules.into_iter().map(wit::Schedule::from).collect())
     }

@@ -38,6 +38,9 @@ impl Host for HostState {
             call.revealed.clean(value, FIELD_MAX_BYTES);
         }
         let (ctx, fields) = (&call.ctx, Fields(&fields));
+        if let Some(tape) = &ctx.tape {
+            tape.line(name(level), &message, &fields.to_string());
+        }
         macro_rules! line {
             ($macro:ident) => {
                 $macro!(
@@ -59,6 +62,16 @@ impl Host for HostState {
             Level::Error => line!(error),
         }
         Ok(())
+    }
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 

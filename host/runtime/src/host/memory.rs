@@ -23,7 +23,9 @@ impl Host for HostState {
         let key = key.as_str();
         let item = capabilities
             .memory
-            .read(ctx, |memory| async move { memory.get(ctx, key).await })
+            .read(ctx, "memory.get", key, |memory| async move {
+                memory.get(ctx, key).await
+            })
             .await?;
         Ok(item.map(Item::from))
     }
@@ -75,9 +77,12 @@ impl Host for HostState {
         let (prefix, cursor) = (prefix.as_str(), cursor.as_deref());
         let page = capabilities
             .memory
-            .read(ctx, |memory| async move {
-                memory.list(ctx, prefix, cursor, limit).await
-            })
+            .read(
+                ctx,
+                "memory.list",
+                &(prefix, cursor, limit),
+                |memory| async move { memory.list(ctx, prefix, cursor, limit).await },
+            )
             .await?;
         Ok(Page {
             items: page.items.into_iter().map(Item::from).collect(),

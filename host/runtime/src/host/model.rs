@@ -27,7 +27,10 @@ impl Host for HostState {
         check_request(OPERATION, &request)?;
         let request = &request;
         let complete = |model: Arc<dyn Model>| async move { model.complete(ctx, request).await };
-        let answer = capabilities.model.read(ctx, complete).await?;
+        let answer = capabilities
+            .model
+            .read(ctx, OPERATION, request, complete)
+            .await?;
         capabilities.model.note_ending(ctx, &answer.ending);
         Ok(Answer {
             text: answer.text,
@@ -52,9 +55,7 @@ impl Host for HostState {
             )
             .with_context("limit", COMPLETIONS_MAX_OPEN));
         }
-        let request = &request;
-        let start = |model: Arc<dyn Model>| async move { model.start(ctx, request).await };
-        let completion = capabilities.model.read(ctx, start).await?;
+        let completion = capabilities.model.start(ctx, &request).await?;
         let handle = self.next_completion;
         self.next_completion = handle.checked_add(1).ok_or_else(|| {
             Error::quota_exceeded(OPERATION, "this instance has used up its completions")
@@ -72,7 +73,10 @@ impl Host for HostState {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let texts = texts.as_slice();
         let embed = |model: Arc<dyn Model>| async move { model.embed(ctx, texts).await };
-        let made = capabilities.model.read(ctx, embed).await?;
+        let made = capabilities
+            .model
+            .read(ctx, OPERATION, texts, embed)
+            .await?;
         Ok(Embeddings {
             model: made.model,
             dimension: u32::try_from(made.dimension).unwrap_or(u32::MAX),

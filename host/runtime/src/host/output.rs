@@ -23,6 +23,9 @@ impl Host for HostState {
         }
         serde_json::from_str::<IgnoredAny>(&json)
             .map_err(|e| Error::invalid("output.emit", format!("the part is not JSON: {e}")))?;
+        if let Some(tape) = self.call.as_ref().and_then(|call| call.ctx.tape.as_ref()) {
+            tape.part(&json);
+        }
         if let Some(parts) = self.call.as_ref().and_then(|call| call.parts.as_ref()) {
             // A listener that went away is no concern of the agent: its caller is gone and cancels the call.
             let _ = parts.send(json).await;

@@ -46,7 +46,7 @@ impl Host for HostState {
         let (namespace, id) = (namespace.as_str(), id.as_str());
         let record = capabilities
             .records
-            .read(ctx, |records| async move {
+            .read(ctx, "records.get", &(namespace, id), |records| async move {
                 records.get(ctx, namespace, id).await
             })
             .await?;
@@ -67,9 +67,12 @@ impl Host for HostState {
         let (under, cursor) = (under.as_str(), cursor.as_deref());
         let page = capabilities
             .records
-            .read(ctx, |records| async move {
-                records.list(ctx, under, cursor, limit).await
-            })
+            .read(
+                ctx,
+                "records.list",
+                &(under, cursor, limit),
+                |records| async move { records.list(ctx, under, cursor, limit).await },
+            )
             .await?;
         Ok(Page {
             entries: page.records.into_iter().map(Entry::from).collect(),
@@ -84,9 +87,12 @@ impl Host for HostState {
         let (under, query) = (under.as_str(), query.as_str());
         let hits = capabilities
             .records
-            .read(ctx, |records| async move {
-                records.recall(ctx, under, query, k).await
-            })
+            .read(
+                ctx,
+                "records.recall",
+                &(under, query, k),
+                |records| async move { records.recall(ctx, under, query, k).await },
+            )
             .await?;
         Ok(hits
             .into_iter()

@@ -72,10 +72,9 @@ impl Host for HostState {
         let name = name.as_str();
         let info = capabilities
             .search
-            .read(
-                ctx,
-                |search| async move { search.describe(ctx, name).await },
-            )
+            .read(ctx, "search.describe-index", name, |search| async move {
+                search.describe(ctx, name).await
+            })
             .await?;
         Ok(info.map(IndexInfo::from))
     }
@@ -84,7 +83,9 @@ impl Host for HostState {
         let (ctx, capabilities) = self.permit(CapabilityName::Search, "search.list-indices")?;
         let all = capabilities
             .search
-            .read(ctx, |search| async move { search.indices(ctx).await })
+            .read(ctx, "search.list-indices", &(), |search| async move {
+                search.indices(ctx).await
+            })
             .await?;
         Ok(all.into_iter().map(IndexInfo::from).collect())
     }
@@ -114,10 +115,9 @@ impl Host for HostState {
         let (index, id) = (index.as_str(), id.as_str());
         let document = capabilities
             .search
-            .read(
-                ctx,
-                |search| async move { search.get(ctx, index, id).await },
-            )
+            .read(ctx, "search.get", &(index, id), |search| async move {
+                search.get(ctx, index, id).await
+            })
             .await?;
         Ok(document.map(StoredDocument::from))
     }
@@ -130,7 +130,7 @@ impl Host for HostState {
         let (index, query) = (index.as_str(), &query);
         let answer = capabilities
             .search
-            .read(ctx, |search| async move {
+            .read(ctx, "search.query", &(index, query), |search| async move {
                 search.query(ctx, index, query).await
             })
             .await?;

@@ -4,9 +4,7 @@
 //! A guest's handle is a name and a version, never a value. It belongs to the instance, which is of one agent of one
 //! tenant, so it may outlive the call that got it.
 
-use std::sync::Arc;
-
-use stuga_core::secrets::{SecretInfo, Secrets, check_name};
+use stuga_core::secrets::{SecretInfo, check_name};
 use stuga_core::{CapabilityName, Error, Result};
 use wasmtime::component::Resource;
 
@@ -54,7 +52,7 @@ impl Host for HostState {
         let asked = name.as_str();
         let found = capabilities
             .secrets
-            .read(ctx, |secrets: Arc<dyn Secrets>| async move {
+            .read(ctx, OPERATION, &(asked, version), |secrets| async move {
                 secrets.find(ctx, asked, version).await
             })
             .await?;
@@ -96,13 +94,7 @@ impl HostSecret for HostState {
         if let Some(call) = &self.call {
             call.revealed.check_room(OPERATION, &name, version)?;
         }
-        let asked = name.as_str();
-        let found = capabilities
-            .secrets
-            .read(ctx, |secrets: Arc<dyn Secrets>| async move {
-                secrets.reveal(ctx, asked, version).await
-            })
-            .await?;
+        let found = capabilities.secrets.reveal(ctx, &name, version).await?;
         let value = found.ok_or_else(|| absent(OPERATION, &name, Some(version)))?;
         if let Some(call) = &mut self.call {
             call.revealed.note(&name, version, &value);

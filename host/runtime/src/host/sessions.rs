@@ -56,10 +56,9 @@ impl Host for HostState {
         let (actor, id) = (actor.as_str(), id.as_str());
         let session = capabilities
             .sessions
-            .read(
-                ctx,
-                |sessions| async move { sessions.get(ctx, actor, id).await },
-            )
+            .read(ctx, "sessions.get", &(actor, id), |sessions| async move {
+                sessions.get(ctx, actor, id).await
+            })
             .await?;
         Ok(session.map(Session::from))
     }
@@ -76,9 +75,12 @@ impl Host for HostState {
         let (actor, cursor) = (actor.as_str(), cursor.as_deref());
         let page = capabilities
             .sessions
-            .read(ctx, |sessions| async move {
-                sessions.list(ctx, actor, cursor, limit).await
-            })
+            .read(
+                ctx,
+                "sessions.list",
+                &(actor, cursor, limit),
+                |sessions| async move { sessions.list(ctx, actor, cursor, limit).await },
+            )
             .await?;
         Ok(SessionPage {
             sessions: page.entries.into_iter().map(Session::from).collect(),
@@ -129,9 +131,10 @@ impl Host for HostState {
             Order::NewestFirst => sessions::Order::NewestFirst,
         };
         let (actor, session, cursor) = (actor.as_str(), session.as_str(), cursor.as_deref());
+        let asked = &(actor, session, order, cursor, limit);
         let page = capabilities
             .sessions
-            .read(ctx, |sessions| async move {
+            .read(ctx, "sessions.events", asked, |sessions| async move {
                 sessions
                     .events(ctx, actor, session, order, cursor, limit)
                     .await
@@ -150,9 +153,12 @@ impl Host for HostState {
         let (actor, query) = (actor.as_str(), query.as_str());
         let hits = capabilities
             .sessions
-            .read(ctx, |sessions| async move {
-                sessions.recall(ctx, actor, query, k).await
-            })
+            .read(
+                ctx,
+                "sessions.recall",
+                &(actor, query, k),
+                |sessions| async move { sessions.recall(ctx, actor, query, k).await },
+            )
             .await?;
         Ok(hits.into_iter().map(EventHit::from).collect())
     }

@@ -38,8 +38,7 @@ impl HostState {
             )
             .with_context("limit", UPLOADS_MAX_OPEN));
         }
-        let begin = |files: Arc<dyn files::Files>| async move { files.begin_upload(ctx).await };
-        let upload = capabilities.files.prepare(ctx, begin).await?;
+        let upload = capabilities.files.begin_upload(ctx).await?;
         let handle = self.next_upload;
         self.next_upload = handle.checked_add(1).ok_or_else(|| {
             Error::quota_exceeded(OPERATION, "this instance has used up its uploads")

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use stuga_core::tape::taped_now;
 use wasmtime::component::Resource;
 
 use super::io::Pollable;
 use super::{Cx, Instance};
+use crate::state::HostState;
 
 /// What the clocks say of their resolution: the time of day comes in milliseconds.
 const WALL_RESOLUTION: Duration = Duration::from_millis(1);
@@ -22,7 +24,7 @@ pub(super) fn define(at: &mut Instance<'_>, base: &str, name: &str) -> wasmtime:
             at.func_wrap(name, |_: Cx<'_>, (): ()| Ok((datetime(WALL_RESOLUTION),)))
         }
         ("wasi:clocks/monotonic-clock", "now") => at.func_wrap(name, |mut cx: Cx<'_>, (): ()| {
-            Ok((nanos(cx.data_mut().wasi().clock()),))
+            Ok((monotonic(cx.data_mut())?,))
         }),
         ("wasi:clocks/monotonic-clock", "resolution") => {
             at.func_wrap(name, |_: Cx<'_>, (): ()| Ok((MONOTONIC_RESOLUTION_NS,)))
@@ -30,7 +32,7 @@ pub(super) fn define(at: &mut Instance<'_>, base: &str, name: &str) -> wasmtime:
         ("wasi:clocks/monotonic-clock", "subscribe-instant") => {
             at.func_wrap(name, |mut cx: Cx<'_>, (when,): (u64,)| {
                 let wasi = cx.data_mut().wasi();
-                let after = Duration::from_nanos(when).saturating_sub(wasi.clock());
+                let after = Duration::from_nanos(when).saturating_sub(wasi.told());
                 Ok((Resource::<Pollable>::new_own(wasi.timer(after)?),))
             })
         }
@@ -43,6 +45,20 @@ pub(super) fn define(at: &mut Instance<'_>, base: &str, name: &str) -> wasmtime:
         _ => return Ok(false),
     }?;
     Ok(true)
+}
+
+/// What the monotonic clock shows, or showed when the call was recorded.
+fn monotonic(state: &mut HostState) -> wasmtime::Result<u64> {
+    let now = nanos(state.wasi().clock());
+    let Some(call) = &state.call else {
+        return Ok(now);
+    };
+    let told = taped_now(&call.ctx, "wasi:clocks/monotonic-clock.now", &(), || {
+        Ok(now)
+    });
+    let told = told.map_err(wasmtime::Error::msg)?;
+    state.wasi().tell(Duration::from_nanos(told));
+    Ok(told)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -41,6 +41,8 @@ pub(crate) struct Wasi {
     timers: BTreeMap<u32, Instant>,
     last_timer: u32,
     started: Option<Instant>,
+    /// What the guest was told last that the clock shows.
+    told: Duration,
     random: Option<ChaCha20Rng>,
     output: Vec<u8>,
     error: Vec<u8>,
@@ -68,6 +70,16 @@ impl Wasi {
     /// The instance's own clock: counts from its first use and never goes back, also from one call to the next.
     pub(super) fn clock(&mut self) -> Duration {
         self.started.get_or_insert_with(Instant::now).elapsed()
+    }
+
+    /// Notes what the guest is told that the clock shows.
+    pub(super) fn tell(&mut self, now: Duration) {
+        self.told = now;
+    }
+
+    /// The clock, which is not behind what the guest was told: that may come from a recording.
+    pub(super) fn told(&mut self) -> Duration {
+        self.clock().max(self.told)
     }
 
     /// A timer that is due `after` from now.

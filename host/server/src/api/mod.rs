@@ -12,6 +12,7 @@ mod invocations;
 mod invoke;
 mod jobs;
 mod observe;
+mod recording;
 mod refusal;
 mod serve;
 mod stream;
@@ -44,6 +45,7 @@ pub fn router(host: Arc<Host>) -> Router {
         .routes(routes!(invoke::invoke))
         .routes(routes!(agents::list))
         .routes(routes!(invocations::get))
+        .routes(routes!(recording::get))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))

@@ -10,6 +10,7 @@ mod messages;
 mod new;
 mod plugin;
 mod print;
+mod record;
 mod remote;
 mod secret;
 mod serve;
@@ -73,6 +74,8 @@ enum Command {
     Build(build::Args),
     /// Run scenarios against a component, without a server
     Test(test::Args),
+    /// Make a scenario of a real invocation
+    Record(record::Args),
     /// Rebuild an agent whenever it changes and call it from a prompt
     Dev(dev::Args),
 }
@@ -114,6 +117,7 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             Command::New(args) => new::run(args, printer),
             Command::Build(args) => build::run(args, printer).await,
             Command::Test(args) => test::run(args, printer).await,
+            Command::Record(args) => record::run(&config, args, printer).await,
             Command::Dev(args) => dev::run(args, printer).await,
         }
     })

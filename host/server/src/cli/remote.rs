@@ -110,7 +110,7 @@ fn answer(body: &str, succeeded: bool, printer: &Printer) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn explain(body: &str) -> String {
+pub(crate) fn explain(body: &str) -> String {
     let Ok(problem) = serde_json::from_str::<Problem>(body) else {
         return format!(
             "the server answered {:?}",

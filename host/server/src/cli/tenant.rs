@@ -110,6 +110,23 @@ pub(crate) fn find(config: &Config, name: &str) -> anyhow::Result<Tenant> {
     ))
 }
 
+/// The tenant that is meant when none is named: the only one there is.
+pub(crate) fn only(config: &Config) -> anyhow::Result<TenantId> {
+    let known = all(config)?;
+    let mut ids = known.keys();
+    match (ids.next(), ids.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (None, _) => bail!("name the tenant with --tenant"),
+        _ => {
+            let known: Vec<&str> = known.keys().map(TenantId::as_str).collect();
+            bail!(
+                "name the tenant with --tenant; there is {}",
+                known.join(", ")
+            )
+        }
+    }
+}
+
 fn list(config: &Config, printer: &Printer) -> anyhow::Result<()> {
     let tenants = all(config)?;
     let listed: Vec<Value> = tenants.values().map(describe).collect();
@@ -148,7 +165,7 @@ fn describe(tenant: &Tenant) -> Value {
             })
         })
         .collect();
-    json!({ "id": tenant.id, "display_name": tenant.display_name, "plugins": plugins, "limits": tenant.limits, "a2a": tenant.a2a, "retention": tenant.retention, "keys": tenant.keys })
+    json!({ "id": tenant.id, "display_name": tenant.display_name, "plugins": plugins, "limits": tenant.limits, "a2a": tenant.a2a, "retention": tenant.retention, "record": tenant.record, "keys": tenant.keys })
 }
 
 fn show(tenant: &Tenant, printer: &Printer) -> anyhow::Result<()> {

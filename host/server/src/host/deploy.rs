@@ -174,6 +174,9 @@ impl RunningTenant {
             agents: BTreeMap::new(),
             failed: BTreeMap::new(),
             admission: gate.map_or_else(|| Arc::new(Admission::new(&tenant.limits)), Arc::clone),
+            recordings: before
+                .filter(|_| tenant.record.is_some())
+                .map_or_else(Arc::default, |before| Arc::clone(&before.recordings)),
             recents: before.map_or_else(Arc::default, |before| Arc::clone(&before.recents)),
             tenant: Arc::new(tenant),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use stuga_core::a2a::Incoming;
+use stuga_core::tape::Tape;
 use stuga_core::{CallCtx, InvocationId, Receipt, RequestId, Timestamp};
 use stuga_runtime::{InvokeError, Request};
 use tokio::sync::mpsc;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::recordings::Recorded;
 use super::{Failure, Host, RunningAgent, RunningTenant};
 use crate::metrics::Outcome;
 
@@ -107,6 +109,7 @@ impl Host {
 
     async fn run(&self, call: Call) -> Result<Completed, Failure> {
         let begun = Instant::now();
+        let recorded = Recorded::begin(&call);
         let limit = begun + call.agent.made_of.limits.deadline;
         let ctx = CallCtx::new(
             call.tenant.id().clone(),
@@ -116,7 +119,11 @@ impl Host {
             call.accepted_at,
             call.deadline.map_or(limit, |deadline| deadline.min(limit)),
         );
-        let ctx = ctx.answering(call.message);
+        let tape = recorded
+            .as_ref()
+            .map(|recorded| Arc::clone(&recorded.recorder));
+        let tape = tape.map(|recorder| recorder as Arc<dyn Tape>);
+        let ctx = ctx.answering(call.message).taped(tape);
         let ctx = Arc::new(if call.repeatable { ctx } else { ctx.once() });
         let mut ended = Ended {
             host: self,
@@ -132,6 +139,9 @@ impl Host {
         let agent = &call.agent.agent;
         let result = agent.invoke(ctx, request, call.parts).await;
         ended.outcome = outcome(&result);
+        if let Some(recorded) = recorded {
+            recorded.end(&result);
+        }
         if let Err(error) = &result {
             log(error, ended.outcome);
         }

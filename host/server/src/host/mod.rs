@@ -13,6 +13,7 @@ mod jobs;
 mod mail;
 mod plan;
 mod recent;
+mod recordings;
 mod snapshot;
 mod sweep;
 pub mod trial;
@@ -45,6 +46,7 @@ pub(crate) use invoke::new_invocation;
 pub use invoke::{Call, Completed};
 pub use jobs::operate::{Desk, JobOf};
 pub use recent::{Recent, Recents, Record, State};
+pub use recordings::{Kept, Recordings};
 pub use snapshot::{RunningAgent, RunningTenant, Snapshot, Totals};
 
 /// How often resting instances are trimmed and metrics folded.

@@ -8,6 +8,7 @@ use stuga_runtime::{Agent, Skills};
 
 use super::admission::Admission;
 use super::recent::Recents;
+use super::recordings::Recordings;
 use crate::tenants::{PluginEntry, Tenant, keys};
 
 /// Every tenant and key. Swapped as a whole, never changed.
@@ -24,6 +25,7 @@ pub struct RunningTenant {
     pub(super) failed: BTreeMap<AgentName, String>,
     pub(super) admission: Arc<Admission>,
     pub(super) recents: Arc<Recents>,
+    pub(super) recordings: Arc<Recordings>,
 }
 
 /// An agent that is ready.
@@ -128,6 +130,11 @@ impl RunningTenant {
     /// What it was asked lately.
     pub fn recents(&self) -> &Arc<Recents> {
         &self.recents
+    }
+
+    /// Recordings of its latest invocations.
+    pub fn recordings(&self) -> &Recordings {
+        &self.recordings
     }
 
     /// Who may call now.

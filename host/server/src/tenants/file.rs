@@ -7,7 +7,7 @@ use std::time::Duration;
 use stuga_core::{AgentName, CapabilityName, Grants, TenantId};
 use stuga_runtime::InstanceMode;
 
-use super::{ApiKey, Limits, Peers, PluginEntry, Retention, Tenant, keys};
+use super::{ApiKey, Limits, Peers, PluginEntry, Record, Retention, Tenant, keys};
 use crate::yaml::{Diagnostic, Entry, Node, Report, Value, did_you_mean};
 
 /// Most plugins of one tenant.
@@ -78,6 +78,9 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         .optional("retention")
         .map(|node| Retention::read(node, report))
         .unwrap_or_default();
+    let record = fields
+        .optional("record")
+        .and_then(|node| Record::read(node, report));
     let keys = fields
         .optional("keys")
         .map(|node| api_keys(node, report))
@@ -91,6 +94,7 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         limits,
         a2a,
         retention,
+        record,
         keys,
     })
 }

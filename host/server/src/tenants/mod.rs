@@ -10,6 +10,7 @@ pub mod keys;
 mod file;
 mod limits;
 mod peers;
+mod record;
 mod retention;
 
 pub(crate) use file::suggestion;
@@ -26,6 +27,7 @@ use crate::yaml::Diagnostic;
 
 pub use limits::{Limits, ModelShare, REQUEST_MAX_BYTES, Storage};
 pub use peers::{Circle, Peers};
+pub use record::Record;
 
 pub use retention::{Keep, Retention};
 
@@ -47,6 +49,8 @@ pub struct Tenant {
     pub a2a: Peers,
     /// What is kept of its data.
     pub retention: Retention,
+    /// How its invocations are recorded; none when they are not.
+    pub record: Option<Record>,
     /// Who may call in its name.
     pub keys: Vec<ApiKey>,
 }

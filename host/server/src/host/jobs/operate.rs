@@ -172,7 +172,8 @@ impl Desk {
                     let ctx = &ctx;
                     async move { jobs.list(ctx, state, cursor, left).await }
                 });
-                let page = self.jobs.read(ctx, read).await?;
+                let asked = &(state, cursor, left);
+                let page = self.jobs.read(ctx, "jobs.list", asked, read).await?;
                 let jobs = page.jobs.into_iter();
                 found.extend(jobs.map(|info| JobOf::new(agent.clone(), info)));
                 inner = page.next_cursor;
@@ -219,7 +220,7 @@ impl Desk {
         for agent in &self.agents {
             let ctx = &self.ctx(agent);
             let read = |jobs: Arc<dyn Jobs>| async move { jobs.get(ctx, id).await };
-            if let Some(job) = self.jobs.read(ctx, read).await? {
+            if let Some(job) = self.jobs.read(ctx, "jobs.get", id, read).await? {
                 return Ok((agent.clone(), job));
             }
         }
