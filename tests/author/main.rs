@@ -8,4 +8,6 @@
 )]
 
 mod commands;
+mod desk;
+mod inspect;
 mod mock;
