@@ -11,3 +11,4 @@ mod commands;
 mod desk;
 mod inspect;
 mod mock;
+mod tours;
