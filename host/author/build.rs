@@ -22,8 +22,13 @@ const SOURCES: [(&str, &str); 11] = [
     ("Cargo.lock", "Cargo.lock"),
 ];
 
-/// What is of no use to an author: core's contract suites.
-const LEFT_OUT: [&str; 2] = ["host/core/src/testkit", "host/core/src/testkit.rs"];
+/// What is of no use to an author: core's contract suites, and what the WIT was and may become.
+const LEFT_OUT: [&str; 4] = [
+    "host/core/src/testkit",
+    "host/core/src/testkit.rs",
+    "wit/PENDING.md",
+    "wit/published",
+];
 
 fn main() -> io::Result<()> {
     let repository = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())

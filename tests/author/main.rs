@@ -8,5 +8,8 @@
 )]
 
 mod commands;
+mod desk;
+mod inspect;
 mod mock;
 mod recordings;
+mod tours;

@@ -96,7 +96,7 @@ fn a_plugin_is_loaded_only_where_the_tenant_lets_it() {
         serde_json::from_str(&site.stuga(&["plugin", "list", "--output", "json"])).unwrap();
     assert_eq!(listed[0]["tenants"], json!(["acme", "globex"]));
     let inspected = site.stuga(&["plugin", "inspect", "fixture-echo"]);
-    assert!(inspected.contains("skill   echo: "), "{inspected}");
+    assert!(inspected.contains("skill     echo: "), "{inspected}");
 }
 
 #[test]

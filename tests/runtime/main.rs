@@ -14,6 +14,7 @@ mod jobs;
 mod languages;
 mod load;
 mod messages;
+mod published;
 mod repeat;
 mod secrets;
 

@@ -103,13 +103,18 @@ impl Scripted {
         )?;
         match self.language {
             Language::JavaScript => {
-                let script = fs::read_to_string(root.join("sdk/templates/js/build.mjs"))?;
-                let script = script.replace("{{name}}", "component");
-                fs::write(project.join("build.mjs"), script)?;
                 symlink(tools.join("node_modules"), project.join("node_modules"))?;
             }
             Language::Python => symlink(tools, project.join(".venv"))?,
         }
+        let (language, script) = match self.language {
+            Language::JavaScript => ("js", "build.mjs"),
+            Language::Python => ("python", "build.py"),
+        };
+        let template = root.join("sdk/templates").join(language).join(script);
+        let text = fs::read_to_string(&template)
+            .with_context(|| format!("cannot read {}", template.display()))?;
+        fs::write(project.join(script), text.replace("{{name}}", "component"))?;
         Ok(project)
     }
 }
@@ -177,11 +182,8 @@ impl Language {
                 node
             }
             Self::Python => {
-                let mut python = Command::new(project.join(".venv/bin/componentize-py"));
-                python.args(["--quiet", "--wit-path", ".stuga/wit", "--wit-path", "wit"]);
-                python.args(["--world", "local:agent/component", "componentize", "agent"]);
-                python.args(["--python-path", ".", "--python-path", ".stuga/python"]);
-                python.args(["--output", "build/component.wasm"]);
+                let mut python = Command::new(project.join(".venv/bin/python"));
+                python.arg("build.py");
                 python
             }
         };
@@ -224,7 +226,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).with_context(read)? {
         let entry = entry?;
         let to = to.join(entry.file_name());
-        if entry.file_name() == "__pycache__" {
+        // Python's own leavings, and what the WIT was.
+        if ["__pycache__", "published"]
+            .iter()
+            .any(|name| entry.file_name() == *name)
+        {
             continue;
         }
         if entry.file_type()?.is_dir() {

@@ -12,6 +12,7 @@ mod create;
 mod embedded;
 mod manifest;
 mod project;
+mod world;
 
 pub use create::{Created, Language, Sdk, create};
 pub use embedded::refresh;

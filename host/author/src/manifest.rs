@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
+use stuga_yaml::did_you_mean;
 
 use crate::Language;
 
@@ -64,13 +65,19 @@ impl Manifest {
         }
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("{} cannot be read", path.display()))?;
-        let manifest =
-            Self::parse(&text).with_context(|| format!("{} has a mistake", path.display()))?;
-        Ok(Some(manifest))
+        Self::parse(&text, &path).map(Some)
     }
 
-    fn parse(text: &str) -> Result<Self> {
-        let manifest: Self = toml::from_str(text)?;
+    fn parse(text: &str, path: &Path) -> Result<Self> {
+        let manifest: Self = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
+        manifest
+            .check()
+            .with_context(|| format!("{} has a mistake", path.display()))
+    }
+
+    /// Looks for what the types do not hold.
+    fn check(self) -> Result<Self> {
+        let manifest = self;
         match manifest.language {
             Language::Rust if !manifest.steps.is_empty() => {
                 bail!("a Rust agent has no `steps`; `stuga build` calls cargo by itself")
@@ -94,19 +101,45 @@ impl Manifest {
     }
 }
 
+/// The mistake with its place, and the word that was probably meant.
+fn explain(error: &toml::de::Error, text: &str, path: &Path) -> anyhow::Error {
+    let message = error.message().trim();
+    let place = error.span().map_or_else(String::new, |span| {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        format!("{line}:{column}: ")
+    });
+    // unknown field `a`, expected one of `b`, `c`
+    let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let meant = words
+        .split_first()
+        .and_then(|(given, known)| did_you_mean(given, known.iter().copied()))
+        .map_or_else(String::new, |word| format!("; did you mean `{word}`?"));
+    anyhow!("{}:{place}{message}{meant}", path.display())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    impl Manifest {
+        fn read_text(text: &str) -> Result<Self> {
+            Self::parse(text, Path::new(MANIFEST))
+        }
+    }
+
     #[test]
     fn a_mistake_is_named_with_its_line_and_what_is_allowed() {
-        let error = Manifest::parse("language = \"rust\"\ncomponnent = \"x.wasm\"\n").unwrap_err();
+        let error =
+            Manifest::read_text("language = \"rust\"\ncomponnent = \"x.wasm\"\n").unwrap_err();
         let text = format!("{error:#}");
+        let place = "stuga-agent.toml:2:1: unknown field `componnent`";
         assert!(
-            text.contains("line 2") && text.contains("`component`"),
+            text.starts_with(place) && text.ends_with("did you mean `component`?"),
             "{text}"
         );
-        let error = Manifest::parse("language = \"go\"\n").unwrap_err();
+        let error = Manifest::read_text("language = \"go\"\n").unwrap_err();
         let text = format!("{error:#}");
         assert!(text.contains("`rust`, `js`, `python`"), "{text}");
     }
@@ -114,9 +147,9 @@ mod tests {
     #[test]
     fn a_language_with_steps_says_what_is_built_and_how() {
         let text = "language = \"js\"\ncomponent = \"build/a.wasm\"\n[[steps]]\nrun = [\"node\", \"build.mjs\"]\nneeds = \"node_modules\"\ninstall = \"npm install\"\n";
-        let manifest = Manifest::parse(text).unwrap();
+        let manifest = Manifest::read_text(text).unwrap();
         assert_eq!(manifest.steps[0].run, ["node", "build.mjs"]);
         assert_eq!(manifest.scenarios, Path::new("scenarios"));
-        assert!(Manifest::parse("language = \"python\"\n").is_err());
+        assert!(Manifest::read_text("language = \"python\"\n").is_err());
     }
 }

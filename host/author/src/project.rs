@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::toolchain::{Choice, TARGET, Toolchain};
-use crate::{Language, MANIFEST, Manifest, Step, component, embedded, shell};
+use crate::{Language, MANIFEST, Manifest, Step, component, embedded, shell, world};
 
 /// How a guest is compiled: small, fast, and a panic ends the call. Given on the command line, so that a project needs no
 /// profile of its own.
@@ -132,6 +132,7 @@ impl Project {
         if !self.folder.join(embedded::FOLDER).exists() {
             embedded::refresh(&self.folder, self.manifest.language)?;
         }
+        world::check(&self.folder)?;
         for step in &self.manifest.steps {
             self.run_step(step)?;
         }
@@ -171,6 +172,8 @@ impl Project {
         command
             .args(arguments)
             .current_dir(&self.folder)
+            // With it, componentize-py shows its own call stack below the mistake.
+            .env("RUST_BACKTRACE", "0")
             .stdout(std::io::stderr());
         match command.status() {
             Ok(status) if status.success() => Ok(()),

@@ -51,9 +51,9 @@ impl Mock {
         })?;
         let executor = executor(false)?;
         let plugin = executor.block_on(runtime.load(component))?;
-        let inputs = Skills::compile(plugin.manifest()).map_err(LoadError::Describe)?;
-        let outputs = Skills::compile_outputs(plugin.manifest()).map_err(LoadError::Describe)?;
-        let jobs = Kinds::compile(plugin.manifest()).map_err(LoadError::Describe)?;
+        let inputs = Skills::compile(plugin.manifest()).map_err(LoadError::Schema)?;
+        let outputs = Skills::compile_outputs(plugin.manifest()).map_err(LoadError::Schema)?;
+        let jobs = Kinds::compile(plugin.manifest()).map_err(LoadError::Schema)?;
         Ok(Self {
             runtime,
             plugin,

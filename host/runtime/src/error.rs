@@ -32,7 +32,7 @@ pub enum LoadError {
     },
     /// The component was built for a version of the contract that this host does not speak.
     #[error(
-        "the component was built for `{interface}`, and this host speaks {spoken}; build it with the SDK or WIT of this host, or run it on a newer one"
+        "the component was built for `{interface}`, and this host speaks {spoken}; build it with the SDK or WIT of this host (`stuga build --refresh` brings it into a project), or run it on a host that speaks that version"
     )]
     UnknownVersion {
         /// The import or export.
@@ -62,6 +62,9 @@ pub enum LoadError {
     /// `describe` failed or answered something that is wrong.
     #[error("the agent's `describe` {0}")]
     Describe(String),
+    /// A schema that `describe` answered is no JSON Schema.
+    #[error("{0}")]
+    Schema(String),
     /// The component needs more than the host gives.
     #[error("the component has {bytes} bytes; the limit is {limit}")]
     TooLarge {
@@ -86,6 +89,7 @@ impl LoadError {
             Self::NotGranted { .. } => "not-granted",
             Self::Mismatch(_) => "mismatch",
             Self::Describe(_) => "describe-failed",
+            Self::Schema(_) => "wrong-schema",
             Self::TooLarge { .. } => "too-large",
             Self::Internal(_) => "internal",
         }

@@ -10,18 +10,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stuga_core::{AgentName, CapabilityName, Error, Grants};
 use tokio::time::timeout;
-use wasmtime::component::Component;
-use wasmtime::component::types::ComponentItem;
 use wasmtime::{Store, Trap};
 
 use crate::bindings::GuestPre;
 use crate::bindings::exports::stuga::agent::agent::{Description, JobKind as DescribedJob};
 use crate::engine::Shared;
+use crate::interfaces::own_name;
 use crate::state::{Authority, HostState};
-use crate::{AgentSettings, JobCheck, LoadError, wasi};
+use crate::{AgentSettings, Interfaces, JobCheck, LoadError, WIT_VERSION, wasi};
 
-/// Largest component in bytes. Python guests, the largest known, have about 20 MB.
-const COMPONENT_MAX_BYTES: usize = 64 << 20;
 /// Longest run of `describe`.
 const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 /// Largest memory while a component describes itself, in bytes.
@@ -34,14 +31,6 @@ const JOBS_MAX: usize = 64;
 const TEXT_MAX_BYTES: usize = 4 << 10;
 /// Longest schema in bytes.
 const SCHEMA_MAX_BYTES: usize = 256 << 10;
-
-/// The package of the contract and the version that this host speaks.
-const PACKAGE: &str = "stuga:agent/";
-const VERSION: &str = "0.1.0";
-/// The interface that makes a component an agent.
-const AGENT_EXPORT: &str = "stuga:agent/agent";
-/// Interfaces that reach nothing of a tenant's and need no grant.
-const OPEN_INTERFACES: [&str; 6] = ["types", "log", "clock", "random", "output", "config"];
 
 /// What an agent says of itself and what its component shows.
 #[derive(Clone, Debug, Serialize)]
@@ -135,8 +124,7 @@ impl Plugin {
     /// Refuses a component that imports more than its tenant grants.
     pub(crate) fn check_grants(&self, settings: &AgentSettings) -> Result<(), LoadError> {
         for import in &self.manifest.imports {
-            let Some(capability) = interface_name(import).and_then(CapabilityName::from_name)
-            else {
+            let Some(capability) = own_name(import).and_then(CapabilityName::from_name) else {
                 continue;
             };
             if !settings.grants.allows(capability) {
@@ -193,14 +181,9 @@ impl Plugins {
 }
 
 pub(crate) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Arc<Plugin>, LoadError> {
-    if bytes.len() > COMPONENT_MAX_BYTES {
-        return Err(LoadError::TooLarge {
-            bytes: bytes.len(),
-            limit: COMPONENT_MAX_BYTES,
-        });
-    }
-    check_header(&bytes)?;
-    let digest = hex::encode(Sha256::digest(&bytes));
+    let interfaces = Interfaces::read(&bytes)?;
+    interfaces.check()?;
+    let digest = digest(&bytes);
     let _one_at_a_time = shared.plugins.loading.lock().await;
     if let Some(plugin) = shared.plugins.get(&digest) {
         return Ok(plugin);
@@ -216,7 +199,6 @@ pub(crate) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Arc<Plu
             Error::internal("plugin.load", "the compiler stopped abnormally").with_source(e)
         })?
         .map_err(|e| LoadError::NotAComponent(format!("{e:#}")))?;
-    let (imports, exports) = inspect(shared, &component)?;
     let pre = wasi::linker(&shared.linker, &shared.engine, &component)
         .and_then(|own| {
             own.as_ref()
@@ -226,7 +208,7 @@ pub(crate) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Arc<Plu
         .and_then(GuestPre::new)
         .map_err(|e| LoadError::Mismatch(format!("{e:#}")))?;
     let description = describe(shared, &pre).await?;
-    let manifest = manifest(description, imports, exports)?;
+    let manifest = manifest(description, interfaces)?;
     let version = manifest.version.as_str().into();
     Ok(shared.plugins.keep(Plugin {
         manifest,
@@ -237,92 +219,9 @@ pub(crate) async fn load(shared: &Arc<Shared>, bytes: Vec<u8>) -> Result<Arc<Plu
     }))
 }
 
-/// The first eight bytes tell a component from a core module, which is the usual mistake.
-fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
-    match bytes.first_chunk::<8>() {
-        Some([b'\0', b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
-        Some([b'\0', b'a', b's', b'm', 1, 0, 0, 0]) => Err(LoadError::NotAComponent(
-            "these bytes are a core module; turn it into a component first (`cargo xtask guests` or `wasm-tools component new`)"
-                .into(),
-        )),
-        _ => Err(LoadError::NotAComponent("these bytes do not begin like a WebAssembly binary".into())),
-    }
-}
-
-/// Lists imports and exports, after it made sure that the host knows them.
-fn inspect(
-    shared: &Shared,
-    component: &Component,
-) -> Result<(Vec<String>, Vec<String>), LoadError> {
-    let ty = component.component_type();
-    let mut exports = Vec::new();
-    let mut is_agent = false;
-    for (name, item) in ty.exports(&shared.engine) {
-        is_agent |= matches!(item.ty, ComponentItem::ComponentInstance(_))
-            && base_name(name) == AGENT_EXPORT;
-        exports.push(name.to_owned());
-    }
-    if !is_agent {
-        return Err(LoadError::WrongWorld {
-            missing: format!("{AGENT_EXPORT}@{VERSION}"),
-            found: if exports.is_empty() {
-                "nothing".into()
-            } else {
-                exports.join(", ")
-            },
-        });
-    }
-    let imports: Vec<String> = ty
-        .imports(&shared.engine)
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    for interface in imports.iter().chain(&exports) {
-        check_version(interface)?;
-    }
-    for import in &imports {
-        let known = wasi::offers(import)
-            || interface_name(import).is_some_and(|name| {
-                OPEN_INTERFACES.contains(&name) || CapabilityName::from_name(name).is_some()
-            });
-        if !known {
-            let capabilities = CapabilityName::ALL.iter().map(|c| c.as_str());
-            let offered: Vec<_> = OPEN_INTERFACES.into_iter().chain(capabilities).collect();
-            return Err(LoadError::UnknownImport {
-                import: import.clone(),
-                offered: format!(
-                    "{PACKAGE}{{{}}}@{VERSION} and {}",
-                    offered.join(", "),
-                    wasi::OFFERED
-                ),
-            });
-        }
-    }
-    Ok((imports, exports))
-}
-
-/// Refuses an interface of ours in a version that this host does not speak. What was added within a version is compatible.
-fn check_version(interface: &str) -> Result<(), LoadError> {
-    let line = |version: &str| version.rsplit_once('.').map(|(line, _)| line.to_owned());
-    match interface.split_once('@') {
-        Some((name, version)) if name.starts_with(PACKAGE) && line(version) != line(VERSION) => {
-            Err(LoadError::UnknownVersion {
-                interface: interface.to_owned(),
-                spoken: VERSION,
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn base_name(interface: &str) -> &str {
-    interface
-        .split_once('@')
-        .map_or(interface, |(name, _)| name)
-}
-
-/// `memory` of `stuga:agent/memory@0.1.0`; none for other packages.
-fn interface_name(interface: &str) -> Option<&str> {
-    base_name(interface).strip_prefix(PACKAGE)
+/// SHA-256 of a component, 64 lowercase hexadecimal digits.
+pub fn digest(component: &[u8]) -> String {
+    hex::encode(Sha256::digest(component))
 }
 
 /// Asks the component what it is, in an instance of its own that reaches nothing.
@@ -365,11 +264,7 @@ async fn describe(shared: &Shared, pre: &GuestPre<HostState>) -> Result<Descript
     }
 }
 
-fn manifest(
-    description: Description,
-    imports: Vec<String>,
-    exports: Vec<String>,
-) -> Result<Manifest, LoadError> {
+fn manifest(description: Description, interfaces: Interfaces) -> Result<Manifest, LoadError> {
     let name = AgentName::new(&description.name)
         .map_err(|e| LoadError::Describe(format!("answered a wrong name: {}", e.message())))?;
     if !is_semantic_version(&description.version) {
@@ -402,11 +297,7 @@ fn manifest(
         });
     }
     let jobs = job_kinds(description.jobs)?;
-    let wit_version = exports
-        .iter()
-        .find(|export| base_name(export) == AGENT_EXPORT)
-        .and_then(|export| export.split_once('@'))
-        .map_or_else(|| VERSION.to_owned(), |(_, version)| version.to_owned());
+    let wit_version = interfaces.wit_version().unwrap_or(WIT_VERSION).to_owned();
     Ok(Manifest {
         name,
         version: description.version,
@@ -419,8 +310,8 @@ fn manifest(
             .take(SKILLS_MAX)
             .map(|c| short(c).to_owned())
             .collect(),
-        imports,
-        exports,
+        imports: interfaces.imports,
+        exports: interfaces.exports,
         wit_version,
     })
 }
@@ -515,27 +406,5 @@ mod tests {
         ] {
             assert!(!is_semantic_version(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_version_of_the_contract_that_is_not_spoken_is_refused_by_name() {
-        for spoken in [
-            "stuga:agent/memory@0.1.0",
-            "stuga:agent/log@0.1.7",
-            "wasi:io/poll@0.2.9",
-        ] {
-            assert!(check_version(spoken).is_ok(), "{spoken}");
-        }
-        let error = check_version("stuga:agent/memory@0.2.0").unwrap_err();
-        assert!(error.to_string().contains("speaks 0.1.0"), "{error}");
-        assert!(check_version("stuga:agent/agent@1.1.0").is_err());
-    }
-
-    #[test]
-    fn a_core_module_is_told_from_a_component() {
-        let error = check_header(b"\0asm\x01\0\0\0").unwrap_err();
-        assert!(error.to_string().contains("core module"), "{error}");
-        assert!(check_header(b"\0asm\x0d\0\x01\0").is_ok());
-        assert!(check_header(b"MZ").is_err());
     }
 }

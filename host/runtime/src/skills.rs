@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde::Serialize;
 use serde_json::Value;
 use stuga_core::{Error, Result};
@@ -149,7 +150,28 @@ fn compile(side: &str, what: &str, name: &str, schema: &Value) -> Result<Validat
     jsonschema::options()
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
-        .map_err(|error| format!("the {side} schema of {what} {name:?} is wrong: {error}"))
+        .map_err(|error| {
+            let place = error.instance_path().as_str();
+            let at = if place.is_empty() { "" } else { " at " };
+            let reason = cut(&reason(&error));
+            format!("the {side} schema of {what} {name:?} is wrong{at}{place}: {reason}")
+        })
+}
+
+/// What is wrong in words: of several ways to be right, what the first lacks, and all the words of a choice.
+fn reason(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::AnyOf { context } => context
+            .first()
+            .and_then(|way| way.first())
+            .map_or_else(|| error.to_string(), reason),
+        ValidationErrorKind::Enum { options } => {
+            let words = options.as_array().into_iter().flatten();
+            let words: Vec<String> = words.map(Value::to_string).collect();
+            format!("{} is not one of {}", error.instance(), words.join(", "))
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// The first places where a value does not fit, and whether there are more; none when it fits.
@@ -224,6 +246,22 @@ mod tests {
             panic!()
         };
         assert_eq!(known, ["s"]);
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_named_with_its_place() {
+        let error = compile(
+            "input",
+            "skill",
+            "s",
+            &json!({"properties": {"a": {"type": "strng"}}}),
+        );
+        let error = error.map(drop).unwrap_err();
+        assert!(
+            error.starts_with("the input schema of skill \"s\" is wrong at /properties/a/type: \"strng\" is not one of")
+                && error.ends_with("\"string\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args, printer: &Printer) -> anyhow::Result<ExitCod
             stuga_author::refresh(&project.folder, project.manifest.language)?;
         }
         let built = project.build(args.toolchain)?;
-        let mock = component::load(&built.path)?;
+        let mock = component::open(&built.path)?;
         anyhow::Ok((built, mock.manifest().clone()))
     });
     let (built, manifest) = built.await??;

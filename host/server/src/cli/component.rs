@@ -1,18 +1,44 @@
-//! What the commands for agent authors share: a component in the mock host, its code kept between commands.
+//! What the commands share that take a component: its bytes, and for agent authors the mock host with the code that it
+//! keeps between commands.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use stuga_mock::Mock;
+use stuga_runtime::LoadError;
+
+use crate::store::COMPONENT_MAX_BYTES;
+
+/// Reads a component.
+///
+/// # Errors
+/// When it is not there or is larger than a component may be.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let missing = || format!("{} cannot be read; `stuga build` makes it", path.display());
+    let size = std::fs::metadata(path).with_context(missing)?.len();
+    if size > COMPONENT_MAX_BYTES {
+        bail!(
+            "{} has {size} bytes; a component may have {COMPONENT_MAX_BYTES}",
+            path.display()
+        );
+    }
+    std::fs::read(path).with_context(missing)
+}
 
 /// Loads a component into the mock host. Blocks; not to be called from async code.
 ///
 /// # Errors
+/// Why it was not taken.
+pub(crate) fn load(component: Vec<u8>) -> Result<Mock, LoadError> {
+    Mock::load(component, code_cache())
+}
+
+/// Reads a component and loads it into the mock host. Blocks; not to be called from async code.
+///
+/// # Errors
 /// When it cannot be read or is no agent.
-pub(crate) fn load(path: &Path) -> anyhow::Result<Mock> {
-    let component = std::fs::read(path)
-        .with_context(|| format!("{} cannot be read; `stuga build` makes it", path.display()))?;
-    Mock::load(component, code_cache()).map_err(|error| {
+pub(crate) fn open(path: &Path) -> anyhow::Result<Mock> {
+    load(read(path)?).map_err(|error| {
         let error = anyhow::Error::msg(error.to_string());
         error.context(format!(
             "{} is no agent that this host can run",

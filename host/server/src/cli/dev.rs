@@ -91,7 +91,7 @@ fn develop(args: &Args, is_json: bool) -> anyhow::Result<()> {
 
 fn make(project: &Project, choice: Choice) -> anyhow::Result<stuga_mock::Mock> {
     let built = project.build(choice)?;
-    let mock = component::load(&built.path)?;
+    let mock = component::open(&built.path)?;
     print::note(&build::line(&built, mock.manifest()));
     Ok(mock)
 }

@@ -4,6 +4,7 @@ mod build;
 mod component;
 mod dev;
 mod input;
+mod inspect;
 mod invoke;
 mod jobs;
 mod messages;
@@ -72,6 +73,8 @@ enum Command {
     New(new::Args),
     /// Make an agent's component
     Build(build::Args),
+    /// Show what a component is, and whether this host takes it
+    Inspect(inspect::Args),
     /// Run scenarios against a component, without a server
     Test(test::Args),
     /// Make a scenario of a real invocation
@@ -116,6 +119,7 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             Command::Status(args) => status::run(&config, &args, printer).await,
             Command::New(args) => new::run(args, printer),
             Command::Build(args) => build::run(args, printer).await,
+            Command::Inspect(args) => inspect::run(args, printer).await,
             Command::Test(args) => test::run(args, printer).await,
             Command::Record(args) => record::run(&config, args, printer).await,
             Command::Dev(args) => dev::run(args, printer).await,

@@ -7,14 +7,13 @@ use anyhow::{Context, bail};
 use semver::Version;
 use serde::Serialize;
 use stuga_core::{AgentName, Clock, SystemClock};
-use stuga_runtime::Plugin;
 
+use super::inspect::{self, show_size};
 use super::print::{Printer, table};
-use super::tenant;
+use super::{component, tenant};
 use crate::config::Config;
 use crate::host::trial;
-use crate::store::{COMPONENT_MAX_BYTES, Running, Store};
-use crate::units::show_bytes;
+use crate::store::{Running, Store};
 
 #[derive(clap::Subcommand)]
 #[command(after_help = "Examples:
@@ -25,7 +24,7 @@ use crate::units::show_bytes;
 pub(crate) enum Command {
     /// List the plugins in the store and who runs them
     List,
-    /// Show what a component is: skills, schemas, imports
+    /// Show what a component is, as `stuga inspect` does
     Inspect {
         /// A component file, or NAME or NAME@VERSION from the store
         #[arg(value_name = "FILE|NAME[@VERSION]")]
@@ -62,7 +61,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     match command {
         Command::List => list(config, printer)?,
-        Command::Inspect { plugin } => inspect(config, &plugin, printer).await?,
+        Command::Inspect { plugin } => return inspect(config, &plugin, printer).await,
         Command::Load { tenant, file } => load(config, &tenant, &file, printer).await?,
         Command::Unload { tenant, name } => unload(config, &tenant, &name, printer)?,
     }
@@ -108,15 +107,18 @@ fn list(config: &Config, printer: &Printer) -> anyhow::Result<()> {
     })
 }
 
-async fn inspect(config: &Config, plugin: &str, printer: &Printer) -> anyhow::Result<()> {
+async fn inspect(config: &Config, plugin: &str, printer: &Printer) -> anyhow::Result<ExitCode> {
     let component = if Path::new(plugin).is_file() {
-        read(Path::new(plugin))?
+        component::read(Path::new(plugin))?
     } else {
         stored(config, plugin)?
     };
-    let (_, plugin) = trial::inspect(config, component).await?;
-    let shown = serde_json::json!({ "manifest": plugin.manifest(), "digest": plugin.digest(), "size": plugin.size() });
-    printer.print(&shown, |_| describe(&plugin))
+    let loaded = trial::load(config, component.clone()).await;
+    let inspected = inspect::inspect(&component, |_| {
+        loaded.map(|(_, plugin)| plugin.manifest().clone())
+    })?;
+    inspected.print(printer)?;
+    Ok(inspected.exit_code())
 }
 
 fn stored(config: &Config, plugin: &str) -> anyhow::Result<Vec<u8>> {
@@ -140,28 +142,9 @@ fn stored(config: &Config, plugin: &str) -> anyhow::Result<Vec<u8>> {
     Ok(store.get(&name, &version)?)
 }
 
-fn describe(plugin: &Plugin) -> String {
-    let manifest = plugin.manifest();
-    let mut text = format!(
-        "{} {}: {}\ndigest  {}\nsize    {}\nwants   {}\nimports {}\n",
-        manifest.name,
-        manifest.version,
-        manifest.summary,
-        plugin.digest(),
-        show_size(plugin.size()),
-        manifest.capabilities.join(", "),
-        manifest.imports.join(", "),
-    );
-    for skill in &manifest.skills {
-        text.push_str(&format!("skill   {}: {}\n", skill.name, skill.description));
-    }
-    text.push_str("The schemas stand in --output json.");
-    text
-}
-
 async fn load(config: &Config, tenant: &str, file: &Path, printer: &Printer) -> anyhow::Result<()> {
     let tenant = tenant::find(config, tenant)?;
-    let component = read(file)?;
+    let component = component::read(file)?;
     let plugin = trial::for_tenant(config, &tenant, component.clone())
         .await
         .with_context(|| format!("{} is not loaded", file.display()))?;
@@ -201,26 +184,4 @@ fn unload(config: &Config, tenant: &str, name: &str, printer: &Printer) -> anyho
             tenant.id, running.version
         )
     })
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let size = std::fs::metadata(path)
-        .with_context(|| format!("{} cannot be read", path.display()))?
-        .len();
-    if size > COMPONENT_MAX_BYTES {
-        bail!(
-            "{} has {size} bytes; a component may have {COMPONENT_MAX_BYTES}",
-            path.display()
-        );
-    }
-    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
-}
-
-/// About how large something is; exact sizes stand in the JSON.
-fn show_size(bytes: u64) -> String {
-    if bytes < 10_240 {
-        show_bytes(bytes)
-    } else {
-        format!("{} KiB", bytes / 1_024)
-    }
 }

@@ -114,7 +114,7 @@ fn test(args: &Args, is_json: bool) -> anyhow::Result<(Mock, Vec<Run>)> {
         (None, None) => bail!("there are no scenarios"),
     };
     let scenarios = scenarios(&folder, args.filter.as_deref())?;
-    let mock = component::load(&component)?;
+    let mock = component::open(&component)?;
     let states = if args.matrix {
         &State::ALL[..]
     } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stuga_core::{Clock, Error, Result, SystemClock};
-use stuga_runtime::{JobCheck, Kinds, Plugin, Runtime, RuntimeConfig, Skills};
+use stuga_runtime::{JobCheck, Kinds, LoadError, Plugin, Runtime, RuntimeConfig, Skills};
 
 use super::deploy::settings;
 use super::plan::entry_snippet;
@@ -11,35 +11,36 @@ use crate::config::{Config, ModelSettings};
 use crate::tenants::Tenant;
 use crate::wire::Backends;
 
-/// Compiles and inspects a component. The compiled code stays in the cache for the server.
+/// Compiles a component and asks it what it is. The compiled code stays in the cache for the server.
 ///
 /// # Errors
-/// `Invalid` with what is wrong with it.
-pub async fn inspect(config: &Config, component: Vec<u8>) -> Result<(Runtime, Arc<Plugin>)> {
+/// Why this host does not take it.
+pub async fn load(
+    config: &Config,
+    component: Vec<u8>,
+) -> Result<(Runtime, Arc<Plugin>), LoadError> {
     let runtime = Runtime::new(RuntimeConfig {
         max_instances: 8,
         code_cache: Some(config.data_dir.join("cache")),
         ..RuntimeConfig::default()
     })?;
-    let plugin = runtime
-        .load(component)
-        .await
-        .map_err(|error| Error::invalid("plugin.load", error.to_string()))?;
-    Skills::compile(plugin.manifest()).map_err(|error| Error::invalid("plugin.load", error))?;
-    Kinds::compile(plugin.manifest()).map_err(|error| Error::invalid("plugin.load", error))?;
+    let plugin = runtime.load(component).await?;
+    Skills::compile(plugin.manifest()).map_err(LoadError::Schema)?;
+    Kinds::compile(plugin.manifest()).map_err(LoadError::Schema)?;
     Ok((runtime, plugin))
 }
 
-/// Inspects a component and starts it once with what the tenant grants it.
+/// Loads a component and starts it once with what the tenant grants it.
 ///
 /// # Errors
-/// `Denied` when the tenant's file has no entry for it, else as [`inspect`].
+/// `Denied` when the tenant's file has no entry for it, `Invalid` with what is wrong with the component.
 pub async fn for_tenant(
     config: &Config,
     tenant: &Tenant,
     component: Vec<u8>,
 ) -> Result<Arc<Plugin>> {
-    let (runtime, plugin) = inspect(config, component).await?;
+    let invalid = |error: LoadError| Error::invalid("plugin.load", error.to_string());
+    let (runtime, plugin) = load(config, component).await.map_err(invalid)?;
     let name = &plugin.manifest().name;
     let Some(entry) = tenant.plugin(name.as_str()) else {
         return Err(Error::denied(
@@ -66,6 +67,6 @@ pub async fn for_tenant(
         )
         .await;
     backends.close().await;
-    trial.map_err(|error| Error::invalid("plugin.load", error.to_string()))?;
+    trial.map_err(invalid)?;
     Ok(plugin)
 }
