@@ -1,10 +1,13 @@
 //! What was expected beside what came, place by place.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::redact::Redaction;
 
 /// Most differences that are shown of one thing.
 const DIFFERENCES_MAX: usize = 20;
@@ -22,15 +25,43 @@ pub struct Mismatch {
     pub got: String,
 }
 
+/// Everything that was found to differ, as a report may show it: without secrets, and cut.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) mismatches: Vec<Mismatch>,
+    redaction: Arc<Redaction>,
+}
+
+impl Findings {
+    pub(crate) fn new(redaction: &Arc<Redaction>) -> Self {
+        Self {
+            mismatches: Vec::new(),
+            redaction: Arc::clone(redaction),
+        }
+    }
+
+    /// Whether a comparison finds anything, of which nothing is kept.
+    pub(crate) fn scratch(compare: impl FnOnce(&mut Self)) -> bool {
+        let mut found = Self::default();
+        compare(&mut found);
+        !found.mismatches.is_empty()
+    }
+
+    fn shown(&self, mut text: String) -> String {
+        self.redaction.text(&mut text);
+        cut(text)
+    }
+}
+
 /// Collects differences of one thing; the place of each is below `at`.
 pub(crate) struct Differences<'d> {
     at: String,
-    found: &'d mut Vec<Mismatch>,
+    found: &'d mut Findings,
     left: usize,
 }
 
 impl<'d> Differences<'d> {
-    pub(crate) fn new(at: impl Into<String>, found: &'d mut Vec<Mismatch>) -> Self {
+    pub(crate) fn new(at: impl Into<String>, found: &'d mut Findings) -> Self {
         Self {
             at: at.into(),
             found,
@@ -48,11 +79,12 @@ impl<'d> Differences<'d> {
             return;
         };
         self.left = left;
-        self.found.push(Mismatch {
-            at: format!("{}{pointer}", self.at),
-            expected: expected.into(),
-            got: got.into(),
-        });
+        let mismatch = Mismatch {
+            at: self.found.shown(format!("{}{pointer}", self.at)),
+            expected: self.found.shown(expected.into()),
+            got: self.found.shown(got.into()),
+        };
+        self.found.mismatches.push(mismatch);
     }
 
     /// The whole value must be this one.
@@ -143,10 +175,9 @@ impl<'d> Differences<'d> {
     }
 }
 
-fn includes(expected: &Value, got: &Value) -> bool {
-    let mut found = Vec::new();
-    Differences::new("", &mut found).contains("", expected, got);
-    found.is_empty()
+/// Whether everything that is expected is there, see [`Differences::contains`].
+pub(crate) fn includes(expected: &Value, got: &Value) -> bool {
+    !Findings::scratch(|found| Differences::new("", found).contains("", expected, got))
 }
 
 /// Equal, where a whole number written as `2` and as `2.0` is the same.
@@ -161,14 +192,14 @@ fn below(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// A value as it is shown: on one line and not too long.
+/// A value as it is shown, on one line. A report cuts it.
 pub(crate) fn shown(value: &Value) -> String {
-    cut(&value.to_string())
+    value.to_string()
 }
 
-pub(crate) fn cut(text: &str) -> String {
+fn cut(text: String) -> String {
     match text.char_indices().nth(SHOWN_MAX_CHARS) {
-        None => text.to_owned(),
+        None => text,
         Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
     }
 }
@@ -179,9 +210,10 @@ mod tests {
     use serde_json::json;
 
     fn differences(compare: impl FnOnce(&mut Differences<'_>)) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = Findings::default();
         compare(&mut Differences::new("out", &mut found));
         found
+            .mismatches
             .iter()
             .map(|m| format!("{}: {} / {}", m.at, m.expected, m.got))
             .collect()
