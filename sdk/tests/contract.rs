@@ -19,12 +19,14 @@ use stuga_core::records::Records;
 use stuga_core::search::Search;
 use stuga_core::sessions::Sessions;
 use stuga_core::testkit::{
-    Fixture, ManualClock, files, jobs, memory, model, prove, records, search, secrets, sessions,
+    Fixture, ManualClock, a2a, files, jobs, memory, model, prove, records, search, secrets,
+    sessions,
 };
 
 use adapter::{
-    FilesOf, JobsOf, MemoryOf, Mock, ModelOf, RecordsOf, SearchOf, SecretsOf, SessionsOf,
+    FilesOf, JobsOf, MailboxOf, MemoryOf, Mock, ModelOf, RecordsOf, SearchOf, SecretsOf, SessionsOf,
 };
+use stuga_core::testkit::a2a::posting::Postbox;
 use stuga_core::testkit::secrets::SecretsBackend;
 
 fn clock() -> Arc<ManualClock> {
@@ -86,6 +88,16 @@ async fn the_mock_keeps_the_contract_of_jobs() {
     prove(jobs::cases(), || {
         let clock = clock();
         let backend: Arc<dyn Jobs> = Arc::new(JobsOf(Mock::new(Arc::clone(&clock))));
+        Fixture::new(backend, clock)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mock_keeps_the_contract_of_posting() {
+    prove(a2a::posting::cases(), || {
+        let clock = clock();
+        let backend: Arc<dyn Postbox> = Arc::new(MailboxOf(Mock::new(Arc::clone(&clock))));
         Fixture::new(backend, clock)
     })
     .await;

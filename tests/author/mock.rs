@@ -20,7 +20,7 @@ fn scenarios() -> PathBuf {
 fn all() -> Vec<Scenario> {
     let loaded = load(&scenarios()).unwrap();
     assert!(loaded.mistakes.is_empty(), "{:#?}", loaded.mistakes);
-    assert!(loaded.scenarios.len() >= 6);
+    assert!(loaded.scenarios.len() >= 13);
     loaded.scenarios
 }
 
@@ -89,8 +89,8 @@ fn the_matrix_shows_the_side_that_served_and_the_breaker() {
 
 #[test]
 fn the_same_run_has_the_same_bytes_a_hundred_times() {
-    // Sessions, records, errors, parts, lines and random numbers, while the cloud comes and goes.
-    let chosen = |scenario: &Scenario| ["answers", "conversations"].contains(&scenario.name());
+    // Every capability, errors, parts, lines and random numbers, while the cloud comes and goes.
+    let chosen = |scenario: &Scenario| ["answers", "everything"].contains(&scenario.name());
     let scenarios: Vec<Scenario> = all().into_iter().filter(chosen).collect();
     assert_eq!(scenarios.len(), 2);
     let once = || -> Vec<Run> {
@@ -140,6 +140,113 @@ expect:
     ] {
         assert!(shown.contains(line), "{line}\n--\n{shown}");
     }
+}
+
+#[test]
+fn no_report_shows_the_value_of_a_secret() {
+    let value = "hemligt \"lösenord\" \\1";
+    let quoted = serde_json::to_string(value).unwrap();
+    let long = serde_json::to_string(&format!("{}{value}", "x".repeat(290))).unwrap();
+    let text = format!(
+        "secrets: {{token: {quoted}}}
+calls:
+  - {{skill: reveal, input: {{secret: token}}}}
+  - skill: reveal
+    input: {{secret: token}}
+    expect: {{output: {{text: other}}, parts: [{quoted}], logs: [{{contains: nothing like it}}]}}
+  - {{skill: reveal, input: {{secret: token, fail: true}}, expect: {{error: {{kind: conflict, contains: {quoted}}}}}}}
+  - {{skill: reveal, input: {{secret: token, fail: true}}}}
+  - {{skill: put, input: {{key: a, text: {quoted}}}}}
+  - {{skill: put, input: {{key: long, text: {long}}}}}
+  - {{skill: put, input: {{key: {quoted}, text: x}}}}
+  - {{skill: submit, input: {{kind: note, input: {{key: a, text: {quoted}}}}}}}
+  - {{skill: list, input: {{key: \"\"}}, expect: {{output: {{}}}}}}
+  - {{skill: learn, input: {{namespace: /a, id: x, text: {quoted}}}}}
+  - {{skill: say, input: {{actor: a, session: s, text: {quoted}}}}}
+expect:
+  memory: [{{key: a, text: other}}, {{key: long, text: other}}, {{key: {quoted}, absent: true}}]
+  jobs: [{{kind: note, input: {{}}}}]
+  records: [{{namespace: /a, id: x, text: other}}]
+  sessions: [{{actor: a, id: s, events: [{quoted}, {quoted}]}}]
+"
+    );
+    let run = run(&text);
+    assert_eq!(run.verdict, Verdict::Failed);
+    assert!(run.mismatches.len() >= 10, "{run}");
+    let json = serde_json::to_string(&run).unwrap();
+    let shown = run.to_string();
+    assert!(shown.contains("[secret token]"), "{shown}");
+    for report in [json, shown, junit("echo", &[run]).unwrap()] {
+        for part in ["hemligt", "lösenord"] {
+            assert!(!report.contains(part), "{report}");
+        }
+    }
+}
+
+#[test]
+fn what_a_job_a_message_and_a_document_should_be_is_shown_beside_what_they_are() {
+    let run = run("agents: [{agent: svea}]
+state:
+  search: [{index: notes, fields: {tag: {kind: keyword}}, documents: [{id: a, fields: {tag: x}}]}]
+calls:
+  - {skill: post, input: {to: svea, skill: note, input: {n: 1}}}
+  - {skill: submit, input: {kind: flaky, input: 2}, expect: {ran: [{kind: flaky}]}}
+  - {run_jobs: 0s, expect: {ran: [{kind: flaky, output: 2}]}}
+expect:
+  jobs: [{kind: flaky, state: succeeded}, {kind: note}]
+  schedules: [{name: nightly}]
+  sent: [{to: svea}]
+  posted: [{to: svea, skill: note, input: {n: 2}}]
+  search: [{index: notes, id: a, fields: {tag: y}, count: 2}]
+");
+    let shown = run.to_string();
+    for line in [
+        "calls[1].ran[0]\n      expected an attempt of flaky\n      got      nothing",
+        "calls[2].ran[0]\n      expected an output\n      got      the error unavailable: not yet",
+        "jobs[0] \"flaky\" state\n      expected succeeded\n      got      waiting",
+        "jobs[1] \"note\"\n      expected a job\n      got      nothing",
+        "schedule \"nightly\"\n      expected a schedule\n      got      nothing",
+        "sent[0]\n      expected a message to svea\n      got      nothing",
+        "posted[0].input/n\n      expected 2\n      got      1",
+        "document \"a\" of \"notes\"/tag\n      expected \"y\"\n      got      [\"x\"]",
+        "document \"a\" of \"notes\"\n      expected 2 documents\n      got      1 documents",
+    ] {
+        assert!(shown.contains(line), "{line}\n--\n{shown}");
+    }
+}
+
+#[test]
+fn a_job_that_the_agent_does_not_have_cannot_be_laid_down() {
+    let run = run("state: {jobs: [{kind: nope}]}\ncalls: [{skill: echo, input: {text: a}}]\n");
+    let shown = run.to_string();
+    assert!(
+        shown.contains("the agent has no job \"nope\"; it has"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn jobs_that_make_each_other_without_end_are_stopped() {
+    let run = run("state:
+  schedules: [{name: often, cron: '* * * * *', kind: count, input: {key: a}}]
+calls: [{run_jobs: 20h}]
+");
+    let shown = run.to_string();
+    assert!(
+        shown.contains("more than 1000 attempts of jobs ran"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_job_that_computes_forever_is_stopped_at_its_deadline() {
+    let run = run("calls:
+  - {skill: submit, input: {kind: spin, input: {}, attempts: 1, deadline_ms: 200}}
+  - {run_jobs: 0s, expect: {ran: [{kind: spin, error: {kind: deadline}}]}}
+expect:
+  jobs: [{kind: spin, state: dead, failure: 'timeout: the attempt was stopped'}]
+");
+    assert_eq!(run.verdict, Verdict::Passed, "{run}");
 }
 
 #[test]

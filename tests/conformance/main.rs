@@ -147,7 +147,11 @@ async fn mailboxes_in_local_mode_keep_their_contract() {
     prove(testkit::a2a::cases(), || {
         let (local, clock, directory) = open_local();
         let facade = Capabilities::local(local.backends()).mailbox;
-        let mail = Arc::new(FacadeMail(facade, local.mail()));
+        let mail = Arc::new(FacadeMail {
+            facade,
+            queue: local.mail(),
+            desk: local.mail(),
+        });
         Fixture::new(mail as _, clock).keeping(directory)
     })
     .await;

@@ -2,70 +2,139 @@
 
 use std::sync::Arc;
 
+use stuga_core::testkit::job_queue::JobSides;
 use stuga_core::testkit::{self, Fixture, ManualClock, prove};
 use stuga_core::{Clock, Timestamp};
+use stuga_local::Models;
 use stuga_mock::{State, World};
 use stuga_resilience::Capabilities;
+use stuga_tests::openai::OpenAi;
 
-use crate::facade::{FacadeFiles, FacadeMemory, FacadeRecords, FacadeSessions};
+use crate::facade::{
+    FacadeFiles, FacadeJobs, FacadeMail, FacadeMemory, FacadeModel, FacadeRecords, FacadeSearch,
+    FacadeSecrets, FacadeSessions,
+};
 
-/// No cloud, a healthy one, one that is down.
-const STATES: [State; 3] = [State::Local, State::Closed, State::Open];
-
-/// And one that comes and goes. Not for sessions: events that wait for the cloud get their times when they arrive there,
-/// so that pages of one listing that come from both sides do not fit together.
-const ALL: [State; 4] = [State::Local, State::Closed, State::Open, State::Flapping];
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
+}
 
 fn mock(state: State) -> (Capabilities, Arc<ManualClock>, World) {
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+    let clock = clock();
     let time = Arc::clone(&clock) as Arc<dyn Clock>;
     let world = World::empty(&time, state).unwrap();
     (world.capabilities(), clock, world)
 }
 
+/// One sentence after the other in every state, so that they share two cores.
+macro_rules! proves {
+    ($name:ident, $suite:ident, $facade:ident, $field:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            for state in State::ALL {
+                prove(testkit::$suite::cases(), || {
+                    let (capabilities, clock, world) = mock(state);
+                    let backend = Arc::new($facade(capabilities.$field));
+                    Fixture::new(backend as _, clock).keeping(world)
+                })
+                .await;
+            }
+        }
+    };
+}
+
+proves!(
+    memory_of_the_mock_host_keeps_its_contract,
+    memory,
+    FacadeMemory,
+    memory
+);
+proves!(
+    files_of_the_mock_host_keep_their_contract,
+    files,
+    FacadeFiles,
+    files
+);
+proves!(
+    sessions_of_the_mock_host_keep_their_contract,
+    sessions,
+    FacadeSessions,
+    sessions
+);
+proves!(
+    records_of_the_mock_host_keep_their_contract,
+    records,
+    FacadeRecords,
+    records
+);
+proves!(
+    search_of_the_mock_host_keeps_its_contract,
+    search,
+    FacadeSearch,
+    search
+);
+proves!(
+    jobs_of_the_mock_host_keep_their_contract,
+    jobs,
+    FacadeJobs,
+    jobs
+);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_of_the_mock_host_keeps_its_contract() {
-    for state in ALL {
-        prove(testkit::memory::cases(), || {
+async fn the_queue_of_jobs_of_the_mock_host_keeps_its_contract() {
+    for state in State::ALL {
+        prove(testkit::job_queue::cases(), || {
             let (capabilities, clock, world) = mock(state);
-            let memory = Arc::new(FacadeMemory(capabilities.memory));
-            Fixture::new(memory as _, clock).keeping(world)
+            let sides = Arc::new(JobSides {
+                jobs: Arc::new(FacadeJobs(capabilities.jobs)),
+                queue: world.job_queue(),
+            });
+            Fixture::new(sides, clock).keeping(world)
         })
         .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_of_the_mock_host_keep_their_contract() {
-    for state in ALL {
-        prove(testkit::files::cases(), || {
+async fn mailboxes_of_the_mock_host_keep_their_contract() {
+    for state in State::ALL {
+        prove(testkit::a2a::cases(), || {
             let (capabilities, clock, world) = mock(state);
-            let files = Arc::new(FacadeFiles(capabilities.files));
-            Fixture::new(files as _, clock).keeping(world)
+            let mail = Arc::new(FacadeMail {
+                facade: capabilities.mailbox,
+                queue: world.mail_queue(),
+                desk: world.mail_desk(),
+            });
+            Fixture::new(mail as _, clock).keeping(world)
         })
         .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_of_the_mock_host_keep_their_contract() {
-    for state in STATES {
-        prove(testkit::sessions::cases(), || {
+async fn secrets_of_the_mock_host_keep_their_contract() {
+    for state in State::ALL {
+        prove(testkit::secrets::cases(), || {
             let (capabilities, clock, world) = mock(state);
-            let sessions = Arc::new(FacadeSessions(capabilities.sessions));
-            Fixture::new(sessions as _, clock).keeping(world)
+            let secrets = FacadeSecrets(capabilities.secrets, world.secret_store());
+            Fixture::new(Arc::new(secrets) as _, clock).keeping(world)
         })
         .await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn records_of_the_mock_host_keep_their_contract() {
-    for state in ALL {
-        prove(testkit::records::cases(), || {
-            let (capabilities, clock, world) = mock(state);
-            let records = Arc::new(FacadeRecords(capabilities.records));
-            Fixture::new(records as _, clock).keeping(world)
+async fn models_behind_the_path_of_the_mock_host_keep_their_contract() {
+    for state in State::ALL {
+        prove(testkit::model::cases(), || {
+            let (parrot, clock) = (OpenAi::start(), clock());
+            let models: Models = parrot.models();
+            let time = Arc::clone(&clock) as Arc<dyn Clock>;
+            let world = World::with_models(&time, state, &models).unwrap();
+            let model = Arc::new(FacadeModel(world.capabilities().model));
+            Fixture::new(model as _, clock)
+                .keeping(world)
+                .keeping(parrot)
         })
         .await;
     }

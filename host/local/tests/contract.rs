@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use stuga_core::testkit::a2a::MailBackend;
+use stuga_core::testkit::a2a::posting::Postbox;
 use stuga_core::testkit::secrets::SecretsBackend;
 use stuga_core::testkit::{self, Fixture, ManualClock, prove};
 use stuga_core::{Clock, Timestamp};
@@ -67,6 +68,14 @@ async fn search_keeps_its_contract() {
 async fn mailboxes_keep_their_contract() {
     prove(testkit::a2a::cases(), || {
         fixture(|local| -> Arc<dyn MailBackend> { local.mail() })
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn posting_keeps_its_contract() {
+    prove(testkit::a2a::posting::cases(), || {
+        fixture(|local| -> Arc<dyn Postbox> { local.mail() })
     })
     .await;
 }

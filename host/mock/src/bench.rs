@@ -1,21 +1,20 @@
 //! A component to be called by hand: what is stored stays from call to call, also when the component is replaced.
 
 use stuga_core::{Clock, SystemClock};
-use stuga_runtime::Agent;
 use tracing::Dispatch;
 
 use crate::cloud::State;
 use crate::logs::Capture;
 use crate::mock::{Mock, executor};
 use crate::report::Called;
-use crate::run::Stage;
+use crate::run::{Deployed, Stage};
 use crate::scenario::{Call, Scenario};
 
 /// An agent on the mock host, in real time.
 pub struct Bench {
     executor: tokio::runtime::Runtime,
     stage: Stage,
-    agent: Agent,
+    agent: Deployed,
     dispatch: Dispatch,
 }
 

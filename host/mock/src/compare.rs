@@ -1,10 +1,13 @@
 //! What was expected beside what came, place by place.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::redact::Redaction;
 
 /// Most differences that are shown of one thing.
 const DIFFERENCES_MAX: usize = 20;
@@ -24,15 +27,43 @@ pub struct Mismatch {
     pub got: String,
 }
 
+/// Everything that was found to differ, as a report may show it: without secrets, and cut.
+#[derive(Default)]
+pub(crate) struct Findings {
+    pub(crate) mismatches: Vec<Mismatch>,
+    redaction: Arc<Redaction>,
+}
+
+impl Findings {
+    pub(crate) fn new(redaction: &Arc<Redaction>) -> Self {
+        Self {
+            mismatches: Vec::new(),
+            redaction: Arc::clone(redaction),
+        }
+    }
+
+    /// Whether a comparison finds anything, of which nothing is kept.
+    pub(crate) fn scratch(compare: impl FnOnce(&mut Self)) -> bool {
+        let mut found = Self::default();
+        compare(&mut found);
+        !found.mismatches.is_empty()
+    }
+
+    fn shown(&self, mut text: String) -> String {
+        self.redaction.text(&mut text);
+        cut(text)
+    }
+}
+
 /// Collects differences of one thing; the place of each is below `at`.
 pub(crate) struct Differences<'d> {
     at: String,
-    found: &'d mut Vec<Mismatch>,
+    found: &'d mut Findings,
     left: usize,
 }
 
 impl<'d> Differences<'d> {
-    pub(crate) fn new(at: impl Into<String>, found: &'d mut Vec<Mismatch>) -> Self {
+    pub(crate) fn new(at: impl Into<String>, found: &'d mut Findings) -> Self {
         Self {
             at: at.into(),
             found,
@@ -50,11 +81,12 @@ impl<'d> Differences<'d> {
             return;
         };
         self.left = left;
-        self.found.push(Mismatch {
-            at: format!("{}{pointer}", self.at),
-            expected: expected.into(),
-            got: got.into(),
-        });
+        let mismatch = Mismatch {
+            at: self.found.shown(format!("{}{pointer}", self.at)),
+            expected: self.found.shown(expected.into()),
+            got: self.found.shown(got.into()),
+        };
+        self.found.mismatches.push(mismatch);
     }
 
     /// The whole value must be this one.
@@ -75,7 +107,11 @@ impl<'d> Differences<'d> {
             }
             _ if same(expected, got) => {}
             (Value::String(wanted), Value::String(there)) => {
-                let (wanted, there) = apart(wanted, there);
+                // Cleaned before: what is cut in the middle of a secret is not found any more.
+                let (mut wanted, mut there) = (wanted.clone(), there.clone());
+                self.found.redaction.text(&mut wanted);
+                self.found.redaction.text(&mut there);
+                let (wanted, there) = apart(&wanted, &there);
                 self.add(pointer, wanted, there);
             }
             _ => self.add(pointer, shown(expected), shown(got)),
@@ -149,10 +185,9 @@ impl<'d> Differences<'d> {
     }
 }
 
-fn includes(expected: &Value, got: &Value) -> bool {
-    let mut found = Vec::new();
-    Differences::new("", &mut found).contains("", expected, got);
-    found.is_empty()
+/// Whether everything that is expected is there, see [`Differences::contains`].
+pub(crate) fn includes(expected: &Value, got: &Value) -> bool {
+    !Findings::scratch(|found| Differences::new("", found).contains("", expected, got))
 }
 
 /// Equal, where a whole number written as `2` and as `2.0` is the same.
@@ -167,9 +202,9 @@ fn below(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// A value as it is shown: on one line and not too long.
+/// A value as it is shown, on one line. A report cuts it.
 pub(crate) fn shown(value: &Value) -> String {
-    cut(&value.to_string())
+    value.to_string()
 }
 
 /// Two texts as they are shown: long ones from a little before the place where they differ.
@@ -183,14 +218,14 @@ fn apart(expected: &str, got: &str) -> (String, String) {
     }
     let rest = |text: &str| {
         let rest: String = text.chars().skip(from).collect();
-        format!("...{}", cut(&Value::from(rest).to_string()))
+        format!("...{}", Value::from(rest))
     };
     (rest(expected), rest(got))
 }
 
-pub(crate) fn cut(text: &str) -> String {
+fn cut(text: String) -> String {
     match text.char_indices().nth(SHOWN_MAX_CHARS) {
-        None => text.to_owned(),
+        None => text,
         Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
     }
 }
@@ -201,9 +236,10 @@ mod tests {
     use serde_json::json;
 
     fn differences(compare: impl FnOnce(&mut Differences<'_>)) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = Findings::default();
         compare(&mut Differences::new("out", &mut found));
         found
+            .mismatches
             .iter()
             .map(|m| format!("{}: {} / {}", m.at, m.expected, m.got))
             .collect()

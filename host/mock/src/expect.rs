@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::compare::{Differences, Mismatch, cut, shown};
-use crate::report::{Called, Ended};
-use crate::scenario::{Expect, ExpectError, ExpectLog};
+use crate::compare::{Differences, Findings, shown};
+use crate::report::{Called, Ended, Ran};
+use crate::scenario::{Expect, ExpectError, ExpectLog, ExpectRan};
 
 /// Writes down every difference; `path` is the call's.
-pub(crate) fn compare(path: &str, expect: &Expect, called: &Called, found: &mut Vec<Mismatch>) {
+pub(crate) fn compare(path: &str, expect: &Expect, called: &Called, found: &mut Findings) {
     match (&expect.error, &called.ended) {
         (None, Ended::Output(got)) => output(path, expect, got, found),
         (Some(error), Ended::Failed { .. }) => failure(path, error, &called.ended, found),
@@ -31,6 +31,9 @@ pub(crate) fn compare(path: &str, expect: &Expect, called: &Called, found: &mut 
         Differences::new(format!("{path}.parts"), found).equal("", &wanted, &got);
     }
     logs(path, &expect.logs, called, found);
+    if let Some(expected) = &expect.ran {
+        ran(path, expected, &called.jobs, found);
+    }
     for (name, wanted) in &expect.receipt {
         let used = called
             .receipt
@@ -49,7 +52,7 @@ pub(crate) fn compare(path: &str, expect: &Expect, called: &Called, found: &mut 
     }
 }
 
-fn output(path: &str, expect: &Expect, got: &Value, found: &mut Vec<Mismatch>) {
+fn output(path: &str, expect: &Expect, got: &Value, found: &mut Findings) {
     let mut differences = Differences::new(format!("{path}.output"), found);
     if let Some(wanted) = &expect.output {
         differences.equal("", wanted, got);
@@ -66,7 +69,7 @@ fn output(path: &str, expect: &Expect, got: &Value, found: &mut Vec<Mismatch>) {
     }
 }
 
-fn failure(path: &str, wanted: &ExpectError, got: &Ended, found: &mut Vec<Mismatch>) {
+fn failure(path: &str, wanted: &ExpectError, got: &Ended, found: &mut Findings) {
     let Ended::Failed {
         kind: got_kind,
         message,
@@ -81,13 +84,58 @@ fn failure(path: &str, wanted: &ExpectError, got: &Ended, found: &mut Vec<Mismat
         return;
     }
     if let Some(part) = wanted.contains.as_ref().filter(|p| !message.contains(*p)) {
-        differences.add(".message", format!("text with {part:?}"), cut(message));
+        differences.add(".message", format!("text with {part:?}"), message);
     }
     for (name, value) in &wanted.context {
         let there = context.iter().find(|(known, _)| known == name);
         if there.is_none_or(|(_, got)| got != value) {
-            let got = there.map_or_else(|| "nothing".to_owned(), |(_, got)| cut(got));
+            let got = there.map_or_else(|| "nothing".to_owned(), |(_, got)| got.clone());
             differences.add(&format!(".context.{name}"), value, got);
+        }
+    }
+}
+
+/// Compares the attempts of jobs, all of them in their order.
+fn ran(path: &str, expected: &[ExpectRan], ran: &[Ran], found: &mut Findings) {
+    for at in 0..expected.len().max(ran.len()) {
+        let path = format!("{path}.ran[{at}]");
+        let (expected, ran) = match (expected.get(at), ran.get(at)) {
+            (Some(expected), Some(ran)) => (expected, ran),
+            (Some(expected), None) => {
+                let wanted = format!("an attempt of {}", expected.kind);
+                Differences::new(path, found).add("", wanted, "nothing");
+                continue;
+            }
+            (None, Some(ran)) => {
+                let got = format!("an attempt of {} with {}", ran.kind, ran.ended);
+                Differences::new(path, found).add("", "nothing", got);
+                continue;
+            }
+            (None, None) => return,
+        };
+        let mut differences = Differences::new(path.clone(), found);
+        if expected.kind != ran.kind {
+            differences.add(".kind", &expected.kind, &ran.kind);
+            continue;
+        }
+        if let Some(attempt) = expected.attempt.filter(|attempt| *attempt != ran.attempt) {
+            differences.add(".attempt", attempt.to_string(), ran.attempt.to_string());
+        }
+        match (&expected.error, &ran.ended) {
+            (None, Ended::Output(got)) => {
+                if let Some(wanted) = &expected.output {
+                    differences.equal(".output", wanted, got);
+                }
+                if let Some(wanted) = &expected.contains {
+                    differences.contains(".output", wanted, got);
+                }
+            }
+            (Some(error), failed @ Ended::Failed { .. }) => failure(&path, error, failed, found),
+            (None, failed) => differences.add("", "an output", failed.to_string()),
+            (Some(error), output) => {
+                let wanted = format!("an error of kind {}", kind(error));
+                differences.add("", wanted, output.to_string());
+            }
         }
     }
 }
@@ -99,7 +147,7 @@ fn kind(error: &ExpectError) -> String {
         .unwrap_or_default()
 }
 
-fn logs(path: &str, wanted: &[ExpectLog], called: &Called, found: &mut Vec<Mismatch>) {
+fn logs(path: &str, wanted: &[ExpectLog], called: &Called, found: &mut Findings) {
     let mut lines = called.logs.iter();
     for (at, wanted) in wanted.iter().enumerate() {
         let fits = |line: &crate::LogLine| {
@@ -122,7 +170,7 @@ fn logs(path: &str, wanted: &[ExpectLog], called: &Called, found: &mut Vec<Misma
             let got = if there.is_empty() {
                 "no lines at all".to_owned()
             } else {
-                format!("not among the lines: {}", cut(&there.join(" | ")))
+                format!("not among the lines: {}", there.join(" | "))
             };
             let mut line = String::from("a line");
             if let Some(level) = wanted.level {

@@ -1,8 +1,11 @@
 //! What an agent has stored: laid down before the first call, looked at after the last. One file for each capability.
 
 mod files;
+pub(crate) mod jobs;
 mod memory;
+mod messages;
 mod records;
+mod search;
 mod sessions;
 
 use std::collections::BTreeMap;
@@ -11,7 +14,8 @@ use std::path::Path;
 use serde_json::Value;
 use stuga_core::{Backends, CallCtx, Error, Result};
 
-use crate::compare::{Differences, Mismatch, cut, shown};
+use crate::compare::{Differences, Findings, shown};
+use crate::outbox::Outbox;
 use crate::scenario::{Effects, Kept, State};
 
 /// Items of a page while everything is counted.
@@ -27,7 +31,9 @@ pub(crate) async fn lay(
     memory::lay(&*side.memory, ctx, &state.memory, folder).await?;
     files::lay(&*side.files, ctx, &state.files, folder).await?;
     sessions::lay(&*side.sessions, ctx, &state.sessions).await?;
-    records::lay(&*side.records, ctx, &state.records).await
+    records::lay(&*side.records, ctx, &state.records).await?;
+    search::lay(&*side.search, ctx, &state.search).await?;
+    jobs::lay(&*side.jobs, ctx, &state.jobs, &state.schedules).await
 }
 
 /// Compares what is stored with what a scenario expects.
@@ -36,12 +42,21 @@ pub(crate) async fn look(
     ctx: &CallCtx,
     expect: &Effects,
     folder: &Path,
-    found: &mut Vec<Mismatch>,
+    found: &mut Findings,
 ) -> Result<()> {
     memory::look(&*side.memory, ctx, &expect.memory, folder, found).await?;
     files::look(&*side.files, ctx, &expect.files, folder, found).await?;
     sessions::look(&*side.sessions, ctx, &expect.sessions, found).await?;
-    records::look(&*side.records, ctx, &expect.records, found).await
+    records::look(&*side.records, ctx, &expect.records, found).await?;
+    search::look(&*side.search, ctx, &expect.search, found).await?;
+    jobs::look(&*side.jobs, ctx, &expect.jobs, found).await?;
+    jobs::look_at_schedules(&*side.jobs, ctx, &expect.schedules, found).await
+}
+
+/// Compares what the agent wrote to others with what a scenario expects.
+pub(crate) fn look_at_messages(outbox: &Outbox, expect: &Effects, found: &mut Findings) {
+    messages::look("sent", expect.sent.as_deref(), &outbox.sent(), found);
+    messages::look("posted", expect.posted.as_deref(), &outbox.posted(), found);
 }
 
 fn unreadable(why: String) -> Error {
@@ -56,7 +71,7 @@ fn metadata(metadata: &BTreeMap<String, String>) -> Vec<(String, String)> {
 }
 
 /// Compares a content with what is expected of it.
-fn compare(at: &str, kept: &Kept<'_>, content: &[u8], folder: &Path, found: &mut Vec<Mismatch>) {
+fn compare(at: &str, kept: &Kept<'_>, content: &[u8], folder: &Path, found: &mut Findings) {
     let text = String::from_utf8_lossy(content);
     let mut differences = Differences::new(at, found);
     if kept.whole.given() == 1 {
@@ -66,7 +81,7 @@ fn compare(at: &str, kept: &Kept<'_>, content: &[u8], folder: &Path, found: &mut
             (None, Ok(wanted)) if wanted == content => {}
             (None, Ok(wanted)) => {
                 let wanted = String::from_utf8_lossy(&wanted).into_owned();
-                differences.add("", cut(&format!("{wanted:?}")), cut(&format!("{text:?}")));
+                differences.add("", format!("{wanted:?}"), format!("{text:?}"));
             }
             (None, Err(why)) => differences.add("", why, "a content that cannot be compared"),
         }
@@ -85,7 +100,7 @@ fn compare(at: &str, kept: &Kept<'_>, content: &[u8], folder: &Path, found: &mut
     if let Some(pattern) = kept.matches
         && !regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(&text))
     {
-        let got = cut(&format!("{text:?}"));
-        differences.add("", format!("text that matches {pattern}"), got);
+        let wanted = format!("text that matches {pattern}");
+        differences.add("", wanted, format!("{text:?}"));
     }
 }

@@ -1,16 +1,16 @@
 //! From files to scenarios, or to every mistake in them with its place.
 
+mod meaning;
+
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
-use stuga_core::{CapabilityName, TenantId};
 use stuga_yaml::{Diagnostic, Node, Place, Report, Value as Yaml, did_you_mean};
 
-use crate::path::operations;
-use crate::scenario::{Content, Scenario, besides};
+use crate::scenario::Scenario;
 use crate::schema::scenario_schema;
 
 /// Most scenarios of one folder.
@@ -112,11 +112,7 @@ pub fn read(file: &Path, name: String, text: &str) -> Result<Scenario, Vec<Diagn
     if let Err(mistake) = scenario.read_recording(folder) {
         report.add(place(&node, "/recording"), mistake, "");
     }
-    Meaning {
-        node: &node,
-        report: &mut report,
-    }
-    .check(&scenario);
+    meaning::check(&node, &mut report, &scenario);
     if report.is_empty() {
         Ok(scenario)
     } else {
@@ -273,163 +269,6 @@ fn key_place(root: &Node, pointer: &str, key: &str) -> Option<Place> {
     }
 }
 
-/// What a schema cannot say.
-struct Meaning<'r> {
-    node: &'r Node,
-    report: &'r mut Report,
-}
-
-impl Meaning<'_> {
-    fn add(&mut self, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.report.add(place(self.node, pointer), message, help);
-    }
-
-    fn check(&mut self, scenario: &Scenario) {
-        if scenario.is_recording() {
-            for key in besides(self.node) {
-                let message = format!("the recording says itself what `{key}` says");
-                let help = "remove it, or write a scenario without `recording`";
-                self.add(&format!("/{}", escape(key)), message, help);
-            }
-        } else if scenario.calls.is_empty() {
-            let help = "add `calls: [{skill: ...}]`, or `recording: FILE` that `stuga record` made";
-            self.add("", "the scenario has no `calls`", help);
-        }
-        if let Some(tenant) = &scenario.tenant
-            && let Err(error) = TenantId::new(tenant)
-        {
-            self.add("/tenant", error.message().to_owned(), "");
-        }
-        for (at, fault) in scenario.faults.iter().enumerate() {
-            self.operation(&format!("/faults/{at}/on"), &fault.on);
-        }
-        for (at, call) in scenario.calls.iter().enumerate() {
-            let expect = format!("/calls/{at}/expect");
-            if call.expect.error.is_some()
-                && (call.expect.output.is_some() || call.expect.contains.is_some())
-            {
-                self.add(&expect, "a call has either an output or an error", "");
-            }
-            self.pointers(&format!("{expect}/at"), call.expect.at.keys());
-            self.pointers(&format!("{expect}/matches"), call.expect.matches.keys());
-            self.pointers(&format!("{expect}/absent"), call.expect.absent.iter());
-            for (pointer, pattern) in &call.expect.matches {
-                self.pattern(&format!("{expect}/matches/{}", escape(pointer)), pattern);
-            }
-            for name in call.expect.receipt.keys() {
-                self.capability(&format!("{expect}/receipt"), name);
-            }
-        }
-        for (at, answer) in scenario.model.iter().enumerate() {
-            let pointer = format!("/model/{at}");
-            if answer.text.is_some() == answer.json.is_some() {
-                let shown = shown(&pointer);
-                let message = format!("{shown} has not exactly one of text and json");
-                self.add(&pointer, message, "give one of them");
-            }
-        }
-        let folder = scenario.file.parent().unwrap_or(Path::new(""));
-        for (at, item) in scenario.state.memory.iter().enumerate() {
-            self.content(
-                &format!("/state/memory/{at}"),
-                &item.content(),
-                folder,
-                true,
-            );
-        }
-        for (at, file) in scenario.state.files.iter().enumerate() {
-            self.content(&format!("/state/files/{at}"), &file.content(), folder, true);
-        }
-        for (at, item) in scenario.expect.memory.iter().enumerate() {
-            let pointer = format!("/expect/memory/{at}");
-            self.kept(&pointer, &item.kept(), folder);
-        }
-        for (at, file) in scenario.expect.files.iter().enumerate() {
-            let pointer = format!("/expect/files/{at}");
-            self.kept(&pointer, &file.kept(), folder);
-        }
-    }
-
-    fn kept(&mut self, pointer: &str, kept: &crate::scenario::Kept<'_>, folder: &Path) {
-        self.content(pointer, &kept.whole, folder, false);
-        self.pointers(&format!("{pointer}/at"), kept.at.keys());
-        if let Some(pattern) = kept.matches {
-            self.pattern(&format!("{pointer}/matches"), pattern);
-        }
-    }
-
-    fn content(&mut self, pointer: &str, content: &Content<'_>, folder: &Path, needed: bool) {
-        let given = content.given();
-        if given > 1 || (needed && given == 0) {
-            let shown = shown(pointer);
-            self.add(
-                pointer,
-                format!("{shown} has {given} of json, text, base64 and file"),
-                "give exactly one of them",
-            );
-        } else if given == 1
-            && let Err(error) = content.bytes(folder)
-        {
-            self.add(pointer, error, "");
-        }
-    }
-
-    fn pointers<'p>(&mut self, pointer: &str, pointers: impl Iterator<Item = &'p String>) {
-        for wrong in pointers.filter(|p| !p.is_empty() && !p.starts_with('/')) {
-            self.add(
-                pointer,
-                format!("{wrong:?} is no JSON pointer"),
-                format!("begin it with a slash: \"/{}\"", wrong.replace('.', "/")),
-            );
-        }
-    }
-
-    fn pattern(&mut self, pointer: &str, pattern: &str) {
-        if let Err(error) = regex::Regex::new(pattern) {
-            let error = error.to_string();
-            let last = error.lines().last().unwrap_or_default().to_owned();
-            self.add(
-                pointer,
-                format!("this is no regular expression: {last}"),
-                "",
-            );
-        }
-    }
-
-    fn capability(&mut self, pointer: &str, name: &str) {
-        if CapabilityName::from_name(name).is_none() {
-            let known: Vec<String> = CapabilityName::ALL
-                .iter()
-                .map(|c| c.as_str().to_owned())
-                .collect();
-            self.add(
-                pointer,
-                format!("there is no capability {name:?}"),
-                help(name, &known),
-            );
-        }
-    }
-
-    /// Checks a capability or one of its operations.
-    fn operation(&mut self, pointer: &str, on: &str) {
-        let (name, rest) = on.split_once('.').map_or((on, None), |(n, r)| (n, Some(r)));
-        let Some(capability) = CapabilityName::from_name(name) else {
-            return self.capability(pointer, name);
-        };
-        let known: Vec<String> = operations(capability)
-            .iter()
-            .map(|o| (*o).to_owned())
-            .collect();
-        if known.is_empty() {
-            let message = format!("the mock host has no faults for {name}");
-            self.add(pointer, message, "");
-        } else if rest.is_some() && !known.iter().any(|o| o == on) {
-            let message = format!("{name} has no operation {on:?}");
-            self.add(pointer, message, help(on, &known));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -505,6 +344,51 @@ clock: 2026-03-18T09:00:00Z
             "state.memory[0] has 2 of json, text, base64 and file",
             "state.memory[1] has 0 of",
             "none.txt cannot be read",
+        ] {
+            assert!(found.iter().any(|f| f.contains(line)), "{line}\n{found:#?}");
+        }
+    }
+
+    #[test]
+    fn a_step_an_agent_a_secret_and_a_field_are_checked_as_well() {
+        let text = "agents:
+  - {agent: A/b, answer: 1, error: {kind: conflict}}
+  - {agent: svea, error: {kind: broken}}
+secrets: {Token: short}
+calls:
+  - {run_jobs: 1s, input: {}}
+  - {run_jobs: 1s, skill: echo}
+  - {run_jobs: soon}
+  - {skill: echo, message: {from: a/b/c}}
+state:
+  search: [{index: notes, fields: {text: {kind: txt}}}]
+";
+        let found = mistakes(text);
+        for line in [
+            "s.yaml:3:33: agents[1].error.kind is \"broken\"; allowed: not-found",
+            "s.yaml:8:16: calls[2].run_jobs is \"soon\"; write it such as 10s",
+            "state.search[0].fields.text.kind is \"txt\"; did you mean \"text\"?",
+        ] {
+            assert!(
+                found
+                    .iter()
+                    .any(|f| f.starts_with(line) || f.contains(line)),
+                "{line}\n{found:#?}"
+            );
+        }
+        let sound = text
+            .replace("broken", "conflict")
+            .replace("soon", "1s")
+            .replace("txt", "text");
+        let found = mistakes(&sound);
+        for line in [
+            "\"A/b\": the address is not `agent` or `tenant/agent`",
+            "s.yaml:2:5: agents[0] has both an answer and an error; give one of them",
+            "the secret \"Token\" has 5 bytes; give it 8 to",
+            "\"Token\": the secret's name is not",
+            "calls[0] has `input` and calls no skill; take it away",
+            "calls[1] has both `skill` and `run_jobs`; make two steps of them",
+            "s.yaml:9:35: \"a/b/c\": the address is not",
         ] {
             assert!(found.iter().any(|f| f.contains(line)), "{line}\n{found:#?}");
         }

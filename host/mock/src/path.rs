@@ -1,17 +1,21 @@
 //! What lies between the facade and a backend in the mock host: faults on command, and a cloud side that comes and goes.
 //!
 //! The same path serves every capability; the files beside this one only hand the operations of a trait to it. The
-//! breaker is the real one. What waits for the cloud is kept in memory here: the durable journal is the facade's matter.
+//! breaker is the real one. What waits for the cloud is kept in memory, see [`crate::ledger`]: the durable journal is the
+//! facade's matter.
 
 mod files;
+mod jobs;
+mod mailbox;
 mod memory;
 mod model;
 mod records;
+mod search;
+mod secrets;
 mod sessions;
 
-use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use stuga_core::{
     Backend, Backends, BreakerState, CallCtx, Capability, CapabilityName, Error, Result, Write,
@@ -20,20 +24,22 @@ use stuga_core::{
 
 use crate::cloud::Cloud;
 use crate::faults::{Effect, Faults};
+use crate::ledger::Ledger;
 use crate::served::Served;
-
-/// Most writes of one capability that wait for the cloud.
-const PENDING_MAX: usize = 10_000;
+use crate::turn::Turn;
 
 /// The operations that a scenario may name for faults, by capability.
 pub(crate) fn operations(capability: CapabilityName) -> &'static [&'static str] {
     match capability {
+        CapabilityName::A2a => mailbox::OPERATIONS,
         CapabilityName::Files => files::OPERATIONS,
+        CapabilityName::Jobs => jobs::OPERATIONS,
         CapabilityName::Memory => memory::OPERATIONS,
         CapabilityName::Model => model::OPERATIONS,
         CapabilityName::Records => records::OPERATIONS,
+        CapabilityName::Search => search::OPERATIONS,
+        CapabilityName::Secrets => secrets::OPERATIONS,
         CapabilityName::Sessions => sessions::OPERATIONS,
-        _ => &[],
     }
 }
 
@@ -42,6 +48,8 @@ pub(crate) fn operations(capability: CapabilityName) -> &'static [&'static str] 
 pub(crate) struct Common {
     pub(crate) faults: Arc<Faults>,
     pub(crate) served: Arc<Served>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) turn: Arc<Turn>,
 }
 
 /// Dresses backends with the path: the local side alone, or with a cloud side behind a breaker for each capability.
@@ -58,20 +66,21 @@ pub(crate) fn dress(
                 cloud: cloud.as_ref().map(|(cloud, health)| Side {
                     backend: Arc::clone(&cloud.$field),
                     health: health(CapabilityName::$name),
-                    order: tokio::sync::Mutex::default(),
-                    pending: Mutex::default(),
                 }),
             })
         };
     }
-    // A capability without a file beside this one is served by the local side as it is.
-    let mut dressed = local.clone();
-    dressed.files = path!(files, Files);
-    dressed.memory = path!(memory, Memory);
-    dressed.model = path!(model, Model);
-    dressed.records = path!(records, Records);
-    dressed.sessions = path!(sessions, Sessions);
-    dressed
+    Backends {
+        files: path!(files, Files),
+        jobs: path!(jobs, Jobs),
+        mailbox: path!(mailbox, A2a),
+        memory: path!(memory, Memory),
+        model: path!(model, Model),
+        records: path!(records, Records),
+        search: path!(search, Search),
+        secrets: path!(secrets, Secrets),
+        sessions: path!(sessions, Sessions),
+    }
 }
 
 /// The way to one capability.
@@ -84,22 +93,12 @@ pub(crate) struct Path<C: Capability + ?Sized> {
 struct Side<C: Capability + ?Sized> {
     backend: Arc<C>,
     health: Cloud,
-    /// Held while both sides are called, so that they see writes in the same order.
-    order: tokio::sync::Mutex<()>,
-    pending: Mutex<VecDeque<Pending<C::Write>>>,
-}
-
-/// A write that only the local side has.
-struct Pending<W> {
-    ctx: CallCtx,
-    id: WriteId,
-    write: W,
 }
 
 impl<C: Capability + ?Sized> Path<C> {
     const NAME: CapabilityName = C::Write::CAPABILITY;
 
-    /// Reads from the side that may answer.
+    /// Reads from the side that may answer, unless a fault strikes.
     async fn read<T, F, Fut>(&self, ctx: &CallCtx, operation: &'static str, read: F) -> Result<T>
     where
         F: Fn(Arc<C>) -> Fut + Send,
@@ -108,15 +107,25 @@ impl<C: Capability + ?Sized> Path<C> {
         if let Some(Effect { error, .. }) = self.common.faults.strike(ctx, operation).await {
             return Err(error);
         }
+        self.answer(ctx, operation, read).await
+    }
+
+    /// Reads from the side that may answer.
+    async fn answer<T, F, Fut>(&self, ctx: &CallCtx, operation: &'static str, read: F) -> Result<T>
+    where
+        F: Fn(Arc<C>) -> Fut + Send,
+        Fut: Future<Output = Result<T>> + Send,
+    {
         let Some(side) = &self.cloud else {
             return read(Arc::clone(&self.local)).await;
         };
-        let _in_order = side.order.lock().await;
+        let ledger = &self.common.ledger;
+        let _in_order = ledger.order.lock().await;
         let state = side.health.state();
         let mut stale = false;
         if let Some(permit) = side.health.try_acquire() {
             let answered = if side.health.is_up() {
-                match side.drain(ctx).await {
+                match ledger.drain(ctx.deadline).await {
                     Ok(()) => read(Arc::clone(&side.backend)).await,
                     Err(error) => Err(error),
                 }
@@ -125,13 +134,13 @@ impl<C: Capability + ?Sized> Path<C> {
             };
             if !answered.as_ref().is_err_and(|e| e.kind().is_outage()) {
                 permit.succeeded();
-                self.serve(Backend::Cloud, state, side, false);
+                self.serve(ctx, Backend::Cloud, state, false);
                 return answered;
             }
             permit.failed();
             stale = true;
         }
-        self.serve(Backend::Local, state, side, stale);
+        self.serve(ctx, Backend::Local, state, stale);
         read(Arc::clone(&self.local)).await
     }
 
@@ -162,11 +171,12 @@ impl<C: Capability + ?Sized> Path<C> {
         let Some(side) = &self.cloud else {
             return self.local.apply(ctx, id, write).await;
         };
-        let _in_order = side.order.lock().await;
+        let ledger = &self.common.ledger;
+        let _in_order = ledger.order.lock().await;
         let state = side.health.state();
         if let Some(permit) = side.health.try_acquire() {
             let acknowledged = if side.health.is_up() {
-                match side.drain(ctx).await {
+                match ledger.drain(ctx.deadline).await {
                     Ok(()) => side.backend.apply(ctx, id, write).await,
                     Err(error) => Err(error),
                 }
@@ -175,7 +185,7 @@ impl<C: Capability + ?Sized> Path<C> {
             };
             if !acknowledged.as_ref().is_err_and(|e| e.kind().is_outage()) {
                 permit.succeeded();
-                self.serve(Backend::Cloud, state, side, false);
+                self.serve(ctx, Backend::Cloud, state, false);
                 if acknowledged.is_ok() {
                     self.local.apply(ctx, id, write).await?;
                 }
@@ -184,74 +194,30 @@ impl<C: Capability + ?Sized> Path<C> {
             permit.failed();
         }
         let acknowledged = self.local.apply(ctx, id, write).await?;
-        side.keep(ctx, id, write)?;
-        self.serve(Backend::Local, state, side, false);
+        self.keep(side, ctx, id, write)?;
+        self.serve(ctx, Backend::Local, state, false);
         Ok(acknowledged)
     }
 
-    fn serve(&self, backend: Backend, state: BreakerState, side: &Side<C>, stale: bool) {
-        let pending = side.lock().len();
-        self.common
-            .served
-            .note(Self::NAME, backend, state, pending, stale);
-    }
-}
-
-impl<C: Capability + ?Sized> Side<C> {
-    /// Gives the cloud what waits for it, in order, each under its own id. What it refuses stays at the head of the line,
-    /// and this host goes on serving.
-    ///
-    /// # Errors
-    /// `Unavailable` when something still waits.
-    async fn drain(&self, call: &CallCtx) -> Result<()> {
-        loop {
-            let Some(next) = self.lock().pop_front() else {
-                return Ok(());
-            };
-            let ctx = CallCtx::new(
-                next.ctx.tenant.clone(),
-                next.ctx.agent.clone(),
-                next.ctx.invocation,
-                next.ctx.request.clone(),
-                next.ctx.accepted_at,
-                call.deadline,
-            );
-            let applied = self.backend.apply(&ctx, next.id, &next.write).await;
-            if let Err(error) = applied {
-                let operation = next.write.operation();
-                self.lock().push_front(next);
-                let error = Error::unavailable(operation, "a write still waits for the cloud")
-                    .with_source(error);
-                return Err(error);
-            }
-        }
+    /// Has the cloud apply a write when it is back, under the same id.
+    fn keep(&self, side: &Side<C>, ctx: &CallCtx, id: WriteId, write: &C::Write) -> Result<()> {
+        let operation = write.operation();
+        let (backend, write) = (Arc::clone(&side.backend), Arc::new(write.clone()));
+        let (tenant, agent) = (ctx.tenant.clone(), ctx.agent.clone());
+        let (request, accepted_at) = (ctx.request.clone(), ctx.accepted_at);
+        let replay = move |deadline| {
+            let (backend, write) = (Arc::clone(&backend), Arc::clone(&write));
+            let (tenant, agent, request) = (tenant.clone(), agent.clone(), request.clone());
+            let ctx = CallCtx::new(tenant, agent, id.invocation, request, accepted_at, deadline);
+            Box::pin(async move { backend.apply(&ctx, id, &write).await.map(drop) }) as _
+        };
+        self.common.ledger.keep_write(Self::NAME, operation, replay)
     }
 
-    fn keep(&self, ctx: &CallCtx, id: WriteId, write: &C::Write) -> Result<()> {
-        let mut pending = self.lock();
-        if pending.len() >= PENDING_MAX {
-            let message = "too many writes wait for the cloud";
-            return Err(Error::quota_exceeded(write.operation(), message)
-                .with_context("limit", PENDING_MAX));
-        }
-        let ctx = CallCtx::new(
-            ctx.tenant.clone(),
-            ctx.agent.clone(),
-            ctx.invocation,
-            ctx.request.clone(),
-            ctx.accepted_at,
-            ctx.deadline,
-        );
-        pending.push_back(Pending {
-            ctx,
-            id,
-            write: write.clone(),
-        });
-        Ok(())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Pending<C::Write>>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn serve(&self, ctx: &CallCtx, backend: Backend, state: BreakerState, stale: bool) {
+        let pending = self.common.ledger.pending(Self::NAME);
+        let served = &self.common.served;
+        served.note(ctx.invocation, Self::NAME, backend, state, pending, stale);
     }
 }
 

@@ -41,10 +41,11 @@ pub enum Verdict {
     Failed,
 }
 
-/// A call that was made.
+/// A call that was made, or time in which jobs ran.
 #[derive(Clone, Debug, Serialize)]
 pub struct Called {
-    /// The skill.
+    /// The skill; empty when jobs ran.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub skill: String,
     /// How it ended.
     #[serde(flatten)]
@@ -58,6 +59,26 @@ pub struct Called {
     /// What it wrote into its log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogLine>,
+    /// What it did with each capability.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub receipt: Vec<CapabilityUse>,
+    /// The attempts of jobs that ran meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jobs: Vec<Ran>,
+}
+
+/// An attempt of a job that ran.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ran {
+    /// The job's id.
+    pub job: String,
+    /// What kind of job.
+    pub kind: String,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ended: Ended,
     /// What it did with each capability.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub receipt: Vec<CapabilityUse>,
@@ -144,7 +165,14 @@ impl Called {
             parts: Vec::new(),
             logs: Vec::new(),
             receipt: Vec::new(),
+            jobs: Vec::new(),
         }
+    }
+
+    /// Whether it could not be done now, and that was said cleanly.
+    pub(crate) fn is_clean(&self) -> bool {
+        let is_clean = |ended: &Ended| ended.failure().is_some_and(FailureKind::is_clean);
+        is_clean(&self.ended) || self.jobs.iter().any(|ran| is_clean(&ran.ended))
     }
 
     /// A call that was answered before.

@@ -1,37 +1,43 @@
 //! One scenario, from its state to its effects.
 
 mod replay;
+mod words;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Value, json};
 use stuga_core::invocation::{Answer, Claim};
+use stuga_core::secrets::{SecretStore, SecretValue};
 use stuga_core::{
     AgentName, CallCtx, CapabilityName, Clock, Grants, InvocationId, RequestId, Result, TenantId,
     Timestamp,
 };
 use stuga_runtime::{
-    Agent, AgentSettings, InputError, InstanceMode, InvokeError, JobCheck, Limits, LoadError,
-    Misfit, Request,
+    Agent, AgentSettings, InputError, InstanceMode, JobCheck, Limits, LoadError, Misfit, Request,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::clock::ScenarioClock;
 use crate::cloud::State;
+use crate::compare::{Differences, Findings};
 use crate::expect;
-use crate::faults::Faults;
 use crate::ids::Ids;
 use crate::kept;
 use crate::logs::Capture;
 use crate::mock::{ANSWER_BYTES, DEADLINE, MEMORY_BYTES, Mock};
+use crate::redact::Redaction;
 use crate::report::{Called, Ended, Run, Verdict};
+use crate::runner::Runner;
 use crate::scenario::{Call, FailureKind, Scenario, read_file};
 use crate::watch::watched;
 use crate::world::World;
+
+pub(crate) use words::ended;
+use words::{digest, incoming, misfit};
 
 /// The tenant when a scenario does not say.
 const TENANT: &str = "scenario";
@@ -55,6 +61,13 @@ pub(crate) struct Stage {
     ids: Ids,
     tenant: TenantId,
     capture: Capture,
+    redaction: Arc<Redaction>,
+}
+
+/// An agent with what runs its jobs.
+pub(crate) struct Deployed {
+    agent: Arc<Agent>,
+    runner: Arc<Runner>,
 }
 
 pub(crate) async fn run(
@@ -72,6 +85,12 @@ pub(crate) async fn run(
         Err(error) => return Run::broken(scenario, state, seed, "the mock host", &error),
     };
     stage.play(&mut run).await;
+    // The second line: whatever stopped the run may quote what it was about.
+    for mismatch in &mut run.mismatches {
+        for text in [&mut mismatch.expected, &mut mismatch.got] {
+            stage.redaction.text(text);
+        }
+    }
     stage.close().await;
     run
 }
@@ -88,10 +107,12 @@ impl Stage {
     ) -> Result<Self> {
         let clock = Arc::new(ScenarioClock::at(start));
         let time = Arc::clone(&clock) as Arc<dyn Clock>;
-        let faults = Faults::new(&scenario.faults);
+        let tenant = TenantId::new(scenario.tenant.as_deref().unwrap_or(TENANT))?;
+        let own = (tenant.clone(), mock.plugin.manifest().name.clone());
         Ok(Self {
-            world: World::open(&time, faults, state, scenario.quotas(), &scenario.model)?,
-            tenant: TenantId::new(scenario.tenant.as_deref().unwrap_or(TENANT))?,
+            world: World::open(&time, state, &scenario, own)?,
+            redaction: Arc::new(Redaction::of(scenario.secrets.iter())),
+            tenant,
             clock,
             ids: Ids::new(seed),
             capture: capture.clone(),
@@ -117,54 +138,73 @@ impl Stage {
         };
         let calls = self.scenario.calls.clone();
         for (at, call) in calls.iter().enumerate() {
+            let path = format!("calls[{at}]");
             let called = match self.call(&agent, call).await {
                 Ok(called) => called,
-                Err(why) => return run.fail(format!("calls[{at}]"), "a call", why),
+                Err(why) => return run.fail(path, "a call", why),
             };
-            let before = run.mismatches.len();
-            let path = format!("calls[{at}]");
-            expect::compare(&path, &call.expect, &called, &mut run.mismatches);
-            let differs = run.mismatches.len() > before;
-            let is_clean = called.ended.failure().is_some_and(FailureKind::is_clean);
-            run.calls.push(called);
+            let mut found = Findings::new(&self.redaction);
+            expect::compare(&path, &call.expect, &called, &mut found);
+            let differs = !found.mismatches.is_empty();
+            if !differs {
+                self.check_output(&path, &called, &mut found);
+            }
+            let is_clean = called.is_clean();
+            run.calls.push(self.reported(called));
             if differs && is_clean && run.state != State::Local {
                 // Nothing that comes after can be expected of an agent that said it cannot serve now.
-                run.mismatches.truncate(before);
                 run.verdict = Verdict::Degraded;
                 return;
             }
-            if !differs {
-                let misfits = self.misfits(&path, call, run);
-                run.mismatches.extend(misfits);
-            }
+            run.mismatches.extend(found.mismatches);
         }
-        let looked = self.look(run).await;
-        if let Err(error) = looked {
-            run.fail("expect", "a state that can be read", error.to_string());
+        match self.look().await {
+            Ok(found) => run.mismatches.extend(found.mismatches),
+            Err(error) => run.fail("expect", "a state that can be read", error.to_string()),
         }
         run.conclude();
+    }
+
+    fn reported(&self, mut called: Called) -> Called {
+        self.redaction.called(&mut called);
+        called
     }
 
     /// Lays the state down on every side, under the same ids.
     async fn lay(&mut self) -> Result<()> {
         let id = self.ids.invocation(self.clock.now());
+        let state = &self.scenario.state;
+        let kinds = state.jobs.iter().map(|job| (&job.kind, &job.input));
+        let schedules = state.schedules.iter();
+        for (kind, input) in kinds.chain(schedules.map(|made| (&made.kind, &made.input))) {
+            let input = kept::jobs::text(input.as_ref());
+            self.mock.jobs.check(kind, &input)?;
+        }
         for side in self.world.sides() {
             let ctx = self.ctx(id, DEADLINE)?;
-            kept::lay(&side, &ctx, &self.scenario.state, self.folder()).await?;
+            kept::lay(&side.backends(), &ctx, state, self.folder()).await?;
+            let secrets = side.secrets();
+            for (name, secret) in &self.scenario.secrets {
+                let value = SecretValue::new(secret.value().into())?;
+                let id = ctx.next_write_id()?;
+                secrets.set(&self.tenant, id, name, &value).await?;
+            }
         }
         Ok(())
     }
 
-    async fn look(&mut self, run: &mut Run) -> Result<()> {
+    async fn look(&mut self) -> Result<Findings> {
         let id = self.ids.invocation(self.clock.now());
         let ctx = self.ctx(id, DEADLINE)?;
         let local = self.world.local.backends();
-        let expect = &self.scenario.expect;
-        kept::look(&local, &ctx, expect, self.folder(), &mut run.mismatches).await
+        let (expect, mut found) = (&self.scenario.expect, Findings::new(&self.redaction));
+        kept::look(&local, &ctx, expect, self.folder(), &mut found).await?;
+        kept::look_at_messages(&self.world.outbox, expect, &mut found);
+        Ok(found)
     }
 
     /// Makes the component the tenant's agent.
-    pub(crate) async fn deploy(&self) -> Result<Agent, LoadError> {
+    pub(crate) async fn deploy(&self) -> Result<Deployed, LoadError> {
         let scenario = &self.scenario;
         let grants = match &scenario.grants {
             None => CapabilityName::ALL.into_iter().collect(),
@@ -184,7 +224,7 @@ impl Stage {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.to_string()))
                 .collect(),
-            secrets: std::collections::BTreeSet::new(),
+            secrets: scenario.secrets.keys().cloned().collect(),
             limits: Limits {
                 memory_bytes: bytes(scenario.limits.memory, MEMORY_BYTES),
                 deadline: self.deadline(None),
@@ -201,7 +241,20 @@ impl Stage {
         let plugin = Arc::clone(&self.mock.plugin);
         let capabilities = self.world.capabilities.clone();
         let deploy = self.mock.runtime.deploy(plugin, settings, capabilities);
-        watched(START_PATIENCE, deploy).await
+        let agent = Arc::new(watched(START_PATIENCE, START_PATIENCE, deploy).await?);
+        let runner = Arc::new(Runner {
+            agent: Arc::clone(&agent),
+            queue: Arc::clone(&self.world.job_queue),
+            tenant: self.tenant.clone(),
+            name: self.agent(),
+            clock: Arc::clone(&self.clock),
+            served: Arc::clone(&self.world.served),
+            deadline: scenario.limits.deadline.map(|span| span.0),
+            leases: AtomicU64::new(1),
+            ran: std::sync::Mutex::default(),
+        });
+        self.world.turn.connect(&runner);
+        Ok(Deployed { agent, runner })
     }
 
     /// Why it could not be.
@@ -214,24 +267,55 @@ impl Stage {
         }
     }
 
-    /// Makes a call.
+    /// Makes a call, or lets jobs run.
     ///
     /// # Errors
     /// Why it cannot be made.
-    pub(crate) async fn call(&mut self, agent: &Agent, call: &Call) -> Result<Called, String> {
+    pub(crate) async fn call(
+        &mut self,
+        deployed: &Deployed,
+        call: &Call,
+    ) -> Result<Called, String> {
         if let Some(after) = call.after {
             self.clock.advance(after.0);
         }
+        let mut called = match (&call.skill, call.run_jobs) {
+            (None, Some(span)) => {
+                self.capture.take();
+                let run = deployed.runner.run_for(span.0).await;
+                run.map_err(|error| error.to_string())?;
+                let mut called = Called::refused("", Ended::Output(Value::Null));
+                called.logs = self.capture.take();
+                called
+            }
+            (skill, _) => {
+                let skill = skill.clone().unwrap_or_default();
+                self.call_skill(&deployed.agent, &skill, call).await?
+            }
+        };
+        called.jobs = deployed.runner.take();
+        if call.skill.is_none() {
+            called.ended = Ended::Output(json!({"attempts": called.jobs.len()}));
+        }
+        Ok(called)
+    }
+
+    async fn call_skill(
+        &mut self,
+        agent: &Agent,
+        skill: &str,
+        call: &Call,
+    ) -> Result<Called, String> {
         let input = self.input(call)?;
-        if let Err(error) = self.mock.inputs.check(&call.skill, &input) {
-            return Ok(Called::refused(&call.skill, misfit(&call.skill, error)));
+        if let Err(error) = self.mock.inputs.check(skill, &input) {
+            return Ok(Called::refused(skill, misfit(skill, error)));
         }
         let now = self.clock.now();
         let mut invocation = self.ids.invocation(now);
         let mut accepted_at = now;
         if let Some(key) = &call.idempotency_key {
             let store = self.world.local.invocations();
-            let digest = digest(call, &input);
+            let digest = digest(skill, call, &input);
             let claim = store.claim(&self.tenant, key, &digest, invocation, now);
             match claim.await.map_err(|error| error.to_string())? {
                 Claim::New => {}
@@ -242,17 +326,17 @@ impl Stage {
                 Claim::Finished(answer) => {
                     let output = serde_json::from_slice(&answer.body);
                     let ended = Ended::Output(output.map_err(|error| error.to_string())?);
-                    return Ok(Called::kept(&call.skill, ended));
+                    return Ok(Called::kept(skill, ended));
                 }
                 Claim::Mismatch => {
                     let message = "the idempotency key was used with another call";
                     let ended = Ended::failed(FailureKind::IdempotencyMismatch, message);
-                    return Ok(Called::refused(&call.skill, ended));
+                    return Ok(Called::refused(skill, ended));
                 }
             }
         }
         let called = self
-            .invoke(agent, call, input, invocation, accepted_at)
+            .invoke(agent, (skill, call), input, invocation, accepted_at)
             .await?;
         if let (Some(key), Ended::Output(output)) = (&call.idempotency_key, &called.ended) {
             let answer = Answer {
@@ -270,23 +354,26 @@ impl Stage {
     async fn invoke(
         &self,
         agent: &Agent,
-        call: &Call,
+        (skill, call): (&str, &Call),
         input: String,
         invocation: InvocationId,
         accepted_at: Timestamp,
     ) -> Result<Called, String> {
         let deadline = self.deadline(call.deadline.map(|span| span.0));
         let ctx = self.ctx(invocation, deadline).map_err(|e| e.to_string())?;
-        let ctx = Arc::new(CallCtx::new(
+        let message = call.message.as_ref();
+        let message = message.map(|letter| incoming(letter, &self.tenant, invocation));
+        let ctx = CallCtx::new(
             ctx.tenant,
             ctx.agent,
             invocation,
             ctx.request,
             accepted_at,
             ctx.deadline,
-        ));
+        );
+        let ctx = Arc::new(ctx.answering(message));
         let request = Request {
-            skill: call.skill.clone(),
+            skill: skill.to_owned(),
             input,
             session: call.session.clone(),
         };
@@ -304,7 +391,7 @@ impl Stage {
             parts
         };
         let both = async { tokio::join!(invoked, emitted) };
-        let (reply, parts) = watched(deadline, both).await;
+        let (reply, parts) = watched(deadline, deadline, both).await;
         let ended = match reply {
             Ok(reply) => {
                 let output = serde_json::from_str(&reply.output);
@@ -313,34 +400,39 @@ impl Stage {
             Err(error) => ended(error),
         };
         let mut uses = receipt.receipt.snapshot();
-        self.world.served.complete(&mut uses);
+        self.world.served.complete(invocation, &mut uses);
         Ok(Called {
-            skill: call.skill.clone(),
+            skill: skill.to_owned(),
             ended,
             kept: false,
             parts,
             logs: self.capture.take(),
             receipt: uses,
+            jobs: Vec::new(),
         })
     }
 
-    /// Where an answer is not what the skill's schema says.
-    fn misfits(&self, path: &str, call: &Call, run: &Run) -> Vec<crate::compare::Mismatch> {
-        let Some(Ended::Output(output)) = run.calls.last().map(|called| &called.ended) else {
-            return Vec::new();
+    /// Finds where an answer is not what the skill's schema says.
+    fn check_output(&self, path: &str, called: &Called, found: &mut Findings) {
+        let Ended::Output(output) = &called.ended else {
+            return;
         };
-        let checked = self.mock.outputs.check(&call.skill, &output.to_string());
+        let checked = self.mock.outputs.check(&called.skill, &output.to_string());
         let Err(InputError::Misfits { errors, .. }) = checked else {
-            return Vec::new();
+            return;
         };
-        errors
-            .into_iter()
-            .map(|Misfit { pointer, message }| crate::compare::Mismatch {
-                at: format!("{path}.output{pointer}"),
-                expected: format!("what the output schema of skill {} says", call.skill),
-                got: format!("{message}; make the schema and the type agree"),
-            })
-            .collect()
+        let mut differences = Differences::new(format!("{path}.output"), found);
+        for Misfit { pointer, message } in errors {
+            // A message quotes the answer in part, and with it perhaps a part of a secret.
+            let message = match self.scenario.secrets.is_empty() {
+                true => message,
+                false => "something else".to_owned(),
+            };
+            let skill = &called.skill;
+            let wanted = format!("what the output schema of skill {skill} says");
+            let got = format!("{message}; make the schema and the type agree");
+            differences.add(&pointer, wanted, got);
+        }
     }
 
     fn input(&self, call: &Call) -> Result<String, String> {
@@ -385,72 +477,4 @@ impl Stage {
     fn folder(&self) -> &Path {
         self.scenario.file.parent().unwrap_or(Path::new(""))
     }
-}
-
-/// Tells calls apart that use the same idempotency key.
-fn digest(call: &Call, input: &str) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    for part in [&call.skill, input, call.session.as_deref().unwrap_or("")] {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
-    digest.finalize().into()
-}
-
-fn misfit(skill: &str, error: InputError) -> Ended {
-    match error {
-        InputError::UnknownSkill { known } => {
-            let close = stuga_yaml::did_you_mean(skill, known.iter().map(String::as_str));
-            let close = close.map_or_else(String::new, |c| format!("; did you mean {c:?}?"));
-            let known = known.join(", ");
-            let message = format!("the agent has no skill {skill:?}{close}; it has {known}");
-            Ended::failed(FailureKind::UnknownSkill, message)
-        }
-        InputError::Unreadable(why) => Ended::failed(FailureKind::InputDoesNotFit, why),
-        InputError::Misfits { errors, .. } => {
-            let lines: Vec<String> = errors
-                .iter()
-                .map(|Misfit { pointer, message }| {
-                    let place = if pointer.is_empty() { "input" } else { pointer };
-                    format!("{place}: {message}")
-                })
-                .collect();
-            Ended::failed(FailureKind::InputDoesNotFit, lines.join("; "))
-        }
-    }
-}
-
-fn ended(error: InvokeError) -> Ended {
-    use stuga_core::ErrorKind as Kind;
-    let kind = match &error {
-        InvokeError::Agent(error) => {
-            let kind = match error.kind() {
-                Kind::NotFound => FailureKind::NotFound,
-                Kind::Invalid => FailureKind::Invalid,
-                Kind::Denied => FailureKind::Denied,
-                Kind::Conflict => FailureKind::Conflict,
-                Kind::QuotaExceeded => FailureKind::QuotaExceeded,
-                Kind::RateLimited => FailureKind::RateLimited,
-                Kind::Timeout => FailureKind::Timeout,
-                Kind::Unavailable => FailureKind::Unavailable,
-                Kind::Internal => FailureKind::Internal,
-            };
-            return Ended::Failed {
-                kind,
-                message: error.message().to_owned(),
-                context: error
-                    .context()
-                    .iter()
-                    .map(|(name, value)| (name.to_string(), value.clone()))
-                    .collect(),
-            };
-        }
-        InvokeError::Trapped { .. } => FailureKind::AgentTrapped,
-        InvokeError::Deadline => FailureKind::Deadline,
-        InvokeError::Busy { .. } => FailureKind::Busy,
-        InvokeError::TooLarge { .. } => FailureKind::AnswerTooLarge,
-        InvokeError::NotJson { .. } => FailureKind::AnswerNotJson,
-        InvokeError::Internal(_) => FailureKind::HostFailed,
-    };
-    Ended::failed(kind, error.to_string())
 }

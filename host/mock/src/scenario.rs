@@ -1,9 +1,13 @@
 //! What a scenario file says: these types are the one declaration. The JSON Schema for editors is generated from them
 //! (docs/reference/scenario.schema.json) and is what files are checked against, see [`crate::load`].
 
+mod agents;
 mod effects;
+mod jobs;
 mod model;
 mod recording;
+mod search;
+mod secrets;
 mod state;
 mod values;
 
@@ -13,14 +17,20 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use stuga_recording::Recording;
 
+pub(crate) use agents::{ExpectMessage, Letter, OtherAgent};
 pub(crate) use effects::{Effects, ExpectFile, ExpectMemory, ExpectRecord, ExpectSession, Kept};
+pub(crate) use jobs::{ExpectJob, ExpectRan, ExpectSchedule, StateJob, StateSchedule};
 pub(crate) use model::{Finish, ModelAnswer};
 pub(crate) use recording::besides;
+pub(crate) use search::{
+    AnalyzerWord, ExpectDocument, FieldWord, StateDocument, StateField, StateIndex,
+};
+pub(crate) use secrets::Secret;
 pub(crate) use state::{State, StateFile, StateMemory, StateRecord, StateSession};
-pub(crate) use values::{Content, Moment, Size, Span, read_file};
+pub(crate) use values::{Content, Moment, Size, Span, moment_text, read_file};
 
 /// A scenario: what is there, what is called, and what must come of it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -52,6 +62,12 @@ pub struct Scenario {
     /// What the model answers: the first that fits. Without one that fits it is unavailable, as on a host without a model.
     #[serde(default)]
     pub(crate) model: Vec<ModelAnswer>,
+    /// The other agents and what they answer: the first that fits.
+    #[serde(default)]
+    pub(crate) agents: Vec<OtherAgent>,
+    /// The secrets that the tenant gives to the agent: their values by name. No report shows them.
+    #[serde(default)]
+    pub(crate) secrets: BTreeMap<String, Secret>,
     /// What goes wrong.
     #[serde(default)]
     pub(crate) faults: Vec<Fault>,
@@ -88,6 +104,8 @@ impl Scenario {
             limits: Limits::default(),
             state: State::default(),
             model: Vec::new(),
+            agents: Vec::new(),
+            secrets: BTreeMap::new(),
             faults: Vec::new(),
             recording: None,
             calls: Vec::new(),
@@ -103,10 +121,12 @@ impl Call {
     /// A call of which nothing but success is expected.
     pub(crate) fn of(skill: &str, input: Value) -> Self {
         Self {
-            skill: skill.to_owned(),
+            skill: Some(skill.to_owned()),
+            run_jobs: None,
             input: Some(input),
             input_files: BTreeMap::new(),
             session: None,
+            message: None,
             idempotency_key: None,
             deadline: None,
             after: None,
@@ -182,12 +202,15 @@ impl FaultKind {
     }
 }
 
-/// One call of a skill.
+/// One call of a skill, or time in which jobs run.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("if" = json!({"not": {"required": ["run_jobs"]}}), "then" = json!({"required": ["skill"]})))]
 pub(crate) struct Call {
     /// The skill.
-    pub(crate) skill: String,
+    pub(crate) skill: Option<String>,
+    /// Instead of a skill: how much time passes while jobs run, each when it is due; 0s runs what is due now.
+    pub(crate) run_jobs: Option<Span>,
     /// Its input; an empty object when there is none.
     pub(crate) input: Option<Value>,
     /// A file with text that goes into the input, by the name of the field.
@@ -195,6 +218,8 @@ pub(crate) struct Call {
     pub(crate) input_files: BTreeMap<String, String>,
     /// The session that the caller names.
     pub(crate) session: Option<String>,
+    /// The message of another agent that is answered; without it, a client calls.
+    pub(crate) message: Option<Letter>,
     /// Makes a repetition of the call safe.
     pub(crate) idempotency_key: Option<String>,
     /// How long this call may take.
@@ -233,6 +258,8 @@ pub(crate) struct Expect {
     /// What the receipt says of a capability, by its name.
     #[serde(default)]
     pub(crate) receipt: BTreeMap<String, ExpectUse>,
+    /// The attempts of jobs that run meanwhile, all of them in their order.
+    pub(crate) ran: Option<Vec<ExpectRan>>,
 }
 
 /// How a call must fail.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use stuga_core::receipt::CapabilityUse;
-use stuga_core::{Backend, BreakerState, CapabilityName};
+use stuga_core::{Backend, BreakerState, CapabilityName, InvocationId};
 
-/// What the paths noted since it was taken last.
+/// What the paths noted of the invocations that run.
 #[derive(Default)]
-pub(crate) struct Served(Mutex<BTreeMap<CapabilityName, Note>>);
+pub(crate) struct Served(Mutex<BTreeMap<(InvocationId, CapabilityName), Note>>);
 
 struct Note {
     backend: Backend,
@@ -20,14 +20,16 @@ struct Note {
 impl Served {
     pub(crate) fn note(
         &self,
+        invocation: InvocationId,
         capability: CapabilityName,
         backend: Backend,
         breaker: BreakerState,
         pending: usize,
         stale: bool,
     ) {
+        let whose = (invocation, capability);
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale = stale || notes.get(&capability).is_some_and(|note| note.stale);
+        let stale = stale || notes.get(&whose).is_some_and(|note| note.stale);
         let pending = u32::try_from(pending).unwrap_or(u32::MAX);
         let note = Note {
             backend,
@@ -35,20 +37,21 @@ impl Served {
             pending,
             stale,
         };
-        notes.insert(capability, note);
+        notes.insert(whose, note);
     }
 
-    /// Puts what was noted into the uses of a receipt and forgets it. The local copies are as young as the last write,
-    /// so that stale means zero milliseconds old.
-    pub(crate) fn complete(&self, uses: &mut [CapabilityUse]) {
-        let notes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Puts what was noted of an invocation into the uses of its receipt and forgets it. The local copies are as young as
+    /// the last write, so that stale means zero milliseconds old.
+    pub(crate) fn complete(&self, invocation: InvocationId, uses: &mut [CapabilityUse]) {
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for used in uses {
-            if let Some(note) = notes.get(&used.capability) {
+            if let Some(note) = notes.get(&(invocation, used.capability)) {
                 used.backend = note.backend;
                 used.breaker = Some(note.breaker);
                 used.pending = note.pending;
                 used.staleness_ms = note.stale.then_some(0);
             }
         }
+        notes.retain(|(other, _), _| *other != invocation);
     }
 }

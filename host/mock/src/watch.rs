@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Runs `work`; when it takes longer than `patience` by the machine's clock, the scenario's time jumps ahead by as much,
-/// so that the deadline within it comes.
-pub(crate) async fn watched<T>(patience: Duration, work: impl Future<Output = T>) -> T {
+/// Runs `work`; when it takes longer than `patience` by the machine's clock, the scenario's time jumps ahead by `leap`, so
+/// that the deadline within it comes.
+pub(crate) async fn watched<T>(
+    patience: Duration,
+    leap: Duration,
+    work: impl Future<Output = T>,
+) -> T {
     let (over, is_over) = oneshot::channel();
     let (_done, done) = mpsc::channel::<()>();
     let watch = move || {
@@ -28,6 +32,6 @@ pub(crate) async fn watched<T>(patience: Duration, work: impl Future<Output = T>
         result = &mut work => return result,
         Ok(()) = is_over => {}
     }
-    tokio::time::advance(patience).await;
+    tokio::time::advance(leap).await;
     work.await
 }

@@ -2,6 +2,7 @@
 
 mod files;
 mod jobs;
+mod mailbox;
 mod memory;
 mod model;
 mod records;
@@ -11,6 +12,7 @@ mod sessions;
 
 pub(crate) use files::FilesOf;
 pub(crate) use jobs::JobsOf;
+pub(crate) use mailbox::MailboxOf;
 pub(crate) use memory::MemoryOf;
 pub(crate) use model::ModelOf;
 pub(crate) use records::RecordsOf;

@@ -9,20 +9,23 @@ use stuga_core::a2a::delivery::{
 use stuga_core::a2a::{Mailbox, MailboxAck, MailboxWrite};
 use stuga_core::lease::{Held, Lease, LeaseToken};
 use stuga_core::{AgentName, CallCtx, Capability, Result, TenantId, WriteId};
-use stuga_local::LocalMail;
 use stuga_resilience::Failover;
 
 use super::write_as;
 
 /// Mailboxes as a guest reaches them, and the other sides of the same store.
-pub(crate) struct FacadeMail(pub(crate) Failover<dyn Mailbox>, pub(crate) Arc<LocalMail>);
+pub(crate) struct FacadeMail {
+    pub(crate) facade: Failover<dyn Mailbox>,
+    pub(crate) queue: Arc<dyn MailQueue>,
+    pub(crate) desk: Arc<dyn MailDesk>,
+}
 
 #[async_trait]
 impl Capability for FacadeMail {
     type Write = MailboxWrite;
 
     async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MailboxWrite) -> Result<MailboxAck> {
-        write_as(&self.0, ctx, id, write).await
+        write_as(&self.facade, ctx, id, write).await
     }
 }
 
@@ -31,11 +34,11 @@ impl Mailbox for FacadeMail {}
 #[async_trait]
 impl MailQueue for FacadeMail {
     async fn pending(&self) -> Result<Vec<Pending>> {
-        self.1.pending().await
+        self.queue.pending().await
     }
 
     async fn changed(&self) -> TenantId {
-        self.1.changed().await
+        self.queue.changed().await
     }
 
     async fn take(
@@ -45,11 +48,11 @@ impl MailQueue for FacadeMail {
         leases: &[Lease],
         roll: u64,
     ) -> Result<Delivery> {
-        self.1.take(tenant, agents, leases, roll).await
+        self.queue.take(tenant, agents, leases, roll).await
     }
 
     async fn prolong(&self, tenant: &TenantId, lease: &Lease) -> Result<Held> {
-        self.1.prolong(tenant, lease).await
+        self.queue.prolong(tenant, lease).await
     }
 
     async fn settle(
@@ -58,7 +61,7 @@ impl MailQueue for FacadeMail {
         token: &LeaseToken,
         outcome: Outcome,
     ) -> Result<Settled> {
-        self.1.settle(tenant, token, outcome).await
+        self.queue.settle(tenant, token, outcome).await
     }
 }
 
@@ -71,18 +74,18 @@ impl MailDesk for FacadeMail {
         after: Option<u64>,
         limit: u32,
     ) -> Result<(Vec<Letter>, Option<u64>)> {
-        self.1.list(tenant, filter, after, limit).await
+        self.desk.list(tenant, filter, after, limit).await
     }
 
     async fn find(&self, tenant: &TenantId, id: &str) -> Result<Option<Letter>> {
-        self.1.find(tenant, id).await
+        self.desk.find(tenant, id).await
     }
 
     async fn requeue(&self, tenant: &TenantId, write: WriteId, id: &str) -> Result<bool> {
-        self.1.requeue(tenant, write, id).await
+        self.desk.requeue(tenant, write, id).await
     }
 
     async fn discard(&self, tenant: &TenantId, write: WriteId, id: &str) -> Result<bool> {
-        self.1.discard(tenant, write, id).await
+        self.desk.discard(tenant, write, id).await
     }
 }

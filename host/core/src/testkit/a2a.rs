@@ -1,6 +1,7 @@
 //! The contract of mailboxes: what is posted, what the runner takes, what the operator sees.
 
 mod order;
+pub mod posting;
 
 use std::time::Duration;
 

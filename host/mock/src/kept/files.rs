@@ -6,7 +6,7 @@ use stuga_core::files::{DEFAULT_CONTENT_TYPE, Expected, Files, FilesWrite};
 use stuga_core::{CallCtx, Result};
 
 use super::{PAGE, compare, metadata, unreadable};
-use crate::compare::{Differences, Mismatch};
+use crate::compare::{Differences, Findings};
 use crate::scenario::{ExpectFile, StateFile};
 
 pub(super) async fn lay(
@@ -37,7 +37,7 @@ pub(super) async fn look(
     ctx: &CallCtx,
     expected: &[ExpectFile],
     folder: &Path,
-    found: &mut Vec<Mismatch>,
+    found: &mut Findings,
 ) -> Result<()> {
     for expect in expected {
         let at = format!("file {:?}", expect.path);

@@ -6,7 +6,7 @@ use stuga_core::memory::{Expected, Memory, MemoryWrite};
 use stuga_core::{CallCtx, Result};
 
 use super::{PAGE, compare, unreadable};
-use crate::compare::{Differences, Mismatch};
+use crate::compare::{Differences, Findings};
 use crate::scenario::{ExpectMemory, StateMemory};
 
 pub(super) async fn lay(
@@ -32,7 +32,7 @@ pub(super) async fn look(
     ctx: &CallCtx,
     expected: &[ExpectMemory],
     folder: &Path,
-    found: &mut Vec<Mismatch>,
+    found: &mut Findings,
 ) -> Result<()> {
     for expect in expected {
         let at = format!("memory {:?}", expect.key);

@@ -4,7 +4,7 @@ use stuga_core::records::{RecordWrite, Records};
 use stuga_core::{CallCtx, Result};
 
 use super::metadata;
-use crate::compare::{Differences, Mismatch, cut};
+use crate::compare::{Differences, Findings};
 use crate::scenario::{ExpectRecord, StateRecord};
 
 pub(super) async fn lay(records: &dyn Records, ctx: &CallCtx, state: &[StateRecord]) -> Result<()> {
@@ -24,7 +24,7 @@ pub(super) async fn look(
     records: &dyn Records,
     ctx: &CallCtx,
     expected: &[ExpectRecord],
-    found: &mut Vec<Mismatch>,
+    found: &mut Findings,
 ) -> Result<()> {
     for expect in expected {
         let there = records.get(ctx, &expect.namespace, &expect.id).await?;
@@ -38,7 +38,7 @@ pub(super) async fn look(
                 if let Some(wanted) = &expect.text
                     && *wanted != record.text
                 {
-                    differences.add("", cut(wanted), cut(&record.text));
+                    differences.add("", wanted, &record.text);
                 }
             }
         }

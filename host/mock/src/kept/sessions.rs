@@ -5,7 +5,7 @@ use stuga_core::sessions::{Order, Role, SessionWrite, Sessions};
 use stuga_core::{CallCtx, Result};
 
 use super::{PAGE, metadata};
-use crate::compare::{Differences, Mismatch};
+use crate::compare::{Differences, Findings};
 use crate::scenario::{ExpectSession, StateSession};
 
 pub(super) async fn lay(
@@ -44,7 +44,7 @@ pub(super) async fn look(
     sessions: &dyn Sessions,
     ctx: &CallCtx,
     expected: &[ExpectSession],
-    found: &mut Vec<Mismatch>,
+    found: &mut Findings,
 ) -> Result<()> {
     for expect in expected {
         let there = sessions.get(ctx, &expect.actor, &expect.id).await?;

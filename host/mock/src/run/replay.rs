@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{START_PATIENCE, Stage, ended};
 use crate::LogLine;
-use crate::compare::{Differences, Mismatch};
+use crate::compare::{Differences, Findings};
 use crate::report::{Called, Ended, Run};
 use crate::scenario::LogLevel;
 use crate::watch::watched;
@@ -44,16 +44,18 @@ impl Stage {
         };
         let player = Arc::new(Player::new(recording));
         let outcome = self.perform(&agent, recording, &player).await;
-        let found = &mut run.mismatches;
+        // A recording holds no secrets, so that nothing is to be kept out of the report.
+        let mut found = Findings::default();
         let difference = player.difference();
         let is_lost = difference.as_ref().is_some_and(|d| d.asked.is_some());
         if let Some(difference) = difference {
-            explain(&difference, found);
+            explain(&difference, &mut found);
         }
         // Nothing that comes after another question can be compared.
         if !is_lost {
-            compare(recording, &outcome, found);
+            compare(recording, &outcome, &mut found);
         }
+        run.mismatches.extend(found.mismatches);
         run.calls.push(Called {
             skill: recording.skill.clone(),
             ended: outcome.ended,
@@ -61,6 +63,7 @@ impl Stage {
             parts: outcome.parts.iter().map(Json::value).collect(),
             logs: outcome.logs.iter().map(log_line).collect(),
             receipt: Vec::new(),
+            jobs: Vec::new(),
         });
         run.conclude();
     }
@@ -92,7 +95,7 @@ impl Stage {
         let plugin = Arc::clone(&self.mock.plugin);
         let capabilities = self.world.capabilities();
         let deploy = self.mock.runtime.deploy(plugin, settings, capabilities);
-        watched(START_PATIENCE, deploy).await
+        watched(START_PATIENCE, START_PATIENCE, deploy).await
     }
 
     async fn perform(&self, agent: &Agent, recording: &Recording, player: &Arc<Player>) -> Outcome {
@@ -112,7 +115,7 @@ impl Stage {
             session: recording.session.clone(),
         };
         let invoked = agent.invoke(Arc::new(ctx), request, None);
-        let reply = watched(told(recording), invoked).await;
+        let reply = watched(told(recording), told(recording), invoked).await;
         let (output, ended) = match reply {
             Ok(reply) => {
                 let value = serde_json::from_str(&reply.output).unwrap_or_default();
@@ -136,7 +139,7 @@ fn told(recording: &Recording) -> Duration {
 }
 
 /// Says where the agent asked for something else.
-fn explain(difference: &Difference, found: &mut Vec<Mismatch>) {
+fn explain(difference: &Difference, found: &mut Findings) {
     let Difference {
         call,
         recorded,
@@ -163,7 +166,7 @@ fn explain(difference: &Difference, found: &mut Vec<Mismatch>) {
 }
 
 fn shown(asked: &Asked) -> String {
-    crate::compare::cut(&asked.to_string())
+    asked.to_string()
 }
 
 /// A value whose texts are opened when they are JSON, so that a difference is named by its place within them.
@@ -192,11 +195,11 @@ fn opened(value: &Value, nested: usize) -> Value {
     }
 }
 
-fn compare(recording: &Recording, outcome: &Outcome, found: &mut Vec<Mismatch>) {
+fn compare(recording: &Recording, outcome: &Outcome, found: &mut Findings) {
     match (&recording.output, &outcome.output) {
         (Some(wanted), Some(got)) => bytes("output", wanted.get(), got, found),
         (Some(wanted), None) => {
-            let wanted = format!("the output {}", crate::compare::cut(wanted.get()));
+            let wanted = format!("the output {}", wanted.get());
             Differences::new("output", found).add("", wanted, outcome.ended.to_string());
         }
         (None, _) => failure(recording.failure.as_ref(), &outcome.ended, found),
@@ -225,19 +228,19 @@ fn compare(recording: &Recording, outcome: &Outcome, found: &mut Vec<Mismatch>) 
 }
 
 /// Compares JSON to the byte, and says where it differs in its own terms.
-fn bytes(at: &str, wanted: &str, got: &str, found: &mut Vec<Mismatch>) {
+fn bytes(at: &str, wanted: &str, got: &str, found: &mut Findings) {
     if wanted == got {
         return;
     }
-    let before = found.len();
+    let before = found.mismatches.len();
     let value = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
     Differences::new(at, found).equal("", &value(wanted), &value(got));
-    if found.len() == before {
+    if found.mismatches.len() == before {
         let same = wanted.bytes().zip(got.bytes()).take_while(|(a, b)| a == b);
         let place = same.count();
         let near = |text: &str| {
             let from = text.floor_char_boundary(place.saturating_sub(20));
-            crate::compare::cut(text.get(from..).unwrap_or_default())
+            text.get(from..).unwrap_or_default().to_owned()
         };
         let got = format!(
             "the same JSON in other bytes, from byte {place}: {}",
@@ -247,7 +250,7 @@ fn bytes(at: &str, wanted: &str, got: &str, found: &mut Vec<Mismatch>) {
     }
 }
 
-fn failure(wanted: Option<&Failure>, got: &Ended, found: &mut Vec<Mismatch>) {
+fn failure(wanted: Option<&Failure>, got: &Ended, found: &mut Findings) {
     let wanted_text = wanted.map_or_else(
         || "an end".to_owned(),
         |wanted| format!("the error {}: {}", wanted.kind, wanted.message),

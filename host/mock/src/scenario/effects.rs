@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::agents::ExpectMessage;
+use super::jobs::{ExpectJob, ExpectSchedule};
+use super::search::ExpectDocument;
 use super::values::Content;
 
 /// What the agent has stored after the last call.
@@ -24,6 +27,19 @@ pub(crate) struct Effects {
     /// Records.
     #[serde(default)]
     pub(crate) records: Vec<ExpectRecord>,
+    /// Documents of search.
+    #[serde(default)]
+    pub(crate) search: Vec<ExpectDocument>,
+    /// Jobs.
+    #[serde(default)]
+    pub(crate) jobs: Vec<ExpectJob>,
+    /// Schedules.
+    #[serde(default)]
+    pub(crate) schedules: Vec<ExpectSchedule>,
+    /// The messages that the agent sent for an answer, all of them in their order.
+    pub(crate) sent: Option<Vec<ExpectMessage>>,
+    /// The messages that the agent posted, all of them in their order.
+    pub(crate) posted: Option<Vec<ExpectMessage>>,
 }
 
 /// An item of memory, or with `count` how many there are whose key begins like this.

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Span;
+use super::jobs::{StateJob, StateSchedule};
+use super::search::StateIndex;
 use super::values::{Content, role_names};
 
 /// What the agent has stored before the first call.
@@ -25,6 +27,15 @@ pub(crate) struct State {
     /// Records.
     #[serde(default)]
     pub(crate) records: Vec<StateRecord>,
+    /// Indices of search with their documents.
+    #[serde(default)]
+    pub(crate) search: Vec<StateIndex>,
+    /// Jobs that wait.
+    #[serde(default)]
+    pub(crate) jobs: Vec<StateJob>,
+    /// Schedules.
+    #[serde(default)]
+    pub(crate) schedules: Vec<StateSchedule>,
 }
 
 /// An item of memory; its value is one of json, text, base64 and file.

@@ -75,6 +75,37 @@ fn moment(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(millis))
 }
 
+/// A moment as scenarios write it.
+pub(crate) fn moment_text(at: Timestamp) -> String {
+    let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| millis.to_string(), |at| at.to_string())
+}
+
+/// The schema of the kind of an agent's error.
+pub(super) fn error_kinds(_: &mut SchemaGenerator) -> Schema {
+    use stuga_core::ErrorKind as Kind;
+    let names = [
+        Kind::NotFound,
+        Kind::Invalid,
+        Kind::Denied,
+        Kind::Conflict,
+        Kind::QuotaExceeded,
+        Kind::RateLimited,
+        Kind::Timeout,
+        Kind::Unavailable,
+        Kind::Internal,
+    ];
+    let names = names.map(Kind::as_str);
+    json_schema!({ "type": "string", "enum": names })
+}
+
+/// The schema of how far a job is.
+pub(super) fn job_states(_: &mut SchemaGenerator) -> Schema {
+    let names = stuga_core::jobs::State::ALL.map(stuga_core::jobs::State::as_str);
+    json_schema!({ "type": ["string", "null"], "enum": names })
+}
+
 /// The schema of a list of capabilities.
 pub(super) fn capabilities(_: &mut SchemaGenerator) -> Schema {
     let names = CapabilityName::ALL.map(CapabilityName::as_str);

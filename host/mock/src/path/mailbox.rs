@@ -1,0 +1,21 @@
+//! The operations of mailboxes. Messages that are sent for an answer take another way, see [`crate::doubles::agents`].
+
+use async_trait::async_trait;
+use stuga_core::a2a::{Mailbox, MailboxAck, MailboxWrite};
+use stuga_core::{CallCtx, Capability, Result, WriteId};
+
+use super::Path;
+
+/// What faults may name.
+pub(super) const OPERATIONS: &[&str] = &["a2a.send", "a2a.post"];
+
+#[async_trait]
+impl Capability for Path<dyn Mailbox> {
+    type Write = MailboxWrite;
+
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MailboxWrite) -> Result<MailboxAck> {
+        self.write(ctx, id, write).await
+    }
+}
+
+impl Mailbox for Path<dyn Mailbox> {}
