@@ -86,6 +86,11 @@ pub(crate) fn absent<T>(found: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// What AWS keeps is not what this host stores.
+pub(crate) fn damaged(operation: &'static str) -> Error {
+    Error::internal(operation, Meaning::Damaged.message())
+}
+
 /// The call's time was up before AWS had answered.
 pub(crate) fn deadline_passed(operation: &'static str) -> Error {
     Error::timeout(operation, "the invocation's deadline has passed")
