@@ -10,7 +10,10 @@ mod call;
 mod clients;
 mod config;
 mod error;
+mod events;
+mod health;
 mod model;
+mod provision;
 mod scope;
 mod secrets;
 mod shared;
@@ -27,7 +30,10 @@ pub use config::{
     A2aConfig, AwsConfig, EmbeddingConfig, Endpoints, EventsConfig, FilesConfig, JobsConfig,
     MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
 };
+pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
+pub use health::{PROBE_TIMEOUT, Probe, Probed};
 pub use model::BedrockEmbedder;
+pub use provision::{Planned, State};
 pub use secrets::SecretsManager;
 
 pub(crate) use shared::Shared;
@@ -69,6 +75,12 @@ impl Aws {
         Ok(Self {
             shared: Arc::new(Shared::new(config, clock, keys)),
         })
+    }
+
+    /// Starts publishing events of the host on EventBridge, on the runtime that is running; none without `aws.events`.
+    pub fn events(&self) -> Option<EventPublisher> {
+        let config = self.shared.config.events.clone()?;
+        Some(EventPublisher::start(Arc::clone(&self.shared), config))
     }
 
     /// What makes vectors on Bedrock; none without `aws.model.embeddings`.

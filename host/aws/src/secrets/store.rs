@@ -136,6 +136,21 @@ impl SecretStore for SecretsManager {
     }
 }
 
+impl SecretsManager {
+    /// Removes all secrets of a tenant and the memory of its changes, for good.
+    pub(crate) async fn remove_everything(&self, tenant: &TenantId) -> Result<()> {
+        let desk = self.desk(tenant, "aws.provision");
+        let prefix = desk.id("")?;
+        for entry in desk.entries().await? {
+            if let Some(name) = entry.name().and_then(|name| name.strip_prefix(&prefix)) {
+                desk.delete(name).await?;
+            }
+        }
+        self.changed();
+        Ok(())
+    }
+}
+
 impl Desk<'_> {
     /// Adds a version and lets go of those that are too many.
     async fn set(
