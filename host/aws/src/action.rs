@@ -140,6 +140,7 @@ actions! {
         list_secret_version_ids::ListSecretVersionIdsError => "secretsmanager:ListSecretVersionIds",
         list_secrets::ListSecretsError => "secretsmanager:ListSecrets",
         put_secret_value::PutSecretValueError => "secretsmanager:PutSecretValue",
+        update_secret::UpdateSecretError => "secretsmanager:UpdateSecret",
         update_secret_version_stage::UpdateSecretVersionStageError => "secretsmanager:UpdateSecretVersionStage",
     }
     Kms, aws_sdk_kms {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -177,8 +178,17 @@ tenant_clients! {
     sts: aws_sdk_sts at sts;
     /// Functions.
     lambda: aws_sdk_lambda at lambda;
-    /// Models.
-    bedrock: aws_sdk_bedrockruntime at bedrock;
+    /// Models. Nothing is repeated, and how long a silent model is waited for is decided by who asks.
+    bedrock: aws_sdk_bedrockruntime at bedrock, |builder, config| {
+        builder
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(config.connect_timeout)
+                    .build(),
+            )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+    };
     /// Sessions, events and records.
     agentcore: aws_sdk_bedrockagentcore at agentcore;
     /// Where those are kept.

@@ -23,6 +23,19 @@ const THROTTLED_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest wait that AWS can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// Under what name an error says what is wrong with the cloud, in one of the words below.
+pub(crate) const CLOUD: &str = "cloud";
+/// The role may not do it.
+pub(crate) const FORBIDDEN: &str = "forbidden";
+/// Credentials are missing or not accepted.
+pub(crate) const CREDENTIALS: &str = "credentials";
+/// Something that provisioning makes is not there.
+pub(crate) const MISSING: &str = "missing";
+/// What was asked for is not there.
+pub(crate) const ABSENT: &str = "absent";
+/// There is no way to the service.
+pub(crate) const UNREACHABLE: &str = "unreachable";
+
 /// What a service answered, as far as it matters to an error.
 pub(crate) trait Reply: std::fmt::Debug + 'static {
     /// The status code; none in the middle of a stream.
@@ -84,6 +97,11 @@ pub(crate) fn absent<T>(found: Result<T>) -> Result<Option<T>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What AWS keeps is not what this host stores.
+pub(crate) fn damaged(operation: &'static str) -> Error {
+    Error::internal(operation, Meaning::Damaged.message())
 }
 
 /// The call's time was up before AWS had answered.
@@ -152,6 +170,18 @@ fn caused_by_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn told(operation: &'static str, meaning: Meaning, failure: &Failure) -> Error {
+    let error = of_kind(operation, meaning, failure);
+    match meaning {
+        Meaning::Forbidden => error.with_context(CLOUD, FORBIDDEN),
+        Meaning::Credentials => error.with_context(CLOUD, CREDENTIALS),
+        Meaning::Missing => error.with_context(CLOUD, MISSING),
+        Meaning::Absent => error.with_context(CLOUD, ABSENT),
+        Meaning::Unreachable => error.with_context(CLOUD, UNREACHABLE),
+        _ => error,
+    }
+}
+
+fn of_kind(operation: &'static str, meaning: Meaning, failure: &Failure) -> Error {
     let message = meaning.message();
     match meaning {
         Meaning::Absent => Error::not_found(operation, message),

@@ -10,12 +10,19 @@ mod call;
 mod clients;
 mod config;
 mod error;
+mod events;
+mod health;
+mod model;
+mod provision;
 mod scope;
+mod secrets;
 mod shared;
 
 use std::sync::Arc;
 
-use stuga_core::{Clock, Result};
+use stuga_core::embed::Embedder;
+use stuga_core::model::{Model, ModelLimits};
+use stuga_core::{Clock, Result, TenantId};
 
 pub use action::{IAM_ACTIONS, Service};
 pub use clients::AccessKeys;
@@ -23,6 +30,11 @@ pub use config::{
     A2aConfig, AwsConfig, EmbeddingConfig, Endpoints, EventsConfig, FilesConfig, JobsConfig,
     MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
 };
+pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
+pub use health::{PROBE_TIMEOUT, Probe, Probed};
+pub use model::BedrockEmbedder;
+pub use provision::{Planned, State};
+pub use secrets::SecretsManager;
 
 pub(crate) use shared::Shared;
 
@@ -63,5 +75,42 @@ impl Aws {
         Ok(Self {
             shared: Arc::new(Shared::new(config, clock, keys)),
         })
+    }
+
+    /// Starts publishing events of the host on EventBridge, on the runtime that is running; none without `aws.events`.
+    pub fn events(&self) -> Option<EventPublisher> {
+        let config = self.shared.config.events.clone()?;
+        Some(EventPublisher::start(Arc::clone(&self.shared), config))
+    }
+
+    /// What makes vectors on Bedrock; none without `aws.model.embeddings`.
+    ///
+    /// # Errors
+    /// `Invalid` when the model is none that is known here.
+    pub fn embedder(&self) -> Result<Option<Arc<dyn Embedder>>> {
+        let model = self.shared.config.model.as_ref();
+        let Some(config) = model.and_then(|model| model.embeddings.as_ref()) else {
+            return Ok(None);
+        };
+        let shared = Arc::clone(&self.shared);
+        Ok(Some(Arc::new(BedrockEmbedder::new(shared, config)?)))
+    }
+
+    /// Models on Bedrock, with the host's embedder; none without `aws.model`.
+    pub fn model(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Model>> {
+        let config = self.shared.config.model.clone()?;
+        let shared = Arc::clone(&self.shared);
+        Some(Arc::new(model::BedrockModel::new(shared, config, embedder)))
+    }
+
+    /// Sets what a tenant may take of the models, from its next completion on.
+    pub fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
+        self.shared.model_limits.set(tenant, limits);
+    }
+
+    /// Secrets in Secrets Manager, as invocations read them and as the operator changes them; none without `aws.secrets`.
+    pub fn secrets(&self) -> Option<Arc<SecretsManager>> {
+        self.shared.config.secrets.as_ref()?;
+        Some(Arc::new(SecretsManager::new(Arc::clone(&self.shared))))
     }
 }

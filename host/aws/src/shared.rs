@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use stuga_core::model::LimitTable;
 use stuga_core::{CallCtx, Clock, TenantId, Timestamp};
 
 use crate::clients::{AccessKeys, Clients, TenantClients};
 use crate::config::AwsConfig;
 use crate::scope::Scope;
 
-/// Configuration, clients and time.
+/// Configuration, clients, time, and what tenants have taken.
 pub(crate) struct Shared {
     pub(crate) config: Arc<AwsConfig>,
     pub(crate) clients: Clients,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) model_limits: Arc<LimitTable>,
 }
 
 impl Shared {
@@ -21,6 +23,7 @@ impl Shared {
         Self {
             clients: Clients::new(Arc::clone(&config), keys),
             config,
+            model_limits: Arc::new(LimitTable::new(Arc::clone(&clock))),
             clock,
         }
     }

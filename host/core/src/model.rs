@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::{CallCtx, Capability, CapabilityName, Error, Result, Write};
 
 mod check;
+mod limits;
 
 pub use crate::embed::{EMBED_MAX_TEXTS, EMBED_TEXT_MAX_BYTES, check_texts};
 pub use check::check_request;
+pub use limits::{LimitTable, ModelLimits, Place};
 
 /// Most messages of a conversation.
 pub const MESSAGES_MAX: usize = 256;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stuga_core::embed::{Embedder, HashedEmbedder, check_texts};
-use stuga_core::model::{Completion, Embeddings, Model, NoWrite, Request, check_request};
+use stuga_core::model::{
+    Completion, Embeddings, LimitTable, Model, NoWrite, Request, check_request,
+};
 use stuga_core::{CallCtx, Capability, Error, Result, WriteId};
 
 use crate::tenant::within;
@@ -15,16 +17,13 @@ use crate::tenant::within;
 mod embedder;
 mod endpoint;
 mod failure;
-mod limits;
 mod sse;
 mod stream;
 mod wire;
 
 pub use embedder::EndpointEmbedder;
 pub use endpoint::{EndpointConfig, check_endpoint_url};
-pub use limits::ModelLimits;
-
-pub(crate) use limits::LimitTable;
+pub use stuga_core::model::ModelLimits;
 
 use endpoint::Endpoint;
 use stream::AnswerStream;

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub use folder::servers;
+pub use folder::{data, servers};
 pub use http::get;
 pub use ministack::Ministack;
 pub use process::{Server, free_port};

@@ -5,14 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Response;
 use stuga_core::model::{
-    ANSWER_MAX_BYTES, Completion, Ending, FinishReason, MODEL_NAME_MAX_BYTES, Usage,
+    ANSWER_MAX_BYTES, Completion, Ending, FinishReason, MODEL_NAME_MAX_BYTES, Place, Usage,
 };
 use stuga_core::{CallCtx, Error, Result};
 use tokio::time::timeout_at;
 
 use super::endpoint::Until;
 use super::failure;
-use super::limits::Place;
 use super::sse::{Broken, Events};
 use super::wire::{self, Chunk};
 

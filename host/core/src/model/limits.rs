@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stuga_core::{Clock, Error, Result, TenantId, Timestamp};
+use crate::{Clock, Error, Result, TenantId, Timestamp};
 
 /// When to try again after too many completions at once.
 const PLACE_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -34,8 +34,8 @@ impl Default for ModelLimits {
     }
 }
 
-/// Limits and use of all tenants.
-pub(crate) struct LimitTable {
+/// Limits and use of all tenants, for one backend.
+pub struct LimitTable {
     clock: Arc<dyn Clock>,
     tenants: Mutex<Tenants>,
 }
@@ -56,7 +56,8 @@ struct Used {
 }
 
 impl LimitTable {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    /// A table that knows no tenant yet: each has the default limits.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             tenants: Mutex::default(),
@@ -64,16 +65,15 @@ impl LimitTable {
     }
 
     /// Sets a tenant's limits, from its next completion on.
-    pub(crate) fn set(&self, tenant: &TenantId, limits: ModelLimits) {
+    pub fn set(&self, tenant: &TenantId, limits: ModelLimits) {
         self.lock().limits.insert(tenant.clone(), limits);
     }
 
     /// The right to have a completion open, until it is dropped.
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        operation: &'static str,
-        tenant: &TenantId,
-    ) -> Result<Place> {
+    ///
+    /// # Errors
+    /// `RateLimited` naming the limit that is reached, with when to try again.
+    pub fn admit(self: &Arc<Self>, operation: &'static str, tenant: &TenantId) -> Result<Place> {
         let now = self.clock.now();
         let mut tenants = self.lock();
         let limits = tenants.limits.get(tenant).copied().unwrap_or_default();
@@ -130,14 +130,14 @@ impl Used {
 }
 
 /// A completion's place.
-pub(super) struct Place {
+pub struct Place {
     table: Arc<LimitTable>,
     tenant: TenantId,
 }
 
 impl Place {
     /// Gives the place back and books what was used on it.
-    pub(super) fn spend(self, tokens: u64) {
+    pub fn spend(self, tokens: u64) {
         let mut tenants = self.table.lock();
         if let Some(used) = tenants.used.get_mut(&self.tenant) {
             let tokens = tokens.saturating_mul(MINUTE_MS);
@@ -162,10 +162,10 @@ impl Drop for Place {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testkit"))]
 mod tests {
-    use stuga_core::ErrorKind;
-    use stuga_core::testkit::ManualClock;
+    use crate::ErrorKind;
+    use crate::testkit::ManualClock;
 
     use super::*;
 
