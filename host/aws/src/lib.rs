@@ -6,25 +6,33 @@
 //! lists every operation that is ever called.
 
 mod action;
+mod agentcore;
 mod call;
 mod clients;
 mod config;
 mod error;
 mod events;
 mod health;
+mod memory;
 mod model;
 mod provision;
+mod records;
 mod scope;
 mod secrets;
+mod sessions;
 mod shared;
 
 use std::sync::Arc;
 
 use stuga_core::embed::Embedder;
+use stuga_core::memory::Memory;
 use stuga_core::model::{Model, ModelLimits};
-use stuga_core::{Clock, Result, TenantId};
+use stuga_core::records::Records;
+use stuga_core::sessions::Sessions;
+use stuga_core::{CallCtx, Clock, Result, TenantId};
 
 pub use action::{IAM_ACTIONS, Service};
+pub use agentcore::tend::Tended;
 pub use clients::AccessKeys;
 pub use config::{
     A2aConfig, AwsConfig, EmbeddingConfig, Endpoints, EventsConfig, FilesConfig, JobsConfig,
@@ -42,6 +50,7 @@ pub(crate) use shared::Shared;
 #[derive(Clone)]
 pub struct Aws {
     shared: Arc<Shared>,
+    store: Arc<agentcore::ledger::Store>,
 }
 
 impl Aws {
@@ -72,8 +81,10 @@ impl Aws {
         keys: Option<AccessKeys>,
     ) -> Result<Self> {
         config.check()?;
+        let shared = Arc::new(Shared::new(config, clock, keys));
         Ok(Self {
-            shared: Arc::new(Shared::new(config, clock, keys)),
+            store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
+            shared,
         })
     }
 
@@ -112,5 +123,38 @@ impl Aws {
     pub fn secrets(&self) -> Option<Arc<SecretsManager>> {
         self.shared.config.secrets.as_ref()?;
         Some(Arc::new(SecretsManager::new(Arc::clone(&self.shared))))
+    }
+
+    /// Memory on AgentCore; none without `aws.memory`.
+    pub fn memory(&self) -> Option<Arc<dyn Memory>> {
+        self.shared.config.memory.as_ref()?;
+        let store = Arc::clone(&self.store);
+        Some(Arc::new(memory::AgentCoreMemory::new(store)))
+    }
+
+    /// Removes events of the call's agent that nobody needs any more, and writes items and records anew that AgentCore would
+    /// remove for their age. To be called for each agent once a day or so, at least several times within the memory's
+    /// `eventExpiryDuration`; repeated, cut off and on several hosts at a time it does no harm.
+    ///
+    /// AgentCore: `GetMemory`; `ListSessions`, `ListEvents` and `ListActors` for all there is; `DeleteEvent` and `CreateEvent`.
+    ///
+    /// # Errors
+    /// `Timeout` at the call's deadline, and what was done till then stays done; `Unavailable` without `aws.memory`.
+    pub async fn tend_memory(&self, ctx: &CallCtx) -> Result<Tended> {
+        agentcore::tend::tend(&self.store, ctx).await
+    }
+
+    /// Sessions on AgentCore, recalled with the host's embedder; none without `aws.memory`.
+    pub fn sessions(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Sessions>> {
+        self.shared.config.memory.as_ref()?;
+        let store = Arc::clone(&self.store);
+        Some(Arc::new(sessions::AgentCoreSessions::new(store, embedder)))
+    }
+
+    /// Records on AgentCore, recalled with the host's embedder; none without `aws.memory`.
+    pub fn records(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Records>> {
+        self.shared.config.memory.as_ref()?;
+        let store = Arc::clone(&self.store);
+        Some(Arc::new(records::AgentCoreRecords::new(store, embedder)))
     }
 }

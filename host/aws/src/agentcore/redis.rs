@@ -1,0 +1,104 @@
+//! The connection to Redis: one for all tenants, made when it is first needed and again after it broke.
+
+use std::future::Future;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{RedisError, RedisResult};
+use stuga_core::{CallCtx, Error, Result};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
+
+/// Longest wait for a connection and for an answer. Redis answers within a millisecond or is not well.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Attempts to connect before a call says that it cannot.
+const CONNECT_RETRIES: usize = 1;
+
+/// Redis, as the hosts share it.
+pub(crate) struct Redis {
+    url: String,
+    manager: OnceCell<ConnectionManager>,
+}
+
+impl Redis {
+    /// Redis at `url`. Nothing is connected before the first command.
+    pub(crate) fn new(url: String) -> Self {
+        Self {
+            url,
+            manager: OnceCell::new(),
+        }
+    }
+
+    /// A connection that many share; its commands go out in the order in which they are made.
+    ///
+    /// # Errors
+    /// `Unavailable` when Redis cannot be reached, `Timeout` when it does not answer or the call's time is up.
+    pub(crate) async fn connection(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+    ) -> Result<ConnectionManager> {
+        let connect = async {
+            let config = ConnectionManagerConfig::new()
+                .set_number_of_retries(CONNECT_RETRIES)
+                .set_connection_timeout(Some(TIMEOUT))
+                .set_response_timeout(Some(TIMEOUT));
+            let client = redis::Client::open(self.url.as_str())?;
+            ConnectionManager::new_with_config(client, config).await
+        };
+        let manager = self.manager.get_or_try_init(|| connect);
+        within(ctx, operation, manager).await.cloned()
+    }
+}
+
+/// Waits for an answer of Redis, at most until the call's deadline.
+///
+/// # Errors
+/// As [`Redis::connection`]; `Internal` when Redis refuses a command of this host.
+pub(crate) async fn within<T>(
+    ctx: &CallCtx,
+    operation: &'static str,
+    answer: impl Future<Output = RedisResult<T>>,
+) -> Result<T> {
+    if Instant::now() >= ctx.deadline {
+        return Err(crate::error::deadline_passed(operation));
+    }
+    timeout_at(ctx.deadline, answer)
+        .await
+        .map_err(|_| crate::error::deadline_passed(operation))?
+        .map_err(|error| classify(operation, error))
+}
+
+/// Whether Redis, and not AgentCore, is what an operation failed for.
+pub(crate) fn is_cause(error: &Error) -> bool {
+    error.kind().is_outage()
+        && std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<RedisError>)
+}
+
+fn classify(operation: &'static str, error: RedisError) -> Error {
+    use redis::{ErrorKind, ServerErrorKind};
+    if error.is_timeout() {
+        return Error::timeout(operation, "the cache of the hosts did not answer in time")
+            .with_source(error);
+    }
+    let wrong = matches!(
+        error.kind(),
+        ErrorKind::Client
+            | ErrorKind::InvalidClientConfig
+            | ErrorKind::UnexpectedReturnType
+            | ErrorKind::Server(
+                ServerErrorKind::ResponseError
+                    | ServerErrorKind::NoScript
+                    | ServerErrorKind::CrossSlot
+                    | ServerErrorKind::NoPerm
+            )
+    );
+    if wrong {
+        tracing::error!(operation, %error, "Redis refuses a command of this host");
+        return Error::internal(operation, "the cache of the hosts refused a command")
+            .with_source(error);
+    }
+    // Out of reach, out of memory, in the middle of a failover.
+    tracing::warn!(operation, %error, "Redis cannot serve");
+    Error::unavailable(operation, "the cache of the hosts cannot serve").with_source(error)
+}

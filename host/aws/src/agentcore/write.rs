@@ -1,0 +1,394 @@
+//! How a write comes to its stream, once.
+//!
+//! A write takes the lease of its stream's card, builds an entry on the end of the stream, appends it to AgentCore and settles
+//! the card. It is acknowledged when both are done: AgentCore has the event, and Redis says that nobody came between. Who
+//! loses the lease on the way begins again: the stream then says whether the event counts.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use stuga_core::{Error, Result, Timestamp, WriteId};
+use tokio::time::{Instant, sleep_until};
+
+use super::card::{Begun, Change, End, Lease, REMEMBERED};
+use super::entry::{Entry, Kind};
+use super::fold::Fold;
+use super::ledger::{Ledger, Rules};
+use super::reach::Depth;
+use super::stream::{self, Content, Stream};
+
+/// Shortest and longest wait for another writer of the same stream.
+const WAIT_MIN: Duration = Duration::from_millis(2);
+const WAIT_MAX: Duration = Duration::from_millis(100);
+/// How often a write begins again that lost its lease, before it is given up as one that may have landed.
+const ROUNDS_MAX: u32 = 4;
+
+/// A write that is to be made once.
+pub(crate) struct Writing<'w> {
+    /// Where.
+    pub(crate) stream: &'w Stream,
+    /// Under which id.
+    pub(crate) id: WriteId,
+    /// What tells it from any other write.
+    pub(crate) digest: &'w str,
+    /// Whether the end of the stream is asked of AgentCore whatever the card says: for what must not rest on a cache.
+    pub(crate) strict: bool,
+}
+
+/// What a write makes of its stream.
+pub(crate) struct Draft {
+    /// As in [`Entry`].
+    pub(crate) kind: Kind,
+    pub(crate) existed: bool,
+    /// None for the version of the write itself.
+    pub(crate) shown: Option<u64>,
+    pub(crate) at: Timestamp,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) closed_at: Option<Timestamp>,
+    /// None for what begins with this write.
+    pub(crate) incarnation: Option<u64>,
+    pub(crate) origin: String,
+    pub(crate) key: String,
+    pub(crate) content: Content,
+}
+
+/// Whether an entry was written just now, or is only found again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fresh {
+    Yes,
+    No,
+}
+
+/// What is known from the rounds before of a write.
+enum Before {
+    /// It is the first one.
+    Nothing,
+    /// An event may have landed; this one has, if any.
+    Lost(Option<Box<Entry>>),
+}
+
+/// How a round of a write ended.
+enum Round {
+    Done(Entry),
+    /// The lease was lost, or what landed first was another event of the same write.
+    Lost(Option<Entry>),
+}
+
+impl Ledger<'_> {
+    /// Makes a write, once for its id: `decide` says what it makes of the end of the stream, or why it cannot be made.
+    /// `follow` says what the entry means for indexes, beside what `rules` say of every end.
+    ///
+    /// AgentCore: `CreateEvent`, and `ListEvents` when the card is lost or the write is strict.
+    ///
+    /// # Errors
+    /// What `decide` says; `Conflict` when another write was made under the id; `Timeout` when it may have landed.
+    pub(crate) async fn write(
+        &self,
+        writing: &Writing<'_>,
+        rules: &dyn Rules,
+        decide: &(dyn Fn(Option<&Entry>) -> Result<Draft> + Sync),
+        follow: &(dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync),
+    ) -> Result<Entry> {
+        let write = writing.id.to_name();
+        let mut wait = WAIT_MIN;
+        let mut before = Before::Nothing;
+        let mut rounds = 0;
+        while rounds < ROUNDS_MAX {
+            let begun = self.cards().begin(
+                self.ctx,
+                self.operation,
+                writing.stream,
+                &write,
+                writing.digest,
+            );
+            match begun.await? {
+                Begun::Again(entry) if entry.digest == writing.digest => return Ok(*entry),
+                Begun::Again(_) | Begun::Other => return Err(self.another(writing.id)),
+                Begun::Busy(left) => {
+                    self.wait(left.min(wait)).await?;
+                    wait = WAIT_MAX.min(wait * 2);
+                }
+                Begun::Go(lease) => {
+                    rounds += 1;
+                    let round = self.round(writing, rules, &lease, &before, decide, follow);
+                    match round.await? {
+                        Round::Done(entry) => return Ok(entry),
+                        Round::Lost(landed) => before = Before::Lost(landed.map(Box::new)),
+                    }
+                }
+            }
+        }
+        Err(self.unknown())
+    }
+
+    async fn round(
+        &self,
+        writing: &Writing<'_>,
+        rules: &dyn Rules,
+        lease: &Lease,
+        before: &Before,
+        decide: &(dyn Fn(Option<&Entry>) -> Result<Draft> + Sync),
+        follow: &(dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync),
+    ) -> Result<Round> {
+        let write = writing.id.to_name();
+        let mut fold = Fold::of(Vec::new());
+        let may_have_landed = !matches!(before, Before::Nothing);
+        let deep = lease.head.is_none() || may_have_landed;
+        let head = match &lease.head {
+            Some(head) if !writing.strict && !deep => head.clone(),
+            known => {
+                let depth = match deep {
+                    true => Depth::Since(self.remembered_since(lease)),
+                    false => Depth::End,
+                };
+                match self.scan(writing.stream, depth).await {
+                    Ok(read) => fold = read,
+                    Err(error) => {
+                        self.release(writing.stream, lease, true).await;
+                        return Err(error);
+                    }
+                }
+                // Neither is behind what the other one has seen.
+                let known = known.clone().flatten();
+                let read = fold.head().cloned();
+                known
+                    .into_iter()
+                    .chain(read)
+                    .max_by_key(|head| head.version)
+            }
+        };
+        let applied: Vec<Entry> = fold.counting().cloned().collect();
+        if let Some(found) = applied.iter().find(|entry| entry.write == write) {
+            if found.digest != writing.digest {
+                self.release(writing.stream, lease, deep).await;
+                return Err(self.another(writing.id));
+            }
+            return self
+                .confirm(
+                    writing,
+                    lease,
+                    rules,
+                    head.as_ref(),
+                    found,
+                    &applied,
+                    follow,
+                )
+                .await;
+        }
+        let draft = match decide(head.as_ref()) {
+            Ok(draft) => draft,
+            Err(error) => {
+                self.release(writing.stream, lease, deep).await;
+                return Err(error);
+            }
+        };
+        let (entry, content) = draft.into_entry(writing, &write, lease, head.as_ref());
+        let token = self.token(&write, fold.voids(&write), "");
+        let landed = self
+            .append(writing.stream, lease, &entry, &content, token)
+            .await?;
+        if landed.version != entry.version {
+            // AgentCore knows the token: an event of this write came first.
+            if landed.write != write || landed.digest != writing.digest {
+                self.release(writing.stream, lease, false).await;
+                return Err(self.another(writing.id));
+            }
+            self.release(writing.stream, lease, true).await;
+            if matches!(before, Before::Lost(Some(first)) if **first == landed) {
+                // The stream was read since, and it stands too far back to be found: nothing of it can be in doubt.
+                return Ok(Round::Done(landed));
+            }
+            return Ok(Round::Lost(Some(landed)));
+        }
+        let mut changes = rules.changes(writing.stream, &landed);
+        changes.extend(follow(&landed, Fresh::Yes));
+        if !self
+            .settle(writing, lease, &landed, &landed, applied, &changes)
+            .await?
+        {
+            return Ok(Round::Lost(None));
+        }
+        self.keep(writing.stream, &landed.event, &content).await;
+        Ok(Round::Done(landed))
+    }
+
+    /// The write's event is in the stream and counts, but its writer never settled it. An event of a writer that is late may
+    /// still land and displace it, or what was built on it. Another event on top, settled, keeps that from counting.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of a round, with all that the round knows"
+    )]
+    async fn confirm(
+        &self,
+        writing: &Writing<'_>,
+        lease: &Lease,
+        rules: &dyn Rules,
+        head: Option<&Entry>,
+        found: &Entry,
+        applied: &[Entry],
+        follow: &(dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync),
+    ) -> Result<Round> {
+        let head = head.unwrap_or(found);
+        let end = Entry {
+            version: lease.version.max(head.version.saturating_add(1)),
+            base: head.version,
+            confirms: head.content_event().to_owned(),
+            event: String::new(),
+            ..head.clone()
+        };
+        let token = self.token(&head.write, 0, &end.version.to_string());
+        let nothing = Content::default();
+        let end = self
+            .append(writing.stream, lease, &end, &nothing, token)
+            .await?;
+        let mut changes = rules.changes(writing.stream, &end);
+        changes.extend(follow(found, Fresh::No));
+        let settled = self
+            .settle(writing, lease, &end, found, applied.to_vec(), &changes)
+            .await?;
+        Ok(match settled {
+            true => Round::Done(found.clone()),
+            false => Round::Lost(None),
+        })
+    }
+
+    pub(super) async fn append(
+        &self,
+        stream: &Stream,
+        lease: &Lease,
+        entry: &Entry,
+        content: &Content,
+        token: String,
+    ) -> Result<Entry> {
+        let client = self.clients.agentcore();
+        let append = stream::append(
+            client,
+            self.ctx,
+            self.operation,
+            stream,
+            entry,
+            content,
+            token,
+        );
+        match append.await {
+            Ok(landed) => Ok(landed),
+            Err(error) => {
+                // What was refused has not landed; of an outage nobody knows.
+                self.release(stream, lease, error.kind().is_outage()).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Settles a card after an event has landed. Whatever fails now, the write may have been made.
+    async fn settle(
+        &self,
+        writing: &Writing<'_>,
+        lease: &Lease,
+        head: &Entry,
+        written: &Entry,
+        mut applied: Vec<Entry>,
+        changes: &[Change],
+    ) -> Result<bool> {
+        applied.retain(|entry| entry.version != written.version);
+        applied.push(written.clone());
+        let end = End {
+            lease: Some(lease),
+            written: Some(written),
+            head: Some(head.clone()),
+            applied: &applied,
+            changes,
+        };
+        let settled = self
+            .cards()
+            .settle(self.ctx, self.operation, writing.stream, end)
+            .await;
+        settled.map_err(|error| self.unknown().with_source(error))
+    }
+
+    /// Gives a lease back. With `dirty` the next writer reads the stream first: an event may still land, or what was read
+    /// may still be displaced.
+    pub(super) async fn release(&self, stream: &Stream, lease: &Lease, dirty: bool) {
+        let released = self
+            .cards()
+            .release(self.ctx, self.operation, stream, lease, dirty);
+        if let Err(error) = released.await {
+            tracing::debug!(operation = self.operation, %error, "a lease is left to run out");
+        }
+    }
+
+    pub(super) fn remembered_since(&self, lease: &Lease) -> u64 {
+        let remembered = u64::try_from(REMEMBERED.as_millis()).unwrap_or(u64::MAX);
+        (lease.version >> 10).saturating_sub(remembered)
+    }
+
+    /// What makes AgentCore take an event once. An event that does not count must not keep the write from being made.
+    pub(super) fn token(&self, write: &str, voids: usize, confirms: &str) -> String {
+        let parts = format!(
+            "{}/{}/{write}/{voids}/{confirms}",
+            self.ctx.tenant, self.ctx.agent
+        );
+        hex::encode(Sha256::digest(parts))
+    }
+
+    async fn wait(&self, time: Duration) -> Result<()> {
+        let until = Instant::now() + time.max(WAIT_MIN);
+        if until >= self.ctx.deadline {
+            return Err(Error::timeout(
+                self.operation,
+                "others write the same key and the deadline has passed; nothing was written",
+            ));
+        }
+        sleep_until(until).await;
+        Ok(())
+    }
+
+    fn another(&self, id: WriteId) -> Error {
+        Error::conflict(
+            self.operation,
+            format!("another write was applied under id {id}"),
+        )
+    }
+
+    fn unknown(&self) -> Error {
+        Error::timeout(
+            self.operation,
+            "the hosts lost sight of each other during the write; it may have been made",
+        )
+    }
+}
+
+impl Draft {
+    fn into_entry(
+        self,
+        writing: &Writing<'_>,
+        write: &str,
+        lease: &Lease,
+        head: Option<&Entry>,
+    ) -> (Entry, Content) {
+        let base = head.map_or(0, |head| head.version);
+        let version = lease.version.max(base.saturating_add(1));
+        let said = self.content.said.as_ref().map_or(0, |(_, said)| said.len());
+        let entry = Entry {
+            version,
+            base,
+            shown: self.shown.unwrap_or(version),
+            kind: self.kind,
+            existed: self.existed,
+            at: self.at,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            closed_at: self.closed_at,
+            incarnation: self.incarnation.unwrap_or(version),
+            bytes: (said + self.content.data.len()) as u64,
+            write: write.to_owned(),
+            digest: writing.digest.to_owned(),
+            origin: self.origin,
+            confirms: String::new(),
+            key: self.key,
+            event: String::new(),
+        };
+        (entry, self.content)
+    }
+}

@@ -1,0 +1,236 @@
+//! Memory on AgentCore, with Redis between the hosts.
+//!
+//! | operation | AgentCore | what the caller gets |
+//! |---|---|---|
+//! | get | nothing while Redis or this process has the value; `GetEvent` else; `ListEvents` when the card is lost | every acknowledged write, of any host; without Redis the same, from AgentCore |
+//! | list | as get for each item; when the index is lost `ListSessions` and `ListEvents` of all keys | every acknowledged write; right after Redis was lost what AgentCore lists |
+//! | put, delete | `CreateEvent`; `ListEvents` when the card is lost | durable when acknowledged |
+//! | compare-and-set | `ListEvents`, `CreateEvent` | the condition is checked against AgentCore, under the lease |
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use stuga_core::cursor::{self, Listing};
+use stuga_core::memory::{
+    Expected, Item, KEY_MAX_BYTES, Memory, MemoryAck, MemoryWrite, PAGE_MAX_BYTES, Page, check_key,
+    check_limit, check_prefix,
+};
+use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Write, WriteId};
+
+use crate::agentcore::digest::Digest;
+use crate::agentcore::entry::{Entry, Kind};
+use crate::agentcore::ledger::Store;
+use crate::agentcore::redis;
+use crate::agentcore::shelf::{Reached, Shelf};
+use crate::agentcore::stream::Content;
+use crate::agentcore::write::{Draft, Writing};
+
+/// Under which name an agent's items lie.
+const NAME: &str = CapabilityName::Memory.as_str();
+
+/// Items on AgentCore.
+pub(crate) struct AgentCoreMemory {
+    store: Arc<Store>,
+}
+
+impl AgentCoreMemory {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl Capability for AgentCoreMemory {
+    type Write = MemoryWrite;
+
+    /// AgentCore: `CreateEvent`; before it `ListEvents` when something is expected or the key's card is lost.
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MemoryWrite) -> Result<MemoryAck> {
+        write.check()?;
+        let operation = write.operation();
+        ctx.check_deadline(operation)?;
+        let ledger = self.store.ledger(ctx, operation).await?;
+        let shelf = Shelf::of(ctx, &ledger.memory, NAME);
+        let stream = shelf.stream(write.key());
+        let digest = digest(ctx, write);
+        let strict =
+            matches!(write, MemoryWrite::Put { expected, .. } if *expected != Expected::Any);
+        let writing = Writing {
+            stream: &stream,
+            id,
+            digest: &digest,
+            strict,
+        };
+        let decide = |head: Option<&Entry>| self.draft(operation, write, head);
+        let entry = ledger
+            .write(&writing, &shelf, &decide, &|_, _| Vec::new())
+            .await?;
+        Ok(MemoryAck {
+            version: entry.shown,
+            existed: entry.existed,
+        })
+    }
+}
+
+#[async_trait]
+impl Memory for AgentCoreMemory {
+    /// AgentCore: nothing, `GetEvent`, or `ListEvents` and `GetEvent`; see the table above.
+    async fn get(&self, ctx: &CallCtx, key: &str) -> Result<Option<Item>> {
+        const OPERATION: &str = "memory.get";
+        check_key(OPERATION, key)?;
+        ctx.check_deadline(OPERATION)?;
+        let now = self.store.now();
+        let found = match self.store.ledger(ctx, OPERATION).await {
+            Ok(ledger) => {
+                Shelf::of(ctx, &ledger.memory, NAME)
+                    .find(&ledger, key, now)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        let found = match found {
+            // The truth is not in Redis.
+            Err(error) if redis::is_cause(&error) => {
+                tracing::debug!(%error, "memory.get goes to AgentCore directly");
+                let reach = self.store.reach(ctx, OPERATION)?;
+                let stream = Shelf::of(ctx, &reach.memory, NAME).stream(key);
+                let latest = reach.latest(&stream).await?;
+                latest.filter(|(head, _)| head.is_live(now))
+            }
+            found => found?,
+        };
+        Ok(found.map(item))
+    }
+
+    /// AgentCore: for each item as in `get`; `ListSessions` and `ListEvents` of all keys when the index is lost.
+    async fn list(
+        &self,
+        ctx: &CallCtx,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page> {
+        const OPERATION: &str = "memory.list";
+        check_prefix(OPERATION, prefix)?;
+        check_limit(OPERATION, limit)?;
+        let after = cursor
+            .map(|cursor| cursor::decode(OPERATION, Listing::Memory, prefix, cursor, KEY_MAX_BYTES))
+            .transpose()?;
+        ctx.check_deadline(OPERATION)?;
+        let now = self.store.now();
+        let ledger = self.store.ledger(ctx, OPERATION).await?;
+        let shelf = Shelf::of(ctx, &ledger.memory, NAME);
+        let reached = Reached {
+            prefixes: &[prefix.to_owned()],
+            after,
+            limit: limit as usize,
+            max_bytes: PAGE_MAX_BYTES,
+        };
+        let page = shelf.page(&ledger, reached, now).await?;
+        let items = shelf.contents(&ledger, page.entries, now).await?;
+        Ok(Page {
+            items: items.into_iter().map(item).collect(),
+            next_cursor: page
+                .next
+                .map(|last| cursor::encode(Listing::Memory, prefix, &last)),
+        })
+    }
+}
+
+impl AgentCoreMemory {
+    /// What a write makes of what stands at its key.
+    fn draft(
+        &self,
+        operation: &'static str,
+        write: &MemoryWrite,
+        head: Option<&Entry>,
+    ) -> Result<Draft> {
+        let now = self.store.now();
+        let live = head.filter(|head| head.is_live(now));
+        let draft = |kind, key: &String| Draft {
+            kind,
+            existed: live.is_some(),
+            shown: None,
+            at: now,
+            created_at: live.map_or(now, |live| live.created_at),
+            expires_at: None,
+            closed_at: None,
+            incarnation: Some(0),
+            origin: String::new(),
+            key: key.clone(),
+            content: Content::default(),
+        };
+        match write {
+            MemoryWrite::Put {
+                key,
+                value,
+                ttl,
+                expected,
+            } => {
+                check_expected(operation, *expected, live)?;
+                Ok(Draft {
+                    expires_at: ttl.map(|ttl| now.saturating_add(ttl)),
+                    content: Content {
+                        said: None,
+                        data: Bytes::copy_from_slice(value),
+                    },
+                    ..draft(Kind::Put, key)
+                })
+            }
+            MemoryWrite::Delete { key } => Ok(Draft {
+                shown: Some(live.map_or(0, |live| live.shown)),
+                ..draft(Kind::Delete, key)
+            }),
+        }
+    }
+}
+
+fn check_expected(operation: &'static str, expected: Expected, live: Option<&Entry>) -> Result<()> {
+    let holds = match expected {
+        Expected::Any => true,
+        Expected::Absent => live.is_none(),
+        Expected::Version(version) => live.is_some_and(|live| live.shown == version),
+    };
+    if holds {
+        return Ok(());
+    }
+    let actual = live.map_or_else(|| "absent".to_owned(), |live| live.shown.to_string());
+    Err(Error::conflict(
+        operation,
+        "the key is not at the expected version; read it again",
+    )
+    .with_context("version", actual))
+}
+
+fn item((entry, content): (Entry, Content)) -> Item {
+    Item {
+        key: entry.key,
+        value: content.data.into(),
+        version: entry.shown,
+        created_at: entry.created_at,
+        updated_at: entry.at,
+        expires_at: entry.expires_at,
+    }
+}
+
+fn digest(ctx: &CallCtx, write: &MemoryWrite) -> String {
+    let digest = Digest::new(ctx, CapabilityName::Memory, write.operation()).part(write.key());
+    match write {
+        MemoryWrite::Put {
+            value,
+            ttl,
+            expected,
+            ..
+        } => {
+            let ttl = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+            let digest = digest.part(value).number(ttl);
+            match expected {
+                Expected::Any => digest,
+                Expected::Absent => digest.part("absent"),
+                Expected::Version(version) => digest.part("version").number(Some(*version)),
+            }
+        }
+        MemoryWrite::Delete { .. } => digest,
+    }
+    .finish()
+}

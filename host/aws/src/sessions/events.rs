@@ -1,0 +1,266 @@
+//! The events of a session in their order: an index in Redis, made of the stream when it is lost.
+
+use futures::FutureExt;
+use redis::AsyncCommands;
+use stuga_core::sessions::{Event, Order, PAGE_MAX_BYTES};
+use stuga_core::{Error, Result, Timestamp};
+
+use super::rules::{self, House};
+use crate::agentcore::entry::{Entry, Kind};
+use crate::agentcore::fold::Fold;
+use crate::agentcore::ledger::Ledger;
+use crate::agentcore::reach::each;
+use crate::agentcore::redis::within;
+use crate::agentcore::stream::{self, Stream, damaged};
+use crate::agentcore::vector::Kept;
+
+/// Pages of a stream that an index is made of at most: 100,000 events.
+const BUILD_MAX_PAGES: usize = 1_000;
+/// How often the making begins again of an index that was lost under it.
+const BUILD_ROUNDS: usize = 3;
+/// Members that go to Redis in one go.
+const CHUNK: usize = 500;
+
+/// What the index knows of an event.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Member {
+    /// The event in AgentCore.
+    pub(super) event: String,
+    /// Its id for callers.
+    pub(super) id: String,
+    pub(super) at: u64,
+    pub(super) bytes: u64,
+    pub(super) vector: Kept,
+}
+
+impl Member {
+    pub(super) fn of(entry: &Entry, vector: &Kept) -> Self {
+        Self {
+            event: entry.content_event().to_owned(),
+            id: entry.write.clone(),
+            at: entry.at.as_millis(),
+            bytes: entry.bytes,
+            vector: vector.clone(),
+        }
+    }
+
+    /// As a member of the index: one event always makes the same.
+    pub(super) fn pack(&self) -> Vec<u8> {
+        let Self {
+            event,
+            id,
+            at,
+            bytes,
+            vector,
+        } = self;
+        let mut packed = format!("{event}\0{id}\0{at}\0{bytes}\0{}\0", vector.model).into_bytes();
+        packed.extend_from_slice(&vector.bytes);
+        packed
+    }
+
+    /// None of what is no member, such as a mark of the index.
+    pub(super) fn unpack(packed: &[u8]) -> Option<Self> {
+        let mut parts = packed.splitn(6, |byte| *byte == 0);
+        let mut text = || std::str::from_utf8(parts.next()?).ok();
+        let (event, id) = (text()?.to_owned(), text()?.to_owned());
+        let (at, bytes) = (text()?.parse().ok()?, text()?.parse().ok()?);
+        let model = text()?.to_owned();
+        let vector = Kept {
+            model,
+            bytes: parts.next()?.to_vec(),
+        };
+        (!event.is_empty()).then_some(Self {
+            event,
+            id,
+            at,
+            bytes,
+            vector,
+        })
+    }
+}
+
+/// What a cursor of events belongs to.
+pub(super) fn listed(actor: &str, session: &str, order: Order) -> String {
+    let order = match order {
+        Order::OldestFirst => "up",
+        Order::NewestFirst => "down",
+    };
+    // No actor and no id holds a space.
+    format!("{actor} {session} {order}")
+}
+
+/// One page of a session's events, after the event of that version, and the version of its last when more follow.
+pub(super) async fn page(
+    ledger: &Ledger<'_>,
+    house: &House,
+    stream: &Stream,
+    head: &Entry,
+    order: Order,
+    after: Option<u64>,
+    limit: u32,
+) -> Result<(Vec<Event>, Option<u64>)> {
+    let index = whole(ledger, house, stream, head).await?;
+    let key = ledger.cards().index(&index);
+    let beyond = after.map(|after| format!("({after}"));
+    let count = isize::try_from(limit)
+        .unwrap_or(isize::MAX)
+        .saturating_add(1);
+    let mut connection = ledger.cards().connection();
+    // Marks of the index have the score 0.
+    let found = match order {
+        Order::OldestFirst => {
+            let from = beyond.unwrap_or_else(|| "(0".to_owned());
+            connection.zrangebyscore_limit_withscores(key, from, "+inf", 0, count)
+        }
+        Order::NewestFirst => {
+            let from = beyond.unwrap_or_else(|| "+inf".to_owned());
+            connection.zrevrangebyscore_limit_withscores(key, from, "(0", 0, count)
+        }
+    };
+    let found: Vec<(Vec<u8>, f64)> = within(ledger.ctx, ledger.operation, found).await?;
+    let mut members: Vec<(Member, u64)> = Vec::new();
+    let mut bytes = 0_u64;
+    let mut more = false;
+    for (packed, score) in found {
+        let member = Member::unpack(&packed).ok_or_else(|| damaged(ledger.operation))?;
+        bytes = bytes.saturating_add(member.bytes);
+        let over = !members.is_empty() && bytes > PAGE_MAX_BYTES as u64;
+        if over || members.len() >= limit as usize {
+            more = true;
+            break;
+        }
+        members.push((member, rules::version(score)));
+    }
+    let last = members.last().map(|(_, version)| *version).filter(|_| more);
+    let events = each(
+        members
+            .into_iter()
+            .map(|(member, _)| event(ledger, stream, member).boxed()),
+    )
+    .await?;
+    // What is gone went with its session, which was deleted meanwhile.
+    Ok((events.into_iter().flatten().collect(), last))
+}
+
+/// An event as callers see it; none when it is gone.
+pub(super) async fn event(
+    ledger: &Ledger<'_>,
+    stream: &Stream,
+    member: Member,
+) -> Result<Option<Event>> {
+    let Some(content) = ledger.content(stream, &member.event).await? else {
+        return Ok(None);
+    };
+    let metadata = rules::metadata(ledger.operation, &content)?;
+    let (role, content) = content.said.ok_or_else(|| damaged(ledger.operation))?;
+    Ok(Some(Event {
+        id: member.id,
+        role,
+        content,
+        metadata,
+        at: Timestamp::from_millis(member.at),
+    }))
+}
+
+/// The name of the index of a session's events, once it is whole.
+pub(super) async fn whole(
+    ledger: &Ledger<'_>,
+    house: &House,
+    stream: &Stream,
+    head: &Entry,
+) -> Result<String> {
+    let index = house.events(&head.key, head.incarnation);
+    if ledger.is_whole(&index).await? {
+        return Ok(index);
+    }
+    // One call of this process at a time; the others find it done.
+    let turn = ledger.turn(&index);
+    let _turn = turn.lock().await;
+    for _ in 0..BUILD_ROUNDS {
+        if ledger.is_whole(&index).await? || build(ledger, stream, head, &index).await? {
+            return Ok(index);
+        }
+    }
+    Err(Error::unavailable(
+        ledger.operation,
+        "the cache of the hosts loses what is written to it; see its memory and its eviction policy",
+    ))
+}
+
+/// Reads the session's stream and makes the index anew; false when it was lost meanwhile.
+///
+/// AgentCore: one `ListEvents` for each 100 events.
+async fn build(ledger: &Ledger<'_>, stream: &Stream, head: &Entry, index: &str) -> Result<bool> {
+    let mark = ledger.begin_building(index).await?;
+    let (mut entries, mut vectors) = (Vec::new(), Vec::new());
+    let mut next = None;
+    for page in 0.. {
+        if page >= BUILD_MAX_PAGES {
+            return Err(Error::unavailable(
+                ledger.operation,
+                "the session has more events than an index is made of",
+            ));
+        }
+        let client = ledger.clients.agentcore();
+        let read = stream::page(client, ledger.ctx, ledger.operation, stream, true, next).await?;
+        for (entry, content) in read.events {
+            if entry.kind == Kind::Append && entry.confirms.is_empty() {
+                let content = content.unwrap_or_default();
+                let vector = rules::vector(ledger.operation, &content)?;
+                vectors.push((entry.version, vector));
+            }
+            entries.push(entry);
+        }
+        next = read.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    let fold = Fold::of(entries);
+    let vectors: std::collections::HashMap<u64, Kept> = vectors.into_iter().collect();
+    let members: Vec<(u64, Vec<u8>)> = fold
+        .counting()
+        .filter(|entry| entry.incarnation == head.incarnation)
+        .filter_map(|entry| {
+            let vector = vectors.get(&entry.version)?;
+            Some((entry.version, Member::of(entry, vector).pack()))
+        })
+        .collect();
+    let key = ledger.cards().index(index);
+    for chunk in members.chunks(CHUNK) {
+        let mut connection = ledger.cards().connection();
+        let add = connection.zadd_multiple::<_, _, _, ()>(&key, chunk);
+        within(ledger.ctx, ledger.operation, add).await?;
+    }
+    ledger.end_building(index, &mark).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agentcore::card::BUILDING;
+
+    #[test]
+    fn members_come_back_as_they_were_packed_and_marks_are_none() {
+        let member = Member {
+            event: "0001#ab".to_owned(),
+            id: "w-0".to_owned(),
+            at: 7,
+            bytes: 9,
+            vector: Kept {
+                model: "hashed".to_owned(),
+                bytes: vec![0, 1, 0, 255],
+            },
+        };
+        assert_eq!(Member::unpack(&member.pack()), Some(member));
+        let marks = [
+            "\0ready:ab".to_owned(),
+            format!("{BUILDING}x"),
+            String::new(),
+            "a\0b".to_owned(),
+        ];
+        for mark in marks {
+            assert_eq!(Member::unpack(mark.as_bytes()), None);
+        }
+    }
+}

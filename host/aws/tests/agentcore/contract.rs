@@ -1,0 +1,52 @@
+//! The contract suites. Each case has an AgentCore memory of its own.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use stuga_aws::Aws;
+use stuga_core::embed::HashedEmbedder;
+use stuga_core::testkit::{self, Case, Fixture, prove};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+
+use crate::world::World;
+
+/// Waits within a function that is not async, on a runtime of several threads.
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    block_in_place(|| Handle::current().block_on(work))
+}
+
+async fn proved<C>(suite: &str, cases: Vec<Case<C>>, backend: impl Fn(&Aws) -> Arc<C>)
+where
+    C: ?Sized + Send + Sync + 'static,
+{
+    eprintln!(
+        "{suite}: {} sentences, served by ministack (AgentCore) and redis-server",
+        cases.len()
+    );
+    prove(cases, || {
+        let world = wait(World::new());
+        Fixture::new(backend(&world.host()), Arc::clone(&world.clock))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_keeps_its_contract() {
+    proved("memory", testkit::memory::cases(), |aws: &Aws| {
+        aws.memory().unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_keep_their_contract() {
+    let sessions = |aws: &Aws| aws.sessions(Arc::new(HashedEmbedder)).unwrap();
+    proved("sessions", testkit::sessions::cases(), sessions).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_keep_their_contract() {
+    let records = |aws: &Aws| aws.records(Arc::new(HashedEmbedder)).unwrap();
+    proved("records", testkit::records::cases(), records).await;
+}
