@@ -15,6 +15,7 @@ mod health;
 mod model;
 mod provision;
 mod scope;
+mod search;
 mod secrets;
 mod shared;
 
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use stuga_core::embed::Embedder;
 use stuga_core::model::{Model, ModelLimits};
+use stuga_core::search::Search;
 use stuga_core::{Clock, Result, TenantId};
 
 pub use action::{IAM_ACTIONS, Service};
@@ -106,6 +108,13 @@ impl Aws {
     /// Sets what a tenant may take of the models, from its next completion on.
     pub fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
         self.shared.model_limits.set(tenant, limits);
+    }
+
+    /// Search on OpenSearch, with the host's embedder; none without `aws.search`.
+    pub fn search(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Search>> {
+        self.shared.config.search.as_ref()?;
+        let shared = Arc::clone(&self.shared);
+        Some(Arc::new(search::CloudSearch::new(shared, embedder)))
     }
 
     /// Secrets in Secrets Manager, as invocations read them and as the operator changes them; none without `aws.secrets`.
