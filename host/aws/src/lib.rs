@@ -18,6 +18,7 @@ mod model;
 mod provision;
 mod records;
 mod scope;
+mod search;
 mod secrets;
 mod sessions;
 mod shared;
@@ -30,6 +31,8 @@ use stuga_core::model::{Model, ModelLimits};
 use stuga_core::records::Records;
 use stuga_core::sessions::Sessions;
 use stuga_core::{CallCtx, Clock, Result, TenantId};
+use stuga_core::search::Search;
+use stuga_core::{Clock, Result, TenantId};
 
 pub use action::{IAM_ACTIONS, Service};
 pub use agentcore::tend::Tended;
@@ -117,6 +120,13 @@ impl Aws {
     /// Sets what a tenant may take of the models, from its next completion on.
     pub fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
         self.shared.model_limits.set(tenant, limits);
+    }
+
+    /// Search on OpenSearch, with the host's embedder; none without `aws.search`.
+    pub fn search(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Search>> {
+        self.shared.config.search.as_ref()?;
+        let shared = Arc::clone(&self.shared);
+        Some(Arc::new(search::CloudSearch::new(shared, embedder)))
     }
 
     /// Secrets in Secrets Manager, as invocations read them and as the operator changes them; none without `aws.secrets`.

@@ -1,11 +1,14 @@
 //! Search: documents with declared fields, found by words (BM25), by nearness of vectors, or by both.
 //!
-//! What every backend must answer alike stands here and below: bounds ([`check`]), filters ([`filter`]), how two rankings
-//! become one and where a page begins ([`rank`]), and, behind feature `analysis`, how a text becomes words ([`analysis`]) and
-//! which part of it is shown ([`highlight`]).
+//! What every backend must answer alike stands here and below: bounds ([`check`]), filters ([`filter`]), which vectors the
+//! host makes ([`made`]), what a query comes down to ([`plan`]), how two rankings become one and where a page begins
+//! ([`rank`]), and, behind feature `analysis`, how a text becomes words ([`analysis`]) and which part of it is shown
+//! ([`highlight`]).
 
 pub mod check;
 pub mod filter;
+pub mod made;
+pub mod plan;
 pub mod rank;
 
 #[cfg(feature = "analysis")]

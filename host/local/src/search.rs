@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use rusqlite::OptionalExtension;
 use stuga_core::embed::EMBED_TEXT_MAX_BYTES;
 use stuga_core::search::check::{check_id, check_index};
+use stuga_core::search::made::{beginning, embed_changes, embedding_of};
+use stuga_core::search::plan::Embedded;
 use stuga_core::search::rank::Window;
 use stuga_core::search::{
     Answer, Document, IndexInfo, Near, Query, Search, SearchAck, SearchWrite, Value,
@@ -99,7 +101,7 @@ impl LocalSearch {
         write: &SearchWrite,
     ) -> Result<(Prepared, Option<Declared>)> {
         let embedder = self.local.embedder();
-        let embedding = effects::embedding_of(&**embedder);
+        let embedding = embedding_of(&**embedder);
         let name = write.key().to_owned();
         let declared = self
             .local
@@ -109,7 +111,13 @@ impl LocalSearch {
             .await?;
         let made = match (&declared, write) {
             (Some(declared), SearchWrite::Change { changes, .. }) => {
-                let work = prepare::embed_changes(declared, changes, &**embedder, &embedding);
+                let work = embed_changes(
+                    &declared.fields,
+                    &declared.embeddings,
+                    changes,
+                    &**embedder,
+                    &embedding,
+                );
                 within(ctx, operation, work).await?
             }
             _ => Vec::new(),
@@ -165,12 +173,12 @@ impl Search for LocalSearch {
         query.check(OPERATION_QUERY)?;
         let window = Window::of(OPERATION_QUERY, index, query)?;
         let embedder = self.local.embedder();
-        let embedding = effects::embedding_of(&**embedder);
+        let embedding = embedding_of(&**embedder);
         within(ctx, OPERATION_QUERY, async {
             let embedded = match query.vector.as_ref().map(|part| &part.near) {
                 Some(Near::Words(near)) => {
                     debug_assert!(near.len() <= EMBED_TEXT_MAX_BYTES, "checked before");
-                    Some(match embedder.embed(&[prepare::beginning(near)]).await {
+                    Some(match embedder.embed(&[beginning(near)]).await {
                         Ok(vectors) => vectors
                             .into_iter()
                             .next()
@@ -185,8 +193,10 @@ impl Search for LocalSearch {
                 index: index.to_owned(),
                 query: query.clone(),
                 window,
-                embedded,
-                embedding,
+                embedded: Embedded {
+                    embedding,
+                    vector: embedded,
+                },
             });
             self.answer(ctx, &asked).await
         })

@@ -13,6 +13,7 @@
 mod folder;
 mod http;
 mod ministack;
+mod opensearch;
 mod process;
 mod python;
 mod redis;
@@ -25,6 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use folder::{data, servers};
 pub use http::get;
 pub use ministack::Ministack;
+pub use opensearch::OpenSearch;
 pub use process::{Server, free_port};
 pub use python::Venv;
 pub use redis::Redis;

@@ -10,6 +10,8 @@ use stuga_core::model::MODEL_NAME_MAX_BYTES;
 
 use super::{AwsConfig, Pattern, is_address, millis, wrong};
 
+/// Longest part of a prefix of indices that is not the tenant's name: 255 bytes are the longest name of an index.
+const INDEX_PREFIX_MAX_BYTES: usize = 40;
 /// How long a secret's value is kept in this process unless said otherwise.
 const SECRETS_TTL: Duration = Duration::from_secs(300);
 
@@ -59,6 +61,9 @@ pub struct SearchConfig {
     /// What the names of a tenant's indices begin with. Default `stuga_{tenant}_`.
     #[serde(default = "tenant_words")]
     pub index_prefix: Pattern,
+    /// Copies of each index beside the first: none on a single node, 2 on a domain with a standby zone. Default 1.
+    #[serde(default = "one")]
+    pub replicas: u8,
 }
 
 /// Jobs on Lambda.
@@ -166,6 +171,10 @@ impl AwsConfig {
         }
         if let Some(search) = &self.search {
             separated("aws.search.index_prefix", &search.index_prefix)?;
+            if !names_indices(&search.index_prefix) {
+                let what = "at most 40 of a-z 0-9 _ - . that begin with a letter, and `{tenant}`";
+                return Err(wrong("aws.search.index_prefix", what));
+            }
             match (&search.endpoint, &search.domain) {
                 (None, None) => {
                     return Err(wrong(
@@ -222,8 +231,22 @@ fn separated(setting: &str, pattern: &Pattern) -> Result<()> {
     Err(wrong(setting, what))
 }
 
+/// Whether OpenSearch takes names that begin so, and has room for the longest of them.
+fn names_indices(prefix: &Pattern) -> bool {
+    let text = prefix.as_str().replace("{tenant}", "");
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-.".contains(c);
+    let begins = prefix
+        .as_str()
+        .starts_with(|c: char| c.is_ascii_lowercase());
+    begins && text.len() <= INDEX_PREFIX_MAX_BYTES && text.chars().all(fits)
+}
+
 fn yes() -> bool {
     true
+}
+
+fn one() -> u8 {
+    1
 }
 
 fn tenant_folder() -> Pattern {

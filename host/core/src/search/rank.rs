@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use super::{Query, WINDOW_MAX_HITS};
+use super::{FACET_VALUES_MAX, Facet, Query, WINDOW_MAX_HITS};
 use crate::{Error, Result};
 
 /// The constant of reciprocal rank fusion: how slowly the weight of a rank falls.
@@ -26,6 +26,17 @@ pub fn fuse<T: Eq + Hash + Ord + Clone>(rankings: &[&[T]]) -> Vec<(T, f32)> {
         .collect();
     fused.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| a.cmp(b)));
     fused
+}
+
+/// The most frequent values of a field, of equal ones the first in the order of their bytes.
+pub fn facet_of(field: &str, counts: HashMap<String, u64>) -> Facet {
+    let mut values: Vec<(String, u64)> = counts.into_iter().collect();
+    values.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
+    values.truncate(FACET_VALUES_MAX);
+    Facet {
+        field: field.to_owned(),
+        values,
+    }
 }
 
 /// Which hits an answer shows: those from `offset` on.

@@ -4,14 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
-use stuga_core::embed::normalise;
 use stuga_core::search::analysis::look_for;
-use stuga_core::search::check::check_dimension;
 use stuga_core::search::highlight::highlight;
-use stuga_core::search::rank::{Window, fuse};
+use stuga_core::search::plan::{Embedded, Plan};
+use stuga_core::search::rank::{Window, facet_of, fuse};
 use stuga_core::search::{
-    Analyzer, Answer, CANDIDATES, Document, Embedding, FieldKind, Freshness, Highlight, Hit, Near,
-    Operator, PAGE_MAX_BYTES, Query, TextPart, Value, VectorPart, VectorSource, value,
+    Analyzer, Answer, CANDIDATES, Document, Freshness, Highlight, Hit, PAGE_MAX_BYTES, Query,
+    Value, value,
 };
 use stuga_core::{Error, Result, Timestamp};
 use tantivy::Searcher;
@@ -32,10 +31,7 @@ pub(super) struct Asked {
     pub(super) index: String,
     pub(super) query: Query,
     pub(super) window: Window,
-    /// The vector of the words to be near to, by the host's embedder; none without such words, or why it failed.
-    pub(super) embedded: Option<Result<Vec<f32>, String>>,
-    /// What the host embeds with.
-    pub(super) embedding: Embedding,
+    pub(super) embedded: Embedded,
 }
 
 /// What came of an attempt.
@@ -58,7 +54,15 @@ pub(super) fn attempt(
     asked
         .query
         .check_declared(OPERATION_QUERY, &declared.fields)?;
-    let plan = Plan::of(asked, &declared)?;
+    let plan = Plan::of(
+        OPERATION_QUERY,
+        &asked.query,
+        &declared.fields,
+        &declared.embeddings,
+        &asked.embedded,
+    )?;
+    // Whether anything is asked that tantivy must answer.
+    let needs_words = plan.text.is_some() || plan.vector.is_none() || asked.query.filter.is_some();
     let handle = room.handle(tenant.id(), &declared);
     let is_fresh = asked.query.freshness == Freshness::Fresh;
     let needed = match (is_fresh, until) {
@@ -66,7 +70,7 @@ pub(super) fn attempt(
         (true, None) => declared.last_seq,
         (false, None) => 0,
     };
-    let searcher = match plan.needs_words() && declared.last_seq > 0 {
+    let searcher = match needs_words && declared.last_seq > 0 {
         false => None,
         true => {
             let snapshot = handle.derived().map(|derived| derived.snapshot());
@@ -107,85 +111,6 @@ pub(super) fn attempt(
     }
 }
 
-/// What to look for, once words that cannot be embedded have become words to look for.
-struct Plan<'q> {
-    text: Option<TextPart>,
-    /// The field and what to be near to, of length 1.
-    vector: Option<(&'q str, Vec<f32>)>,
-    degraded: Option<String>,
-    needs_filter: bool,
-}
-
-impl<'q> Plan<'q> {
-    fn of(asked: &'q Asked, declared: &Declared) -> Result<Self> {
-        let query = &asked.query;
-        let mut plan = Self {
-            text: query.text.clone(),
-            vector: None,
-            degraded: None,
-            needs_filter: query.filter.is_some(),
-        };
-        let Some(VectorPart { field, near }) = &query.vector else {
-            return Ok(plan);
-        };
-        let Some(recorded) = declared.embedding(field) else {
-            return Err(Error::internal(
-                OPERATION_QUERY,
-                "a vector field has no model",
-            ));
-        };
-        match near {
-            Near::Vector(numbers) => {
-                check_dimension(OPERATION_QUERY, field, numbers, recorded)?;
-                let mut vector = numbers.clone();
-                normalise(OPERATION_QUERY, &mut vector)?;
-                plan.vector = Some((field, vector));
-            }
-            Near::Words(near) => match &asked.embedded {
-                Some(Ok(vector)) if *recorded == asked.embedding => {
-                    // Words that say nothing to the model are near to nothing.
-                    let is_zero = vector.iter().all(|number| *number == 0.0);
-                    plan.vector = Some((field, if is_zero { Vec::new() } else { vector.clone() }));
-                }
-                other => {
-                    plan.degraded = Some(match other {
-                        Some(Err(reason)) if *recorded == asked.embedding => {
-                            format!("found by words alone: {reason}")
-                        }
-                        _ => format!(
-                            "found by words alone: the vectors of {field:?} are of {} ({}), the host embeds with {} ({}); make the index anew",
-                            recorded.model,
-                            recorded.dimension,
-                            asked.embedding.model,
-                            asked.embedding.dimension,
-                        ),
-                    });
-                    plan.text.get_or_insert_with(|| TextPart {
-                        words: near.clone(),
-                        fields: source_of(declared, field).into_iter().collect(),
-                        operator: Operator::Any,
-                    });
-                }
-            },
-        }
-        Ok(plan)
-    }
-
-    /// Whether anything is asked that tantivy must answer.
-    fn needs_words(&self) -> bool {
-        self.text.is_some() || self.vector.is_none() || self.needs_filter
-    }
-}
-
-/// The text field that a vector field is made from.
-fn source_of(declared: &Declared, field: &str) -> Option<String> {
-    let found = stuga_core::search::check::find(&declared.fields, field)?;
-    match &found.kind {
-        FieldKind::Vector(VectorSource::MadeFrom(text)) => Some(text.clone()),
-        _ => None,
-    }
-}
-
 enum Failed {
     Said(Error),
     Sqlite(rusqlite::Error),
@@ -221,13 +146,7 @@ struct Finding<'a> {
 impl Finding<'_> {
     fn answer(&self, plan: &Plan<'_>, handle: &Handle, is_fresh: bool) -> Result<Answer, Failed> {
         let query = &self.asked.query;
-        let texts: Vec<(&str, Analyzer)> = match &plan.text {
-            Some(text) if !text.fields.is_empty() => {
-                let chosen = |(name, _): &(&str, Analyzer)| text.fields.iter().any(|f| f == name);
-                self.declared.texts().filter(chosen).collect()
-            }
-            _ => self.declared.texts().collect(),
-        };
+        let texts = plan.texts(&self.declared.fields);
         let analyzers: Vec<Analyzer> = texts.iter().map(|(_, analyzer)| *analyzer).collect();
         let groups = match &plan.text {
             Some(text) => look_for(OPERATION_QUERY, &text.words, &analyzers)?,
@@ -311,7 +230,7 @@ impl Finding<'_> {
 
     /// The answer of an index in which nothing is.
     fn empty(&self, mut answer: Answer) -> Answer {
-        let none = |field: &String| collect::facet_of(field, HashMap::new());
+        let none = |field: &String| facet_of(field, HashMap::new());
         answer.facets = self.asked.query.facets.iter().map(none).collect();
         answer
     }
@@ -402,7 +321,7 @@ impl Finding<'_> {
         }
         let counted = facets.iter().zip(counts);
         answer.facets = counted
-            .map(|(field, counts)| collect::facet_of(field, counts))
+            .map(|(field, counts)| facet_of(field, counts))
             .collect();
         Ok(())
     }

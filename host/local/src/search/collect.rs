@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use stuga_core::search::{FACET_VALUES_MAX, Facet, FieldKind, Sort};
+use stuga_core::search::rank::facet_of;
+use stuga_core::search::{Facet, FieldKind, Sort};
 use tantivy::collector::sort_key::{SortBySimilarityScore, SortByStaticFastValue, SortByString};
 use tantivy::collector::{Collector, SegmentCollector, TopDocs};
 use tantivy::columnar::{Column, StrColumn};
@@ -192,17 +193,6 @@ impl SegmentCollector for AllRowsOfSegment {
 pub(super) fn facet(searcher: &Searcher, query: &dyn Query, field: &str) -> tantivy::Result<Facet> {
     let counts = searcher.search(query, &Counts { field })?;
     Ok(facet_of(field, counts))
-}
-
-/// The most frequent values, of equal ones the first in the order of their bytes.
-pub(super) fn facet_of(field: &str, counts: HashMap<String, u64>) -> Facet {
-    let mut values: Vec<(String, u64)> = counts.into_iter().collect();
-    values.sort_by(|(a, x), (b, y)| y.cmp(x).then_with(|| a.cmp(b)));
-    values.truncate(FACET_VALUES_MAX);
-    Facet {
-        field: field.to_owned(),
-        values,
-    }
 }
 
 struct Counts<'f> {

@@ -71,12 +71,6 @@ impl Declared {
             _ => None,
         })
     }
-
-    /// What makes the vectors of a field.
-    pub(crate) fn embedding(&self, field: &str) -> Option<&Embedding> {
-        let mut all = self.embeddings.iter();
-        all.find_map(|(name, embedding)| (name == field).then_some(embedding))
-    }
 }
 
 /// The agent's index of that name.

@@ -1,15 +1,15 @@
 //! What writes to search do inside a transaction. Nothing derived is touched here: it catches up from the sequence.
 
-use stuga_core::embed::Embedder;
+use stuga_core::embed::to_bytes;
 use stuga_core::search::check::{check_declared, document_bytes};
+use stuga_core::search::made::{Made, embeddings_of};
 use stuga_core::search::{
-    Change, DOCUMENT_MAX_BYTES, Embedding, Field, FieldKind, Fields, INDICES_MAX, Outcome,
-    SearchAck, SearchWrite, Value, VectorSource,
+    Change, DOCUMENT_MAX_BYTES, Field, Fields, INDICES_MAX, Outcome, SearchAck, SearchWrite, Value,
 };
 use stuga_core::{CapabilityName, Error, Result, Write, WriteId};
 
 use super::declared::{self, COLUMNS, Declared};
-use super::prepare::{Made, Prepared};
+use super::prepare::Prepared;
 use crate::applied::{self, DigestBuilder, WriteDigest};
 use crate::scope::Scope;
 use crate::tally::{check_quota, replace};
@@ -133,18 +133,7 @@ fn create(
         )
         .with_context("limit", INDICES_MAX));
     }
-    let embeddings: Vec<(&str, Embedding)> = fields
-        .iter()
-        .filter_map(|field| match &field.kind {
-            FieldKind::Vector(VectorSource::Given(given)) => {
-                Some((field.name.as_str(), given.clone()))
-            }
-            FieldKind::Vector(VectorSource::MadeFrom(_)) => {
-                Some((field.name.as_str(), prepared.embedding.clone()))
-            }
-            _ => None,
-        })
-        .collect();
+    let embeddings = embeddings_of(fields, &prepared.embedding);
     let id = tx.next_version();
     tx.execute(
         operation,
@@ -337,14 +326,14 @@ impl Applying<'_> {
         for (name, value) in fields {
             match value {
                 Value::Vector(numbers) => {
-                    self.store_vector(tx, &name, seq, &stuga_core::embed::to_bytes(&numbers))?;
+                    self.store_vector(tx, &name, seq, &to_bytes(&numbers))?;
                 }
                 value => kept.push((name, value)),
             }
         }
         for Made { field, vector } in made {
             if let Some(vector) = vector {
-                self.store_vector(tx, field, seq, vector)?;
+                self.store_vector(tx, field, seq, &to_bytes(vector))?;
             }
         }
         let size = document_bytes(id, &kept);
@@ -482,12 +471,4 @@ pub(super) fn prune(
         (index, position),
     )?;
     Ok(())
-}
-
-/// What the host's embedder is, as it is recorded.
-pub(super) fn embedding_of(embedder: &dyn Embedder) -> Embedding {
-    Embedding {
-        model: embedder.model().to_owned(),
-        dimension: u32::try_from(embedder.dimension()).unwrap_or(u32::MAX),
-    }
 }

@@ -1,0 +1,368 @@
+//! How a write becomes one step though OpenSearch knows no transactions: it is *decided* by replacing the entry of its index in
+//! the catalog, on the condition that nobody else has, and then *completed* by writing its documents and its mark
+//! ([`super::complete`]).
+//!
+//! The entry names the write until the next one replaces it, so whoever comes next completes what a crash or a lost
+//! connection has left, before anything else. Every step can be repeated: a document is stored with its version and
+//! is not stored again once a later one stands, a mark is made once. A write is acknowledged when all of it stands. See
+//! docs/adr/0032.
+
+use std::collections::HashMap;
+
+use stuga_core::search::made::{Made, embed_changes, embedding_of, embeddings_of};
+use stuga_core::search::{Change, Field, INDICES_MAX, SearchAck, SearchWrite};
+use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
+
+use super::catalog::{self, Found, Head, IndexEntry, Mark, Pending, used};
+use super::complete::{gets_of, numbered, standing, whole};
+use super::effects::{Decided, Effects, Standing, effects};
+use super::failed::is_unsent;
+use super::many::{self, Get, Got, Place, Put, What};
+use super::names::{Index, Names};
+use super::wire::{Wire, json, read};
+use super::{CloudSearch, digest, missing};
+
+/// Most attempts at a write; each but the first follows another host's write to the same index, or its completion.
+const TURNS_MAX: u32 = 64;
+/// Bits of a version below the milliseconds: so many changes fit into one without running ahead of the clock.
+const VERSION_BITS: u32 = 10;
+
+/// A write on its way.
+pub(super) struct Writing<'a> {
+    pub(super) search: &'a CloudSearch,
+    pub(super) wire: Wire,
+    pub(super) names: Names,
+    pub(super) operation: &'static str,
+    pub(super) write: &'a SearchWrite,
+    mark: String,
+    digest: String,
+}
+
+enum Turn {
+    Done(SearchAck),
+    Again,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) async fn new(
+        search: &'a CloudSearch,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &'a SearchWrite,
+    ) -> Result<Self> {
+        let operation = write.operation();
+        let names = Names::of(&search.shared, ctx)?;
+        Ok(Self {
+            wire: search.domain.wire(ctx, operation, &names).await?,
+            mark: names.mark(id),
+            digest: digest(operation, &names, write)?,
+            search,
+            names,
+            operation,
+            write,
+        })
+    }
+
+    /// Applies the write. One at a time of this process works at an index; other processes are met in the catalog.
+    pub(super) async fn run(&self) -> Result<SearchAck> {
+        let key = self.key();
+        let turn = self.search.turn(&key);
+        let _turn = turn.lock().await;
+        for _ in 0..TURNS_MAX {
+            if let Turn::Done(ack) = self.turn(&key).await? {
+                return Ok(ack);
+            }
+        }
+        Err(Error::unavailable(
+            self.operation,
+            "other hosts write to this index without a pause; try again",
+        ))
+    }
+
+    /// The index in the memory of this process.
+    fn key(&self) -> String {
+        self.search.key(&self.names, self.write.key())
+    }
+
+    async fn turn(&self, key: &str) -> Result<Turn> {
+        let ids: &[Change] = match self.write {
+            SearchWrite::Change { changes, .. } => changes,
+            _ => &[],
+        };
+        let known = self.search.known.get(key);
+        let index = known
+            .as_ref()
+            .map(|known| self.names.documents(self.write.key(), known.generation));
+        let catalog = self.names.catalog();
+        let mut gets = vec![
+            whole(&catalog, self.mark.clone()),
+            Get {
+                without: &["work"],
+                ..whole(&catalog, self.names.head(self.write.key()))
+            },
+        ];
+        if let Some(index) = &index {
+            gets.extend(gets_of(index, ids));
+        }
+        let got = many::get(&self.wire, self.operation, &catalog, &gets).await?;
+        let mut got = got.into_iter();
+        let (mark, head) = (got.next(), got.next());
+        if matches!(head, None | Some(Got::NoIndex)) {
+            self.make_catalog(&catalog).await?;
+            return Ok(Turn::Again);
+        }
+        let found = match head {
+            Some(Got::Found(place, source)) => {
+                Some(catalog::entry(self.operation, place, source.get())?)
+            }
+            _ => None,
+        };
+        if let Some(found) = &found {
+            let pending = &found.entry.pending;
+            let is_ours = pending.mark == self.mark;
+            if is_ours && pending.digest != self.digest {
+                return Err(used(self.operation));
+            }
+            let is_applied = self.search.applied.get(key).as_ref() == Some(&pending.mark);
+            if !is_applied || !found.entry.is_live() {
+                let completed = self.complete(key, found).await;
+                return match completed {
+                    Ok(()) if is_ours => Ok(Turn::Done(pending.ack.clone())),
+                    Ok(()) => Ok(Turn::Again),
+                    Err(error) if is_ours => Err(landed(self.operation, error)),
+                    Err(error) => Err(error),
+                };
+            }
+        }
+        if let Some(Got::Found(_, source)) = mark {
+            let mark: Mark = read(self.operation, source.get().as_bytes())?;
+            return mark.answer(self.operation, &self.digest).map(Turn::Done);
+        }
+        match self.write {
+            SearchWrite::CreateIndex { index, fields } => {
+                self.create(key, found, index, fields).await
+            }
+            SearchWrite::DropIndex { index } => self.drop_index(key, found, index).await,
+            SearchWrite::Change {
+                index: name,
+                changes,
+            } => {
+                let Some(found) = found else {
+                    self.search.known.invalidate(key);
+                    return Err(missing(self.operation, name));
+                };
+                let documents = self.names.documents(name, found.entry.head.generation);
+                let standing = match index == Some(documents.clone()) {
+                    true => standing(self.operation, got)?,
+                    false => self.standing(&documents, changes).await?,
+                };
+                self.change(key, found, &documents, changes, &standing)
+                    .await
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        key: &str,
+        found: Option<Found>,
+        name: &str,
+        fields: &[Field],
+    ) -> Result<Turn> {
+        if let Some(found) = found {
+            if found.entry.head.fields == fields {
+                return self.remember(SearchAck::Created(false)).await;
+            }
+            return Err(Error::conflict(
+                self.operation,
+                format!(
+                    "the index {name:?} exists with other fields; drop it first or choose another name"
+                ),
+            )
+            .with_context("index", name));
+        }
+        let listed = self
+            .search
+            .list(&self.wire, self.operation, &self.names)
+            .await?;
+        if listed.len() >= INDICES_MAX {
+            return Err(Error::quota_exceeded(
+                self.operation,
+                format!("the agent has {INDICES_MAX} indices; drop one first"),
+            )
+            .with_context("limit", INDICES_MAX));
+        }
+        let now = self.search.shared.now();
+        let last = version_at(now);
+        let head = Head {
+            // Another one even within the millisecond in which an index of this name was dropped.
+            generation: last.saturating_add(low_bits(&self.digest, &self.mark)),
+            fields: fields.to_vec(),
+            embeddings: embeddings_of(fields, &embedding_of(&*self.search.embedder)),
+            created_at: now,
+            documents: 0,
+            bytes: 0,
+            last,
+        };
+        let entry = self.decided(name, head, now, last, SearchAck::Created(true));
+        if !self.decide(None, &entry).await? {
+            return Ok(Turn::Again);
+        }
+        let completed = async {
+            let index = self.names.documents(name, entry.head.generation);
+            self.make_index(&index, &entry.head).await?;
+            self.finish(key, &entry, &index, Vec::new()).await
+        };
+        self.done(key, &entry, completed.await)
+    }
+
+    async fn drop_index(&self, key: &str, found: Option<Found>, name: &str) -> Result<Turn> {
+        let Some(found) = found else {
+            return self.remember(SearchAck::Dropped(false)).await;
+        };
+        let (head, now) = (found.entry.head, self.search.shared.now());
+        let last = head.last;
+        let entry = self.decided(name, head, now, last, SearchAck::Dropped(true));
+        if !self.decide(Some(found.place), &entry).await? {
+            return Ok(Turn::Again);
+        }
+        let completed = self.remove(key, &entry).await;
+        completed.map_err(|error| landed(self.operation, error))?;
+        Ok(Turn::Done(entry.pending.ack))
+    }
+
+    async fn change(
+        &self,
+        key: &str,
+        found: Found,
+        index: &Index,
+        changes: &[Change],
+        standing: &HashMap<String, Standing>,
+    ) -> Result<Turn> {
+        let mut head = found.entry.head;
+        let made = self.embed(&head, changes).await?;
+        let now = self.search.shared.now();
+        let base = head.last.max(version_at(now).saturating_sub(1));
+        let Effects {
+            outcomes,
+            documents,
+            more,
+            less,
+        } = effects(
+            self.operation,
+            &head.fields,
+            numbered(changes, &made),
+            standing,
+            Decided { base, now },
+        )?;
+        head.last = base.saturating_add(changes.len() as u64);
+        head.documents = head.documents.saturating_add(more.0).saturating_sub(less.0);
+        head.bytes = head.bytes.saturating_add(more.1).saturating_sub(less.1);
+        let ack = SearchAck::Changed(outcomes);
+        let entry = self.decided(self.write.key(), head, now, base, ack);
+        if !self.decide(Some(found.place), &entry).await? {
+            return Ok(Turn::Again);
+        }
+        let completed = self.finish(key, &entry, index, documents).await;
+        self.done(key, &entry, completed)
+    }
+
+    /// The entry of the index once this write is decided.
+    fn decided(
+        &self,
+        name: &str,
+        head: Head,
+        now: Timestamp,
+        base: u64,
+        ack: SearchAck,
+    ) -> IndexEntry {
+        let pending = Pending {
+            mark: self.mark.clone(),
+            digest: self.digest.clone(),
+            at: now,
+            base,
+            ack,
+        };
+        IndexEntry::new(self.names.agent(), name, head, pending, self.write)
+    }
+
+    /// Decides the write; false when somebody else was first.
+    async fn decide(&self, place: Option<Place>, entry: &IndexEntry) -> Result<bool> {
+        let body = json(self.operation, entry)?;
+        let catalog = self.names.catalog();
+        let what = match place {
+            Some(place) => What::Replace(place, body),
+            None => What::Create(body),
+        };
+        let put = Put {
+            index: &catalog,
+            id: self.names.head(&entry.name),
+            what,
+        };
+        let result = many::put(&self.wire, self.operation, &catalog, put).await;
+        let error = match result {
+            Ok(Ok(())) => return Ok(true),
+            Ok(Err(refusal)) if refusal.is_conflict() => return Ok(false),
+            Ok(Err(refusal)) => refusal.into_error(self.operation),
+            Err(error) => error,
+        };
+        Err(match is_unsent(&error) {
+            true => error,
+            false => landed(self.operation, error),
+        })
+    }
+
+    fn done(&self, key: &str, entry: &IndexEntry, completed: Result<()>) -> Result<Turn> {
+        completed.map_err(|error| landed(self.operation, error))?;
+        self.search
+            .known
+            .insert(key.to_owned(), entry.head.clone().into());
+        Ok(Turn::Done(entry.pending.ack.clone()))
+    }
+
+    /// Remembers a write that changes nothing.
+    async fn remember(&self, ack: SearchAck) -> Result<Turn> {
+        let now = self.search.shared.now();
+        let mark = Mark::new(now, self.digest.clone(), ack.clone());
+        let catalog = self.names.catalog();
+        let put = Put {
+            index: &catalog,
+            id: self.mark.clone(),
+            what: What::Create(json(self.operation, &mark)?),
+        };
+        match many::put(&self.wire, self.operation, &catalog, put).await? {
+            Ok(()) => Ok(Turn::Done(ack)),
+            Err(refusal) if refusal.is_conflict() => Ok(Turn::Again),
+            Err(refusal) => Err(refusal.into_error(self.operation)),
+        }
+    }
+
+    pub(super) async fn embed(&self, head: &Head, changes: &[Change]) -> Result<Vec<Vec<Made>>> {
+        let embedder = &*self.search.embedder;
+        let host = embedding_of(embedder);
+        embed_changes(&head.fields, &head.embeddings, changes, embedder, &host).await
+    }
+}
+
+/// The first version of a moment.
+fn version_at(now: Timestamp) -> u64 {
+    now.as_millis().saturating_mul(1 << VERSION_BITS)
+}
+
+/// Some bits of what tells writes apart.
+fn low_bits(digest: &str, mark: &str) -> u64 {
+    let bytes = digest.bytes().chain(mark.bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash >> (u64::BITS - VERSION_BITS)
+}
+
+/// An outage after the write was decided: it may stand, now or later.
+fn landed(operation: &'static str, error: Error) -> Error {
+    Error::timeout(
+        operation,
+        "the search domain did not confirm the write; it may have been made",
+    )
+    .with_source(error)
+}
