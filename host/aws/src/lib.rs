@@ -12,6 +12,7 @@ mod clients;
 mod config;
 mod error;
 mod events;
+mod files;
 mod health;
 mod memory;
 mod model;
@@ -24,15 +25,16 @@ mod sessions;
 mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stuga_core::embed::Embedder;
+use stuga_core::files::Files;
 use stuga_core::memory::Memory;
 use stuga_core::model::{Model, ModelLimits};
 use stuga_core::records::Records;
-use stuga_core::sessions::Sessions;
-use stuga_core::{CallCtx, Clock, Result, TenantId};
 use stuga_core::search::Search;
-use stuga_core::{Clock, Result, TenantId};
+use stuga_core::sessions::Sessions;
+use stuga_core::{CallCtx, Clock, Error, Result, TenantId};
 
 pub use action::{IAM_ACTIONS, Service};
 pub use agentcore::tend::Tended;
@@ -42,6 +44,7 @@ pub use config::{
     MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
 };
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
+pub use files::Download;
 pub use health::{PROBE_TIMEOUT, Probe, Probed};
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
@@ -54,6 +57,7 @@ pub(crate) use shared::Shared;
 pub struct Aws {
     shared: Arc<Shared>,
     store: Arc<agentcore::ledger::Store>,
+    files: Option<Arc<files::S3Files>>,
 }
 
 impl Aws {
@@ -89,6 +93,9 @@ impl Aws {
             store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
             shared,
         })
+        let files = shared.config.files.as_ref();
+        let files = files.map(|_| Arc::new(files::S3Files::new(Arc::clone(&shared))));
+        Ok(Self { shared, files })
     }
 
     /// Starts publishing events of the host on EventBridge, on the runtime that is running; none without `aws.events`.
@@ -166,5 +173,35 @@ impl Aws {
         self.shared.config.memory.as_ref()?;
         let store = Arc::clone(&self.store);
         Some(Arc::new(records::AgentCoreRecords::new(store, embedder)))
+    /// Files on S3; none without `aws.files`.
+    pub fn files(&self) -> Option<Arc<dyn Files>> {
+        let files = self.files.as_ref()?;
+        Some(Arc::clone(files) as Arc<dyn Files>)
+    }
+
+    /// An address from which `version` of `path`, or the file that stands there, can be fetched from S3 for `lifetime` (up to an
+    /// hour): for answers too large to pass through this host. None when there is no such file or version.
+    ///
+    /// # Errors
+    /// As [`Files::get`]; `Invalid` for a lifetime of nothing or over an hour; `Unavailable` without `aws.files`.
+    pub async fn download(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        version: Option<u64>,
+        lifetime: Duration,
+    ) -> Result<Option<Download>> {
+        let Some(files) = &self.files else {
+            let without = "files are not on S3; fetch them with `read-range`";
+            return Err(Error::unavailable("files.download", without));
+        };
+        files.download(ctx, path, version, lifetime).await
+    }
+
+    /// Waits until what calls left behind that ended early is removed: half a minute at most. For the end of a process.
+    pub async fn settled(&self) {
+        if let Some(files) = &self.files {
+            files.settled().await;
+        }
     }
 }

@@ -17,6 +17,7 @@ mod opensearch;
 mod process;
 mod python;
 mod redis;
+mod seaweedfs;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +31,7 @@ pub use opensearch::OpenSearch;
 pub use process::{Server, free_port};
 pub use python::Venv;
 pub use redis::Redis;
+pub use seaweedfs::SeaweedFs;
 
 /// Why a server cannot be had, and what to do.
 #[derive(Debug)]
