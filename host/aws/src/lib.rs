@@ -89,13 +89,13 @@ impl Aws {
     ) -> Result<Self> {
         config.check()?;
         let shared = Arc::new(Shared::new(config, clock, keys));
-        Ok(Self {
-            store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
-            shared,
-        })
         let files = shared.config.files.as_ref();
         let files = files.map(|_| Arc::new(files::S3Files::new(Arc::clone(&shared))));
-        Ok(Self { shared, files })
+        Ok(Self {
+            store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
+            files,
+            shared,
+        })
     }
 
     /// Starts publishing events of the host on EventBridge, on the runtime that is running; none without `aws.events`.
@@ -173,6 +173,8 @@ impl Aws {
         self.shared.config.memory.as_ref()?;
         let store = Arc::clone(&self.store);
         Some(Arc::new(records::AgentCoreRecords::new(store, embedder)))
+    }
+
     /// Files on S3; none without `aws.files`.
     pub fn files(&self) -> Option<Arc<dyn Files>> {
         let files = self.files.as_ref()?;

@@ -231,7 +231,7 @@ fn replay(
     scenario: &Path,
 ) -> anyhow::Result<Option<Run>> {
     let mock = match &args.component {
-        Some(path) => super::component::load(path)?,
+        Some(path) => super::component::open(path)?,
         None => match recorded_component(config, recording) {
             // The server that shares the data directory has compiled it already.
             Some(component) => Mock::load(component, Some(config.data_dir.join("cache")))?,
