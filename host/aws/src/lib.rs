@@ -5,6 +5,7 @@
 //! call's tenant (`clients`), under names that `scope` alone makes; `error` alone says what AWS's errors mean, and `action`
 //! lists every operation that is ever called.
 
+mod a2a;
 mod action;
 mod call;
 mod clients;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use stuga_core::{Clock, Result};
 
+pub use a2a::SqsMail;
 pub use action::{IAM_ACTIONS, Service};
 pub use clients::AccessKeys;
 pub use config::{
@@ -30,6 +32,7 @@ pub(crate) use shared::Shared;
 #[derive(Clone)]
 pub struct Aws {
     shared: Arc<Shared>,
+    mail: Arc<SqsMail>,
 }
 
 impl Aws {
@@ -60,8 +63,15 @@ impl Aws {
         keys: Option<AccessKeys>,
     ) -> Result<Self> {
         config.check()?;
+        let shared = Arc::new(Shared::new(config, clock, keys));
         Ok(Self {
-            shared: Arc::new(Shared::new(config, clock, keys)),
+            mail: Arc::new(SqsMail::new(Arc::clone(&shared))),
+            shared,
         })
+    }
+
+    /// The mailboxes. What they took is theirs: all clones of this are one holder.
+    pub fn mail(&self) -> Arc<SqsMail> {
+        Arc::clone(&self.mail)
     }
 }

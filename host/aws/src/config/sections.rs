@@ -76,12 +76,16 @@ pub struct A2aConfig {
     /// What the names of a tenant's queues begin with. Default `stuga_{tenant}_`.
     #[serde(default = "tenant_words")]
     pub queue_prefix: Pattern,
+    /// The bucket of the messages of all tenants; none for that of files, if those have one for all.
+    #[serde(default)]
+    pub bucket: Option<String>,
 }
 
 impl Default for A2aConfig {
     fn default() -> Self {
         Self {
             queue_prefix: tenant_words(),
+            bucket: None,
         }
     }
 }
@@ -272,6 +276,7 @@ mod tests {
             region: "eu-north-1".to_owned(),
             a2a: Some(A2aConfig {
                 queue_prefix: Pattern::new(prefix).unwrap(),
+                bucket: None,
             }),
             ..AwsConfig::default()
         };
