@@ -11,12 +11,14 @@ mod call;
 mod clients;
 mod config;
 mod error;
+mod jobs;
 mod scope;
 mod shared;
 
 use std::sync::Arc;
 
-use stuga_core::{Clock, Result};
+use stuga_core::jobs::elsewhere::Executor;
+use stuga_core::{Clock, Result, TenantId};
 
 pub use a2a::SqsMail;
 pub use action::{IAM_ACTIONS, Service};
@@ -26,6 +28,8 @@ pub use config::{
     MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
 };
 
+pub use jobs::{FunctionCode, Work, serve as serve_jobs};
+
 pub(crate) use shared::Shared;
 
 /// AWS, as far as it is configured. Cheap to clone.
@@ -33,6 +37,7 @@ pub(crate) use shared::Shared;
 pub struct Aws {
     shared: Arc<Shared>,
     mail: Arc<SqsMail>,
+    jobs: Arc<jobs::LambdaJobs>,
 }
 
 impl Aws {
@@ -66,6 +71,7 @@ impl Aws {
         let shared = Arc::new(Shared::new(config, clock, keys));
         Ok(Self {
             mail: Arc::new(SqsMail::new(Arc::clone(&shared))),
+            jobs: Arc::new(jobs::LambdaJobs::new(Arc::clone(&shared))),
             shared,
         })
     }
@@ -73,5 +79,23 @@ impl Aws {
     /// The mailboxes. What they took is theirs: all clones of this are one holder.
     pub fn mail(&self) -> Arc<SqsMail> {
         Arc::clone(&self.mail)
+    }
+
+    /// Where attempts of jobs run on Lambda; none when that is not configured.
+    pub fn job_executor(&self) -> Option<Arc<dyn Executor>> {
+        let jobs = self.shared.config.jobs.as_ref();
+        jobs.map(|_| Arc::clone(&self.jobs) as _)
+    }
+
+    /// Makes a tenant's function for jobs, or gives the one that is there other code.
+    ///
+    /// # Errors
+    /// `Unavailable` when jobs are not configured, or AWS refuses.
+    pub async fn provision_function(&self, tenant: &TenantId, code: FunctionCode) -> Result<()> {
+        self.jobs.provision(tenant, code).await
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 }

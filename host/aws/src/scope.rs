@@ -137,6 +137,16 @@ impl<'a> Scope<'a> {
         ) + FIFO)
     }
 
+    /// The bucket of the tenant's attempts of jobs.
+    pub(crate) fn jobs_bucket(&self) -> Result<String> {
+        common_bucket(self.config, "aws.jobs.bucket", self.jobs()?.bucket.as_ref())
+    }
+
+    /// What all keys of the tenant's attempts of jobs begin with; no tenant is named `_jobs`.
+    pub(crate) fn job_objects(&self) -> String {
+        format!("_jobs/{}/", self.tenant)
+    }
+
     /// The function that runs the tenant's jobs.
     pub(crate) fn function(&self) -> Result<String> {
         Ok(self.jobs()?.function.of(self.tenant))

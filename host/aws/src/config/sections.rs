@@ -1,12 +1,12 @@
 //! One section for each capability.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stuga_core::Result;
 use stuga_core::embed::DIMENSION_MAX;
 use stuga_core::model::MODEL_NAME_MAX_BYTES;
+use stuga_core::{AgentName, CapabilityName, Result};
 
 use super::{AwsConfig, Pattern, is_address, millis, wrong};
 
@@ -67,6 +67,25 @@ pub struct SearchConfig {
 pub struct JobsConfig {
     /// The function, by name or ARN; with `{tenant}`, one for each tenant.
     pub function: Pattern,
+    /// The bucket of attempts and components, of all tenants; none for that of files, if those have one for all.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// The agents, of whatever tenant, whose jobs Lambda runs; those of all others the host runs itself. Default none.
+    #[serde(default)]
+    pub agents: BTreeSet<AgentName>,
+    /// How long a function may take to begin an attempt before the host runs it itself. Default 10 s.
+    #[serde(default = "job_start", with = "millis")]
+    pub start: Duration,
+    /// How long a function that runs an attempt may be silent before it counts as lost. It speaks every 5 s. Default 20 s.
+    #[serde(default = "job_silence", with = "millis")]
+    pub silence: Duration,
+    /// Longest attempt that Lambda is given; what may take longer the host runs itself. Default 14 minutes.
+    #[serde(default = "job_longest", with = "millis")]
+    pub longest: Duration,
+    /// Capabilities that the function may serve from its own disk, which nobody else sees and which is lost: for tests.
+    /// An agent with a grant that is neither among these nor on AWS has its jobs run by the host. Default none.
+    #[serde(default)]
+    pub scratch: BTreeSet<CapabilityName>,
 }
 
 /// Mailboxes on SQS.
@@ -244,6 +263,18 @@ fn tenant_path() -> Pattern {
 
 fn patience() -> Duration {
     Duration::from_secs(60)
+}
+
+fn job_start() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn job_silence() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn job_longest() -> Duration {
+    Duration::from_secs(14 * 60)
 }
 
 fn secrets_ttl() -> Duration {
