@@ -67,6 +67,7 @@ fn root() -> &'static Path {
 /// A directory with tenants, plugins and keys.
 pub(crate) struct Site {
     dir: TempDir,
+    environment: Mutex<Vec<(String, String)>>,
 }
 
 impl Site {
@@ -74,9 +75,7 @@ impl Site {
     pub(crate) fn new() -> Self {
         static MODEL: OnceLock<Site> = OnceLock::new();
         let model = MODEL.get_or_init(|| {
-            let site = Self {
-                dir: TempDir::new().unwrap(),
-            };
+            let site = Self::empty();
             for tenant in ["acme", "globex"] {
                 site.write_tenant(tenant, &format!("id: {tenant}\n{TENANT}"));
                 for plugin in ["fixture-echo", "fixture-hostile"] {
@@ -85,11 +84,22 @@ impl Site {
             }
             site
         });
-        let site = Self {
-            dir: TempDir::new().unwrap(),
-        };
+        let site = Self::empty();
         copy(model.dir.path(), site.dir.path());
         site
+    }
+
+    fn empty() -> Self {
+        Self {
+            dir: TempDir::new().unwrap(),
+            environment: Mutex::default(),
+        }
+    }
+
+    /// Sets a variable in the environment of commands and servers from now on.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        let mut environment = self.environment.lock().unwrap();
+        environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Writes a tenant's file.
@@ -119,6 +129,7 @@ impl Site {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("XDG_CACHE_HOME", self.dir.path().join("user-cache"))
+            .envs(self.environment.lock().unwrap().iter().cloned())
             .current_dir(self.dir.path());
         command
     }

@@ -5,6 +5,7 @@
 //! call's tenant (`clients`), under names that `scope` alone makes; `error` alone says what AWS's errors mean, and `action`
 //! lists every operation that is ever called.
 
+mod a2a;
 mod action;
 mod agentcore;
 mod call;
@@ -14,6 +15,7 @@ mod error;
 mod events;
 mod files;
 mod health;
+mod jobs;
 mod memory;
 mod model;
 mod provision;
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 use stuga_core::embed::Embedder;
 use stuga_core::files::Files;
+use stuga_core::jobs::elsewhere::Executor;
 use stuga_core::memory::Memory;
 use stuga_core::model::{Model, ModelLimits};
 use stuga_core::records::Records;
@@ -36,6 +39,7 @@ use stuga_core::search::Search;
 use stuga_core::sessions::Sessions;
 use stuga_core::{CallCtx, Clock, Error, Result, TenantId};
 
+pub use a2a::SqsMail;
 pub use action::{IAM_ACTIONS, Service};
 pub use agentcore::tend::Tended;
 pub use clients::AccessKeys;
@@ -50,6 +54,8 @@ pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
 pub use secrets::SecretsManager;
 
+pub use jobs::{FunctionCode, Work, serve as serve_jobs};
+
 pub(crate) use shared::Shared;
 
 /// AWS, as far as it is configured. Cheap to clone.
@@ -58,6 +64,8 @@ pub struct Aws {
     shared: Arc<Shared>,
     store: Arc<agentcore::ledger::Store>,
     files: Option<Arc<files::S3Files>>,
+    mail: Arc<SqsMail>,
+    jobs: Arc<jobs::LambdaJobs>,
 }
 
 impl Aws {
@@ -94,6 +102,8 @@ impl Aws {
         Ok(Self {
             store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
             files,
+            mail: Arc::new(SqsMail::new(Arc::clone(&shared))),
+            jobs: Arc::new(jobs::LambdaJobs::new(Arc::clone(&shared))),
             shared,
         })
     }
@@ -205,5 +215,28 @@ impl Aws {
         if let Some(files) = &self.files {
             files.settled().await;
         }
+    }
+
+    /// The mailboxes. What they took is theirs: all clones of this are one holder.
+    pub fn mail(&self) -> Arc<SqsMail> {
+        Arc::clone(&self.mail)
+    }
+
+    /// Where attempts of jobs run on Lambda; none when that is not configured.
+    pub fn job_executor(&self) -> Option<Arc<dyn Executor>> {
+        let jobs = self.shared.config.jobs.as_ref();
+        jobs.map(|_| Arc::clone(&self.jobs) as _)
+    }
+
+    /// Makes a tenant's function for jobs, or gives the one that is there other code.
+    ///
+    /// # Errors
+    /// `Unavailable` when jobs are not configured, or AWS refuses.
+    pub async fn provision_function(&self, tenant: &TenantId, code: FunctionCode) -> Result<()> {
+        self.jobs.provision(tenant, code).await
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 }

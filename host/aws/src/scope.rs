@@ -17,6 +17,8 @@ const QUEUE_NAME_MAX_BYTES: usize = 80;
 const FIFO: &str = ".fifo";
 /// Hexadecimal digits of a hash that stand for the rest of a name that is too long.
 const HASH_DIGITS: usize = 24;
+/// What the keys begin with that say which tenants have messages.
+const MAIL_MARKS: &str = "_pending/mail/";
 /// The key of the tenant's name in a KMS encryption context.
 pub(crate) const TENANT_CONTEXT: &str = "stuga:tenant";
 
@@ -114,6 +116,47 @@ impl<'a> Scope<'a> {
         Ok(shortened(name, room) + FIFO)
     }
 
+    /// The bucket of the tenant's mailboxes.
+    pub(crate) fn mail_bucket(&self) -> Result<String> {
+        common_bucket(self.config, "aws.a2a.bucket", self.a2a()?.bucket.as_ref())
+    }
+
+    /// What all keys of the tenant's mailboxes begin with; no tenant is named `_mail`.
+    pub(crate) fn mail_objects(&self) -> String {
+        format!("_mail/{}/", self.tenant)
+    }
+
+    /// The key that says that the tenant has messages.
+    pub(crate) fn mail_mark(&self) -> String {
+        format!("{MAIL_MARKS}{}", self.tenant)
+    }
+
+    /// The queue of the tenant's mailboxes.
+    pub(crate) fn mail_queue(&self) -> Result<String> {
+        Ok(shortened(
+            format!("{}mail", self.tenant_queues()?),
+            QUEUE_NAME_MAX_BYTES - FIFO.len(),
+        ) + FIFO)
+    }
+
+    /// Where what nobody could read in that queue goes.
+    pub(crate) fn dead_mail_queue(&self) -> Result<String> {
+        Ok(shortened(
+            format!("{}dead", self.tenant_queues()?),
+            QUEUE_NAME_MAX_BYTES - FIFO.len(),
+        ) + FIFO)
+    }
+
+    /// The bucket of the tenant's attempts of jobs.
+    pub(crate) fn jobs_bucket(&self) -> Result<String> {
+        common_bucket(self.config, "aws.jobs.bucket", self.jobs()?.bucket.as_ref())
+    }
+
+    /// What all keys of the tenant's attempts of jobs begin with; no tenant is named `_jobs`.
+    pub(crate) fn job_objects(&self) -> String {
+        format!("_jobs/{}/", self.tenant)
+    }
+
     /// The function that runs the tenant's jobs.
     pub(crate) fn function(&self) -> Result<String> {
         Ok(self.jobs()?.function.of(self.tenant))
@@ -160,6 +203,26 @@ impl<'a> Scope<'a> {
     fn secrets_config(&self) -> Result<&'a SecretsConfig> {
         there(&self.config.secrets, "aws.secrets")
     }
+}
+
+/// The bucket and the beginning of the keys that say which tenants have messages.
+pub(crate) fn mail_marks(config: &AwsConfig) -> Result<(String, &'static str)> {
+    let own = there(&config.a2a, "aws.a2a")?.bucket.as_ref();
+    Ok((common_bucket(config, "aws.a2a.bucket", own)?, MAIL_MARKS))
+}
+
+/// The bucket that all tenants share: its own, or that of files if those have one for all.
+fn common_bucket(
+    config: &AwsConfig,
+    setting: &'static str,
+    own: Option<&String>,
+) -> Result<String> {
+    let files = config.files.as_ref().map(|files| &files.bucket);
+    let files = files.filter(|bucket| !bucket.names_tenant());
+    let found = own
+        .cloned()
+        .or_else(|| files.map(|bucket| bucket.as_str().to_owned()));
+    there(&found, setting).cloned()
 }
 
 /// Refuses `name` unless it lies behind `prefix`, which one of the functions of [`Scope`] made. Nothing was sent yet.

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod cron;
+pub mod elsewhere;
 pub mod queue;
 
 use std::time::Duration;

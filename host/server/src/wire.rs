@@ -10,7 +10,9 @@ use stuga_core::{Clock, Result, TenantId};
 use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
+use crate::cloud::Cloud;
 use crate::config::Config;
+use crate::host::Elsewhere;
 use crate::models;
 use crate::tenants::{self, Limits, Retention};
 
@@ -19,6 +21,7 @@ pub struct Backends {
     local: Local,
     capabilities: Capabilities,
     invocations: Arc<dyn InvocationStore>,
+    cloud: Cloud,
 }
 
 impl Backends {
@@ -32,8 +35,10 @@ impl Backends {
             master_key_file: config.master_key_file.clone(),
             ..LocalConfig::default()
         };
+        let cloud = Cloud::open(&config.aws, Arc::clone(&clock))?;
         let local = Local::open_with(&config.data_dir, clock, behaviour, &models)?;
         Ok(Self {
+            cloud,
             capabilities: Capabilities::local(local.backends()),
             invocations: local.invocations(),
             local,
@@ -68,6 +73,17 @@ impl Backends {
     /// The jobs of all tenants, for their runner.
     pub fn job_queue(&self) -> Arc<dyn JobQueue> {
         self.local.job_queue()
+    }
+
+    /// Where attempts of jobs run outside of this process; none when they all run here.
+    pub(crate) fn jobs_elsewhere(&self) -> Option<Elsewhere> {
+        self.cloud.jobs()
+    }
+
+    /// AWS.
+    #[cfg(feature = "aws")]
+    pub(crate) fn cloud(&self) -> &Cloud {
+        &self.cloud
     }
 
     /// Sets what a tenant may store and what it may take of the models.

@@ -1,12 +1,12 @@
 //! One section for each capability.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stuga_core::Result;
 use stuga_core::embed::DIMENSION_MAX;
 use stuga_core::model::MODEL_NAME_MAX_BYTES;
+use stuga_core::{AgentName, CapabilityName, Result};
 
 use super::{AwsConfig, Pattern, is_address, millis, wrong};
 
@@ -81,6 +81,25 @@ pub struct SearchConfig {
 pub struct JobsConfig {
     /// The function, by name or ARN; with `{tenant}`, one for each tenant.
     pub function: Pattern,
+    /// The bucket of attempts and components, of all tenants; none for that of files, if those have one for all.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// The agents, of whatever tenant, whose jobs Lambda runs; those of all others the host runs itself. Default none.
+    #[serde(default)]
+    pub agents: BTreeSet<AgentName>,
+    /// How long a function may take to begin an attempt before the host runs it itself. Default 10 s.
+    #[serde(default = "job_start", with = "millis")]
+    pub start: Duration,
+    /// How long a function that runs an attempt may be silent before it counts as lost. It speaks every 5 s. Default 20 s.
+    #[serde(default = "job_silence", with = "millis")]
+    pub silence: Duration,
+    /// Longest attempt that Lambda is given; what may take longer the host runs itself. Default 14 minutes.
+    #[serde(default = "job_longest", with = "millis")]
+    pub longest: Duration,
+    /// Capabilities that the function may serve from its own disk, which nobody else sees and which is lost: for tests.
+    /// An agent with a grant that is neither among these nor on AWS has its jobs run by the host. Default none.
+    #[serde(default)]
+    pub scratch: BTreeSet<CapabilityName>,
 }
 
 /// Mailboxes on SQS.
@@ -90,12 +109,16 @@ pub struct A2aConfig {
     /// What the names of a tenant's queues begin with. Default `stuga_{tenant}_`.
     #[serde(default = "tenant_words")]
     pub queue_prefix: Pattern,
+    /// The bucket of the messages of all tenants; none for that of files, if those have one for all.
+    #[serde(default)]
+    pub bucket: Option<String>,
 }
 
 impl Default for A2aConfig {
     fn default() -> Self {
         Self {
             queue_prefix: tenant_words(),
+            bucket: None,
         }
     }
 }
@@ -302,6 +325,18 @@ fn patience() -> Duration {
     Duration::from_secs(60)
 }
 
+fn job_start() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn job_silence() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn job_longest() -> Duration {
+    Duration::from_secs(14 * 60)
+}
+
 fn secrets_ttl() -> Duration {
     SECRETS_TTL
 }
@@ -369,6 +404,7 @@ mod tests {
             region: "eu-north-1".to_owned(),
             a2a: Some(A2aConfig {
                 queue_prefix: Pattern::new(prefix).unwrap(),
+                bucket: None,
             }),
             ..AwsConfig::default()
         };

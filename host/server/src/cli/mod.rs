@@ -7,6 +7,8 @@ mod input;
 mod inspect;
 mod invoke;
 mod jobs;
+#[cfg(feature = "aws")]
+mod lambda;
 mod messages;
 mod new;
 mod plugin;
@@ -64,6 +66,9 @@ enum Command {
     /// Jobs: what agents left for later
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// Run as a function of Lambda
+    #[cfg(feature = "aws")]
+    Lambda(lambda::Args),
     /// Secrets: values that a tenant's agents may read
     #[command(subcommand)]
     Secret(secret::Command),
@@ -83,9 +88,26 @@ enum Command {
     Dev(dev::Args),
 }
 
+impl Command {
+    /// Whether it runs until it is stopped, so that its log is what there is to see.
+    fn is_service(&self) -> bool {
+        match self {
+            Self::Serve(_) => true,
+            #[cfg(feature = "aws")]
+            Self::Lambda(_) => true,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(feature = "aws")]
+use lambda::arguments;
+#[cfg(not(feature = "aws"))]
+use std::env::args_os as arguments;
+
 /// Runs the command that the process was started with. 0: done, 1: failed, 2: wrong usage.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(arguments());
     let printer = Printer::new(cli.output);
     match run(cli, &printer) {
         Ok(code) => code,
@@ -98,7 +120,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
     let config = Config::load(&cli.overrides)?;
-    let quiet = if matches!(cli.command, Command::Serve(_)) {
+    let quiet = if cli.command.is_service() {
         "info"
     } else {
         "warn"
@@ -115,6 +137,8 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             Command::Plugin(command) => plugin::run(&config, command, printer).await,
             Command::Tenant(command) => tenant::run(&config, command, printer),
             Command::Jobs(command) => jobs::run(&config, command, printer).await,
+            #[cfg(feature = "aws")]
+            Command::Lambda(lambda::Args {}) => lambda::run(config).await,
             Command::Secret(command) => secret::run(&config, command, printer).await,
             Command::Status(args) => status::run(&config, &args, printer).await,
             Command::New(args) => new::run(args, printer),

@@ -6,6 +6,8 @@
 //! When the host is told to stop, nothing more is claimed; at its end every attempt is stopped and its lease given back.
 
 mod attempt;
+pub(super) mod elsewhere;
+pub(super) mod ending;
 pub(super) mod operate;
 mod rotation;
 

@@ -44,6 +44,8 @@ pub use deploy::Reloaded;
 pub use failure::{Failure, Misfit};
 pub(crate) use invoke::new_invocation;
 pub use invoke::{Call, Completed};
+pub(crate) use jobs::elsewhere::{Elsewhere, Terms};
+pub(crate) use jobs::ending::failure_of;
 pub use jobs::operate::{Desk, JobOf};
 pub use recent::{Recent, Recents, Record, State};
 pub use recordings::{Kept, Recordings};

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stuga_core::jobs::queue::{Claimed, JobQueue, Outcome, Settled, invocation_of};
-use stuga_core::lease::{Failure, Held, Lease};
+use stuga_core::lease::{Held, Lease};
 use stuga_core::retry::Next;
-use stuga_core::{CallCtx, ErrorKind, RequestId};
+use stuga_core::{CallCtx, RequestId};
 use stuga_runtime::{InvokeError, JobRun, Reply};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tracing::Instrument;
 
-use super::roll;
+use super::ending::failure_of;
+use super::{elsewhere, roll};
 use crate::host::{Host, RunningTenant};
 use crate::metrics::JobEnd;
 
@@ -79,7 +80,7 @@ impl Attempt {
         }
     }
 
-    /// Runs the guest with signs of life; none when the job is not this holder's any more.
+    /// Runs the agent with signs of life; none when the job is not this holder's any more.
     async fn outcome(&mut self) -> Option<Outcome> {
         let (host, queue) = (Arc::clone(&self.host), Arc::clone(&self.queue));
         let tenant = Arc::clone(&self.tenant);
@@ -87,7 +88,7 @@ impl Attempt {
             token: self.job.token,
             time: self.lease,
         };
-        let run = self.guest();
+        let run = self.agent();
         tokio::pin!(run);
         let beat = self.lease / BEATS;
         let mut beats = interval_at(Instant::now() + beat, beat);
@@ -95,7 +96,7 @@ impl Attempt {
         let mut sure_until = Instant::now() + self.lease;
         loop {
             tokio::select! {
-                ended = &mut run => return Some(outcome_of(ended).await),
+                outcome = &mut run => return Some(outcome),
                 () = host.stop.cancelled() => return Some(Outcome::Released),
                 _ = beats.tick() => {}
                 Ok(()) = self.changed.changed() => {}
@@ -112,16 +113,20 @@ impl Attempt {
         }
     }
 
-    fn guest(&self) -> impl Future<Output = Result<Reply, InvokeError>> + use<> {
-        let (tenant, job) = (Arc::clone(&self.tenant), self.job.clone());
+    /// Runs the agent, here or elsewhere.
+    fn agent(&self) -> impl Future<Output = Outcome> + use<> {
+        let (host, tenant) = (Arc::clone(&self.host), Arc::clone(&self.tenant));
+        let job = self.job.clone();
         async move {
             let Some(running) = tenant.agents.get(&job.agent) else {
-                return Err(InvokeError::Busy {
-                    retry_after: BUSY_PAUSE,
-                });
+                sleep(BUSY_PAUSE).await;
+                return Outcome::Released;
             };
             let longest = tenant.tenant.limits.jobs.deadline;
             let time = job.deadline.map_or(longest, |asked| asked.min(longest));
+            if let Some(outcome) = elsewhere::run(&host, &tenant, running, &job, time).await {
+                return outcome;
+            }
             let invocation = invocation_of(tenant.id(), &job.agent, &job.id, job.attempt);
             let ctx = CallCtx::new(
                 tenant.id().clone(),
@@ -137,7 +142,7 @@ impl Attempt {
                 input: job.input,
                 attempt: job.attempt,
             };
-            running.agent.run_job(Arc::new(ctx), run).await
+            outcome_of(running.agent.run_job(Arc::new(ctx), run).await).await
         }
     }
 
@@ -157,45 +162,17 @@ impl Attempt {
     }
 }
 
-/// How an attempt ended, in the words of the queue. The message is kept with the job and shown to the tenant.
+/// How an attempt that ran here ended, in the words of the queue.
 async fn outcome_of(ended: Result<Reply, InvokeError>) -> Outcome {
-    let failure = match ended {
-        Ok(reply) => return Outcome::Succeeded(reply.output),
+    match ended {
+        Ok(reply) => Outcome::Succeeded(reply.output),
         Err(InvokeError::Busy { .. }) => {
             sleep(BUSY_PAUSE).await;
-            return Outcome::Released;
+            Outcome::Released
         }
-        Err(InvokeError::Agent(error)) => {
-            let failure = Failure::new(error.kind(), error.message());
-            match error.kind() {
-                // The same input is refused again.
-                ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::NotFound => failure.finally(),
-                _ => failure,
-            }
-        }
-        Err(InvokeError::Deadline) => Failure::new(
-            ErrorKind::Timeout,
-            "the attempt was stopped at its deadline",
-        ),
-        Err(InvokeError::Trapped { reason }) => {
-            tracing::warn!(reason, "a job stopped abnormally");
-            Failure::new(ErrorKind::Internal, "the agent stopped abnormally")
-        }
-        Err(InvokeError::Internal(error)) => {
-            tracing::error!(%error, causes = error.causes(), "a job failed");
-            Failure::new(ErrorKind::Internal, "the host failed; its log says more")
-        }
-        Err(error @ (InvokeError::TooLarge { .. } | InvokeError::NotJson { .. })) => {
-            Failure::new(ErrorKind::Internal, error.to_string())
-        }
-    };
-    tracing::info!(
-        kind = failure.kind.as_str(),
-        error = failure.message,
-        "an attempt of a job failed"
-    );
-    Outcome::Failed {
-        failure,
-        roll: roll(),
+        Err(error) => Outcome::Failed {
+            failure: failure_of(error),
+            roll: roll(),
+        },
     }
 }

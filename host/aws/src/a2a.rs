@@ -1,0 +1,205 @@
+//! Mailboxes on SQS and S3: SQS says which pair is next and parts the hosts, S3 remembers what has become of each message.
+//!
+//! A message is a *letter*, one object of S3 that is changed by comparing and swapping ([`letter`], [`shelf`]); for as
+//! long as it waits or is held, an empty object tells its *place* in the order of its pair ([`names`]). A *token* in the
+//! tenant's FIFO queue says that there is something for a pair ([`queue`]); whoever receives it takes the first letter of
+//! that pair. A *mark* says that a tenant has letters ([`marks`]). The letter is the truth, everything else is derived
+//! from it and may be there twice or late: ADR 0033.
+//!
+//! | operation | calls of AWS |
+//! | --- | --- |
+//! | post | S3 put (letter), put (place), put (mark), SQS send |
+//! | take | SQS receive, S3 list (1), get, put; for each message, and one receive that finds nothing |
+//! | prolong | S3 put, SQS change visibility |
+//! | settle | S3 put, delete (place), SQS delete |
+//! | pending | one S3 list for 1,000 tenants |
+//!
+//! What is read is what was written last. Posts of one pair through two hosts are ordered by these hosts' clocks.
+
+mod desk;
+mod held;
+mod letter;
+mod marks;
+mod names;
+mod queue;
+mod shelf;
+mod take;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use stuga_core::a2a::{Address, Mailbox, MailboxAck, MailboxWrite};
+use stuga_core::{CallCtx, Capability, Error, Result, TenantId, Timestamp, Write, WriteId};
+use tokio::time::Instant;
+
+use self::held::Held;
+use self::letter::{Letter, Phase, Posted};
+use self::marks::Bell;
+use self::names::{Pair, Place};
+use self::queue::{Queue, Token};
+use self::shelf::Shelf;
+use crate::Shared;
+
+/// Longest time of what the runner or the operator asks, all its requests together.
+const OPERATION_MAX: Duration = Duration::from_secs(30);
+/// Tenants whose queue's address is remembered.
+const QUEUES_MAX: u64 = 10_000;
+/// Bits of a place that count within a millisecond.
+const PLACE_BITS: u32 = 10;
+
+/// What is asked, and until when: for each request on the way.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    operation: &'static str,
+    deadline: Instant,
+}
+
+impl At {
+    /// Something that no invocation asked for.
+    fn now(operation: &'static str) -> Self {
+        Self {
+            operation,
+            deadline: Instant::now() + OPERATION_MAX,
+        }
+    }
+}
+
+/// The mailboxes of all tenants: as agents post into them, as their runner empties them, and as the operator sees them.
+pub struct SqsMail {
+    shared: Arc<Shared>,
+    held: Held,
+    bell: Bell,
+    queues: Cache<TenantId, Arc<Queue>>,
+    last_place: AtomicU64,
+}
+
+impl SqsMail {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            held: Held::default(),
+            bell: Bell::default(),
+            queues: Cache::new(QUEUES_MAX),
+            last_place: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes the queues of a tenant; that they are there already is no error.
+    pub async fn provision(&self, tenant: &TenantId) -> Result<()> {
+        queue::provision(&self.shared, At::now("a2a.provision"), tenant).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.now()
+    }
+
+    fn shelf(&self, tenant: &TenantId) -> Result<Shelf> {
+        Shelf::of(&self.shared, tenant)
+    }
+
+    async fn queue(&self, at: At, tenant: &TenantId) -> Result<Arc<Queue>> {
+        if let Some(known) = self.queues.get(tenant).await {
+            return Ok(known);
+        }
+        let queue = Arc::new(Queue::of(&self.shared, at, tenant).await?);
+        self.queues.insert(tenant.clone(), Arc::clone(&queue)).await;
+        Ok(queue)
+    }
+
+    /// A place behind all that this process gave: by the clock, as long as that does not go back.
+    fn next_place(&self) -> u64 {
+        let floor = self.now().as_millis() << PLACE_BITS;
+        let next = |last: u64| last.saturating_add(1).max(floor);
+        let update = self
+            .last_place
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                Some(next(last))
+            });
+        // The closure never refuses.
+        next(update.unwrap_or_default())
+    }
+
+    /// Makes known that a letter waits: its place, the tenant's mark and a token. Repeating it does no harm.
+    async fn announce(&self, at: At, to: &TenantId, letter: &Letter, nonce: &str) -> Result<()> {
+        let (shelf, queue) = (self.shelf(to)?, self.queue(at, to).await?);
+        let place = place_of(letter);
+        shelf.note(at, &place.open()).await?;
+        let content = format!("{} {nonce}", letter.id);
+        marks::set(&self.shared, at, to, content).await?;
+        let token = Token {
+            agent: letter.agent.clone(),
+            sender: letter.sender.clone(),
+            id: letter.id.clone(),
+        };
+        queue.send(at, &token, nonce).await
+    }
+}
+
+#[async_trait]
+impl Capability for SqsMail {
+    type Write = MailboxWrite;
+
+    /// Four requests, the letter first: a repetition finds it and does the rest again. Ids are remembered for as long as
+    /// the letter's object is kept, which the bucket's lifecycle rules say: never less than 25 hours after its end.
+    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MailboxWrite) -> Result<MailboxAck> {
+        let to = write.check()?;
+        let at = At {
+            operation: write.operation(),
+            deadline: ctx.deadline,
+        };
+        let MailboxWrite::Post { message, depth, .. } = write;
+        let posted = Posted {
+            id,
+            sender: Address::of(ctx),
+            to: to.clone(),
+            digest: digest(ctx, write)?,
+            message: message.clone(),
+            depth: *depth,
+        };
+        // The receiver's objects and queue, not the sender's: this is the one call of this crate that crosses.
+        let shelf = self.shelf(&to.tenant)?;
+        let new = Letter::new(posted, self.next_place(), self.now());
+        let letter = match shelf.add(at, &new).await? {
+            None => new,
+            Some(kept) if kept.letter.digest == new.digest => kept.letter,
+            Some(_) => return Err(used(at.operation)),
+        };
+        let ack = MailboxAck {
+            id: letter.id.clone(),
+        };
+        if matches!(letter.phase, Phase::Waiting | Phase::Running) {
+            self.announce(at, &to.tenant, &letter, "").await?;
+            self.bell.ring(&to.tenant);
+        }
+        Ok(ack)
+    }
+}
+
+impl Mailbox for SqsMail {}
+
+fn used(operation: &'static str) -> Error {
+    Error::conflict(operation, "another write was made under this id")
+}
+
+fn place_of(letter: &Letter) -> Place {
+    Place {
+        pair: Pair {
+            agent: letter.agent.clone(),
+            sender: letter.sender.clone(),
+        },
+        seq: letter.seq,
+        id: letter.id.clone(),
+    }
+}
+
+/// Tells this write from any other under its id, of whatever tenant.
+fn digest(ctx: &CallCtx, write: &MailboxWrite) -> Result<String> {
+    let whole = serde_json::to_vec(&(Address::of(ctx), write)).map_err(|e| {
+        Error::internal(write.operation(), "the message cannot be written").with_source(e)
+    })?;
+    Ok(hex::encode(Sha256::digest(whole)))
+}
