@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use stuga_author::toolchain::Choice;
+use stuga_test_servers::{Ministack, OpenSearch, Redis, SeaweedFs};
 
 use crate::models::Models;
 use crate::steps::Steps;
@@ -33,10 +34,11 @@ pub(crate) struct Args {
 
 /// The task `test`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new(4);
+    let mut steps = Steps::new(5);
     let guests = steps.step("Build the guests", || guests::build_all(args.toolchain))?;
     let server = steps.step("Build the server", || build_server(args))?;
     let models = steps.step("Install models for the tests", || Ok(install_models(args)))?;
+    steps.step("Install servers for the tests", || install_servers(args))?;
     let skipped = shell::target().join(format!("skipped-{}.txt", std::process::id()));
     fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
 
@@ -69,6 +71,20 @@ fn install_models(args: &Args) -> Option<Models> {
     Models::ready()
         .inspect_err(|error| eprintln!("No models, so their tests are skipped: {error:#}"))
         .ok()
+}
+
+/// The servers, when tests that start them are chosen.
+fn install_servers(args: &Args) -> Result<()> {
+    let has = |word: &str| args.cargo_test.iter().any(|given| given == word);
+    if args.cargo_test.is_empty() || has("stuga-aws") || has("stuga-test-servers") {
+        Ministack::install()?;
+    }
+    if args.cargo_test.is_empty() || has("stuga-aws") {
+        SeaweedFs::install()?;
+        Redis::install()?;
+        OpenSearch::install()?;
+    }
+    Ok(())
 }
 
 /// Builds the binary `stuga` and says where it is.

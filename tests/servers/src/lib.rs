@@ -10,6 +10,7 @@
 //! Only the standard library is used: xtask depends on this crate, and starting a server may hold up the thread of the one
 //! test that asks first.
 
+mod debian;
 mod folder;
 mod http;
 mod ministack;

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::python::run;
-use crate::{Problem, Result, Server, Shared, folder};
+use crate::{Problem, Result, Server, Shared, debian, folder};
 
 /// What is built, so that another one is built again.
 const SOURCES: [&str; 2] = [
@@ -18,6 +18,11 @@ const SOURCES: [&str; 2] = [
 const PATIENCE: Duration = Duration::from_secs(240);
 /// It ends when its standard input closes; the wrapper gives it none that stays open.
 const WITH_INPUT: &str = r#"tail -f /dev/null | exec "$@""#;
+
+/// What builds and runs it.
+const PROGRAMS: [&str; 2] = ["java", "mvn"];
+/// Debian's packages with them.
+const PACKAGES: [&str; 2] = ["openjdk-17-jdk-headless", "maven"];
 
 /// A running OpenSearch.
 pub struct OpenSearch {
@@ -32,6 +37,14 @@ impl OpenSearch {
     /// When there is no Java or no Maven, or an artifact cannot be had.
     pub fn install() -> Result<PathBuf> {
         folder::installed("opensearch", &SOURCES.concat(), |folder| {
+            if PROGRAMS.iter().any(|name| debian::found(name).is_none()) {
+                debian::install(&PACKAGES).map_err(|why| {
+                    Problem::new(format!(
+                        "there is no Java or no Maven; install {}: {why}",
+                        PACKAGES.join(" and ")
+                    ))
+                })?;
+            }
             let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("opensearch/pom.xml");
             let mut maven = Command::new("mvn");
             maven

@@ -2,13 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::process::free_port;
-use crate::python::run;
-use crate::{Problem, Result, Server, Shared, folder};
+use crate::{Problem, Result, Server, Shared, debian, folder};
 
 /// The program, from Debian's package of the same name, or from Valkey's.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
@@ -29,24 +28,15 @@ impl Redis {
     /// # Errors
     /// When there is none and the package cannot be had.
     pub fn install() -> Result<PathBuf> {
-        if let Some(program) = PROGRAMS.iter().find_map(|name| found(name)) {
+        if let Some(program) = PROGRAMS.iter().find_map(|name| debian::found(name)) {
             return Ok(program);
         }
-        run(Command::new("apt-get")
-            .args([
-                "install",
-                "--yes",
-                "--quiet",
-                "--no-install-recommends",
-                "redis-server",
-            ])
-            .env("DEBIAN_FRONTEND", "noninteractive"))
-        .map_err(|why| {
+        debian::install(&["redis-server"]).map_err(|why| {
             Problem::new(format!(
                 "there is no Redis; install redis-server or valkey-server: {why}"
             ))
         })?;
-        found("redis-server").ok_or_else(|| {
+        debian::found("redis-server").ok_or_else(|| {
             Problem::new("redis-server was installed and is not in the path; see PATH")
         })
     }
@@ -117,18 +107,6 @@ impl Redis {
             answer => Err(Problem::new(format!("redis was not flushed: {answer:?}"))),
         }
     }
-}
-
-/// Where a program is.
-fn found(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|program| is_file(program))
-}
-
-fn is_file(path: &Path) -> bool {
-    path.metadata().is_ok_and(|known| known.is_file())
 }
 
 /// The beginning of the answer to a command without binary arguments; none when there is no answer.
