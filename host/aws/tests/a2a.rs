@@ -1,5 +1,13 @@
 //! The contract of mailboxes on SQS and S3, before ministack; and what the contract cannot say of AWS alone.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
