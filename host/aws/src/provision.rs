@@ -6,6 +6,7 @@
 
 mod a2a;
 mod files;
+mod jobs;
 mod secrets;
 
 use std::sync::Arc;
@@ -83,6 +84,7 @@ impl Aws {
         steps.extend(secrets::steps(shared, tenant)?);
         steps.extend(files::steps(shared, tenant)?);
         steps.extend(a2a::steps(shared, tenant)?);
+        steps.extend(jobs::steps(shared, tenant)?);
         Ok(steps)
     }
 
