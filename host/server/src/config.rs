@@ -9,10 +9,15 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+#[cfg(feature = "aws")]
+mod aws;
 mod model;
 
+#[cfg(feature = "aws")]
+pub(crate) use aws::read as read_aws;
 pub use model::{Completions, EmbeddingSettings, KeyPlace, ModelSettings};
 
+use crate::cloud::{self, Settings};
 use crate::telemetry::LogFormat;
 use crate::units;
 use crate::yaml::Report;
@@ -75,6 +80,8 @@ pub struct Config {
     pub max_instances: u32,
     /// Which models there are.
     pub model: ModelSettings,
+    /// What lies on AWS.
+    pub aws: Settings,
     /// Jobs of all tenants that run at the same time; each has an instance of its own.
     pub max_jobs: u32,
     /// How long a job is held without a sign of life: after a crash it runs again no later than that.
@@ -99,6 +106,7 @@ impl Default for Config {
             max_connections: 4_096,
             max_instances: 1_000,
             model: ModelSettings::default(),
+            aws: Settings::default(),
             max_jobs: 16,
             job_lease: Duration::from_secs(30),
         }
@@ -116,6 +124,7 @@ impl Config {
             None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE))?,
             None => Self::default(),
         };
+        config.aws = cloud::settings(config.aws)?;
         if let Some(data_dir) = &overrides.data_dir {
             config.data_dir.clone_from(data_dir);
         }
@@ -196,6 +205,9 @@ impl Config {
             }
             if let Some(node) = fields.optional("model") {
                 config.model = ModelSettings::read(node, &mut report);
+            }
+            if let Some(node) = fields.optional("aws") {
+                config.aws = cloud::read(node, &mut report);
             }
             if let Some(node) = fields.optional("runtime")
                 && let Some(mut runtime) = report.fields(node, "runtime")

@@ -15,6 +15,8 @@ pub mod tenants;
 pub mod wire;
 
 mod atomic;
+#[cfg_attr(not(feature = "aws"), path = "no_cloud.rs")]
+mod cloud;
 mod models;
 
 pub use stuga_yaml as yaml;

@@ -10,6 +10,7 @@ use stuga_core::{Clock, Result, TenantId};
 use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
+use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::models;
 use crate::tenants::{self, Limits, Retention};
@@ -19,6 +20,7 @@ pub struct Backends {
     local: Local,
     capabilities: Capabilities,
     invocations: Arc<dyn InvocationStore>,
+    cloud: Cloud,
 }
 
 impl Backends {
@@ -27,14 +29,21 @@ impl Backends {
     /// # Errors
     /// `Unavailable` when the directory cannot be opened, `Invalid` when a model cannot be made ready.
     pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        let models = models::open(&config.model)?;
+        let cloud = Cloud::open(&config.aws, Arc::clone(&clock))?;
+        let mut models = models::open(&config.model)?;
+        if let Some(embedder) = cloud.embedder()? {
+            models.embedder = embedder;
+        }
         let behaviour = LocalConfig {
             master_key_file: config.master_key_file.clone(),
             ..LocalConfig::default()
         };
         let local = Local::open_with(&config.data_dir, clock, behaviour, &models)?;
+        let mut capabilities = Capabilities::local(local.backends());
+        cloud.serve(&mut capabilities, &models.embedder);
         Ok(Self {
-            capabilities: Capabilities::local(local.backends()),
+            cloud,
+            capabilities,
             invocations: local.invocations(),
             local,
         })
@@ -62,7 +71,10 @@ impl Backends {
 
     /// What the operator manages secrets with.
     pub fn secrets(&self) -> Arc<dyn SecretStore> {
-        self.local.secrets()
+        match self.cloud.secrets() {
+            Some(secrets) => secrets,
+            None => self.local.secrets(),
+        }
     }
 
     /// The jobs of all tenants, for their runner.
@@ -88,13 +100,12 @@ impl Backends {
                 mailbox_bytes: storage.mailbox,
             },
         );
-        self.local.set_model_limits(
-            tenant,
-            ModelLimits {
-                completions: model.completions,
-                tokens_per_minute: model.tokens_per_minute,
-            },
-        );
+        let limits = ModelLimits {
+            completions: model.completions,
+            tokens_per_minute: model.tokens_per_minute,
+        };
+        self.local.set_model_limits(tenant, limits);
+        self.cloud.set_model_limits(tenant, limits);
     }
 
     /// Sets what is kept of a tenant's data.

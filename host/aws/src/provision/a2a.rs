@@ -5,12 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stuga_core::{Result, TenantId};
 
-use super::{Site, Step};
+use super::{OPERATION, Site, Step};
 use crate::Shared;
 use crate::call::call_until;
 use crate::scope::guard;
 
-const OPERATION: &str = "aws.provision";
 /// Queues of a page.
 const PAGE: i32 = 1_000;
 
