@@ -33,10 +33,14 @@ pub(crate) struct Args {
 
 /// The task `test`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new(4);
+    let mut steps = Steps::new(5);
     let guests = steps.step("Build the guests", || guests::build_all(args.toolchain))?;
     let server = steps.step("Build the server", || build_server(args))?;
     let models = steps.step("Install models for the tests", || Ok(install_models(args)))?;
+    steps.step("Install servers for the tests", || {
+        install_servers(args);
+        Ok(())
+    })?;
     let skipped = shell::target().join(format!("skipped-{}.txt", std::process::id()));
     fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
 
@@ -69,6 +73,16 @@ fn install_models(args: &Args) -> Option<Models> {
     Models::ready()
         .inspect_err(|error| eprintln!("No models, so their tests are skipped: {error:#}"))
         .ok()
+}
+
+/// The servers that the tests of AWS start, when these are chosen. A test whose server cannot be had fails with the reason.
+fn install_servers(args: &Args) {
+    let chosen = |crate_name: &&str| args.cargo_test.iter().any(|given| given == crate_name);
+    if args.cargo_test.is_empty() || ["stuga-aws", "stuga-tests"].iter().any(|name| chosen(name)) {
+        for problem in stuga_test_servers::install_all() {
+            eprintln!("A server cannot be installed, so its tests will fail: {problem}");
+        }
+    }
 }
 
 /// Builds the binary `stuga` and says where it is.

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 use crate::health::PROBE_TIMEOUT;
 use crate::{Aws, Shared};
 
+pub(crate) const OPERATION: &str = "aws.provision";
+
 /// One resource of a tenant, or one setting of it.
 #[async_trait]
 pub(crate) trait Step: Send + Sync {

@@ -6,12 +6,11 @@ use async_trait::async_trait;
 use stuga_core::{Result, TenantId};
 
 use super::files::Bucket;
-use super::{Site, Step};
+use super::{OPERATION, Site, Step};
 use crate::call::call_until;
 use crate::scope::guard;
 use crate::{Shared, a2a};
 
-const OPERATION: &str = "aws.provision";
 /// Queues of a page.
 const PAGE: i32 = 1_000;
 

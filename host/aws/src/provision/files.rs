@@ -12,13 +12,12 @@ use aws_sdk_s3::types::{
 use aws_smithy_types::error::operation::BuildError;
 use stuga_core::{Error, Result, TenantId};
 
-use super::{Site, Step};
+use super::{OPERATION, Site, Step};
 use crate::Shared;
 use crate::call::call_until;
 use crate::error::{CLOUD, MISSING, absent};
 use crate::scope::guard;
 
-const OPERATION: &str = "aws.provision";
 /// The one region whose buckets take no location.
 const FIRST_REGION: &str = "us-east-1";
 /// How long what passes is kept, in days: claims of writes for one at least.
