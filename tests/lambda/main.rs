@@ -4,6 +4,14 @@
 //! build would make an archive of hundreds of megabytes. Where ministack differs from AWS: a function without free
 //! concurrency drops an asynchronous event soon, AWS keeps trying for its age; the host sees the same, silence.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
 #[path = "../e2e/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of the whole host")]
 mod support;

@@ -12,7 +12,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use stuga_author::toolchain::Choice;
-use stuga_test_servers::{Ministack, OpenSearch, Redis, SeaweedFs};
 
 use crate::models::Models;
 use crate::steps::Steps;
@@ -38,7 +37,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let guests = steps.step("Build the guests", || guests::build_all(args.toolchain))?;
     let server = steps.step("Build the server", || build_server(args))?;
     let models = steps.step("Install models for the tests", || Ok(install_models(args)))?;
-    steps.step("Install servers for the tests", || install_servers(args))?;
+    steps.step("Install servers for the tests", || {
+        install_servers(args);
+        Ok(())
+    })?;
     let skipped = shell::target().join(format!("skipped-{}.txt", std::process::id()));
     fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
 
@@ -73,18 +75,14 @@ fn install_models(args: &Args) -> Option<Models> {
         .ok()
 }
 
-/// The servers, when tests that start them are chosen.
-fn install_servers(args: &Args) -> Result<()> {
-    let has = |word: &str| args.cargo_test.iter().any(|given| given == word);
-    if args.cargo_test.is_empty() || has("stuga-aws") || has("stuga-test-servers") {
-        Ministack::install()?;
+/// The servers that the tests of AWS start, when these are chosen. A test whose server cannot be had fails with the reason.
+fn install_servers(args: &Args) {
+    let chosen = |crate_name: &&str| args.cargo_test.iter().any(|given| given == crate_name);
+    if args.cargo_test.is_empty() || ["stuga-aws", "stuga-tests"].iter().any(|name| chosen(name)) {
+        for problem in stuga_test_servers::install_all() {
+            eprintln!("A server cannot be installed, so its tests will fail: {problem}");
+        }
     }
-    if args.cargo_test.is_empty() || has("stuga-aws") {
-        SeaweedFs::install()?;
-        Redis::install()?;
-        OpenSearch::install()?;
-    }
-    Ok(())
 }
 
 /// Builds the binary `stuga` and says where it is.

@@ -77,6 +77,11 @@ pub struct SqsMail {
     last_place: AtomicU64,
 }
 
+/// Makes the queues of a tenant as they must be; that they are there already is no error.
+pub(crate) async fn provision(shared: &Shared, tenant: &TenantId) -> Result<()> {
+    queue::provision(shared, At::now("aws.provision"), tenant).await
+}
+
 impl SqsMail {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
@@ -86,11 +91,6 @@ impl SqsMail {
             queues: Cache::new(QUEUES_MAX),
             last_place: AtomicU64::new(0),
         }
-    }
-
-    /// Makes the queues of a tenant; that they are there already is no error.
-    pub async fn provision(&self, tenant: &TenantId) -> Result<()> {
-        queue::provision(&self.shared, At::now("a2a.provision"), tenant).await
     }
 
     fn now(&self) -> Timestamp {

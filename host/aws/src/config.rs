@@ -195,11 +195,16 @@ fn wrong(setting: &str, what: &str) -> Error {
         .with_context("setting", setting)
 }
 
-/// Durations as whole milliseconds.
+/// Durations: written as whole milliseconds, read as those or as text such as `5s`.
 mod millis {
+    use std::fmt;
     use std::time::Duration;
 
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    /// Milliseconds of each unit; the longer names first.
+    const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
     pub(super) fn serialize<S: Serializer>(
         time: &Duration,
@@ -209,7 +214,30 @@ mod millis {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        u64::deserialize(from).map(Duration::from_millis)
+        from.deserialize_any(Time)
+    }
+
+    struct Time;
+
+    impl Visitor<'_> for Time {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a time such as 250ms, 5s or 2m")
+        }
+
+        fn visit_u64<E: Error>(self, millis: u64) -> Result<Duration, E> {
+            Ok(Duration::from_millis(millis))
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+            let wrong = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
+            let unit = UNITS.iter().find_map(|(unit, millis)| {
+                let number = text.strip_suffix(unit)?.parse::<u64>().ok()?;
+                number.checked_mul(*millis)
+            });
+            unit.map(Duration::from_millis).ok_or_else(wrong)
+        }
     }
 }
 
@@ -266,5 +294,25 @@ mod tests {
         let text = serde_json::to_string(&config()).unwrap();
         assert_eq!(serde_json::from_str::<AwsConfig>(&text).unwrap(), config());
         assert!(serde_json::from_str::<AwsConfig>(r#"{"regoin": "x"}"#).is_err());
+    }
+
+    #[test]
+    fn times_are_read_as_text_with_a_unit() {
+        let read = |time: &str| {
+            let text = format!(r#"{{"attempt_timeout": {time}}}"#);
+            let config = serde_json::from_str::<AwsConfig>(&text);
+            config.map(|config| config.attempt_timeout.as_millis())
+        };
+        for (text, millis) in [
+            ("\"5s\"", 5_000),
+            ("\"250ms\"", 250),
+            ("\"2m\"", 120_000),
+            ("70", 70),
+        ] {
+            assert_eq!(read(text).unwrap(), millis, "{text}");
+        }
+        for bad in ["\"5\"", "\"soon\"", "-1", "\"99999999999999999h\""] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -20,6 +20,8 @@ use failure::{Failure, causes, shown};
 
 /// When to try again after throttling that does not say.
 const THROTTLED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Operations of an operator who asks what works.
+const ASKING: [&str; 2] = [crate::health::OPERATION, crate::provision::OPERATION];
 /// Longest wait that AWS can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
@@ -79,6 +81,8 @@ pub(crate) fn classify<E: Action, R: Reply>(
             .with_source(failure);
     }
     match meaning {
+        // Who asks what is there and what is missing is told anyway.
+        _ if ASKING.contains(&operation) => {}
         Meaning::Forbidden | Meaning::Credentials | Meaning::Missing | Meaning::Limited => {
             tracing::warn!(operation, action = E::IAM, %failure, fix = meaning.fix(), "AWS needs the operator");
         }

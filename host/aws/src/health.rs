@@ -20,7 +20,7 @@ use crate::action::{Action, Service};
 use crate::call::call_until;
 use crate::error::{self, CLOUD};
 
-const OPERATION: &str = "aws.probe";
+pub(crate) const OPERATION: &str = "aws.probe";
 /// Longest wait for the answer of one probe.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 

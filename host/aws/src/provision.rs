@@ -6,6 +6,7 @@
 
 mod a2a;
 mod files;
+mod jobs;
 mod secrets;
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 
 use crate::health::PROBE_TIMEOUT;
 use crate::{Aws, Shared};
+
+pub(crate) const OPERATION: &str = "aws.provision";
 
 /// One resource of a tenant, or one setting of it.
 #[async_trait]
@@ -83,6 +86,7 @@ impl Aws {
         steps.extend(secrets::steps(shared, tenant)?);
         steps.extend(files::steps(shared, tenant)?);
         steps.extend(a2a::steps(shared, tenant)?);
+        steps.extend(jobs::steps(shared, tenant)?);
         Ok(steps)
     }
 

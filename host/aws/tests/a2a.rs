@@ -1,5 +1,13 @@
 //! The contract of mailboxes on SQS and S3, before ministack; and what the contract cannot say of AWS alone.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,7 +61,7 @@ impl Site {
             .unwrap();
         for tenant in ["acme", "globex"] {
             let tenant = TenantId::new(tenant).unwrap();
-            site.host().mail().provision(&tenant).await.unwrap();
+            site.host().provision(&tenant).await.unwrap();
         }
         site
     }
@@ -277,4 +285,22 @@ async fn a_message_that_nobody_took_is_dead_for_every_host() {
     assert_eq!(letter.state, State::Dead);
     assert!(letter.posted_at < site.clock.now());
     assert!(take(&site.host()).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_provisioned_is_there_and_goes_with_its_messages() {
+    let site = Site::new().await;
+    let host = site.host();
+    send(&host, "1").await;
+    let plan = host.plan(&acme()).await.unwrap();
+    assert!(
+        plan.iter()
+            .all(|line| line.state == stuga_aws::State::There),
+        "{plan:?}"
+    );
+    host.deprovision(&acme()).await.unwrap();
+    assert_eq!(site.objects("_").await, Vec::<String>::new());
+    let plan = host.plan(&acme()).await.unwrap();
+    let queues = plan.iter().find(|line| line.what.starts_with("queues"));
+    assert_eq!(queues.unwrap().state, stuga_aws::State::Missing, "{plan:?}");
 }

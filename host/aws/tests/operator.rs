@@ -88,6 +88,43 @@ async fn a_service_that_is_away_or_refuses_is_told_with_its_permission() {
     assert!(fix.contains("allow secretsmanager:ListSecrets"), "{fix}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenants_calls_run_with_the_tenants_role_or_not_at_all() {
+    let server = Ministack::shared().await;
+    let sts = FaultProxy::start(server.address()).await.unwrap();
+    let with_role = || {
+        let mut settings = AwsConfig {
+            files: None,
+            events: None,
+            max_attempts: 1,
+            role_arn: Some(Pattern::new("arn:aws:iam::000000000000:role/stuga-{tenant}").unwrap()),
+            ..settings(&server.endpoint())
+        };
+        settings.endpoints.sts = Some(format!("http://{}", sts.address()));
+        settings
+    };
+    let works = |found: &[Probed], section: &str| {
+        found
+            .iter()
+            .any(|p| p.section == section && p.problem.is_none())
+    };
+    let found = probed(with_role()).await;
+    assert!(
+        works(&found, "identity") && works(&found, "a2a"),
+        "{found:#?}"
+    );
+    assert!(sts.traffic().connections > 0, "no role was assumed");
+    sts.set(Fault::Status {
+        code: 403,
+        retry_after: None,
+        body: "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>".to_owned(),
+    });
+    for probed in probed(with_role()).await {
+        let fix = probed.fix.as_deref().unwrap_or_default();
+        assert!(fix.contains("aws.role_arn"), "{probed:?}");
+    }
+}
+
 fn event(number: u64) -> HostEvent {
     HostEvent {
         kind: EventKind::Failover,

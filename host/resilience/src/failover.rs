@@ -10,13 +10,15 @@ use stuga_core::{Backend, CallCtx, Capability, Result, Write};
 
 /// A capability as a guest sees it, whoever serves it.
 pub struct Failover<C: ?Sized> {
-    local: Arc<C>,
+    backend: Arc<C>,
+    side: Backend,
 }
 
 impl<C: ?Sized> Clone for Failover<C> {
     fn clone(&self) -> Self {
         Self {
-            local: Arc::clone(&self.local),
+            backend: Arc::clone(&self.backend),
+            side: self.side,
         }
     }
 }
@@ -24,7 +26,18 @@ impl<C: ?Sized> Clone for Failover<C> {
 impl<C: Capability + ?Sized> Failover<C> {
     /// The facade in `local` mode: every call goes to `local`, no breaker stands in the path.
     pub fn local(local: Arc<C>) -> Self {
-        Self { local }
+        Self {
+            backend: local,
+            side: Backend::Local,
+        }
+    }
+
+    /// The facade before `cloud` alone: every call goes to it, no breaker stands in the path.
+    pub fn cloud(cloud: Arc<C>) -> Self {
+        Self {
+            backend: cloud,
+            side: Backend::Cloud,
+        }
     }
 
     /// Reads from the backend that may answer now.
@@ -63,12 +76,11 @@ impl<C: Capability + ?Sized> Failover<C> {
         Fut: Future<Output = Result<T>> + Send,
     {
         ctx.check_deadline(operation)?;
-        let result = read(Arc::clone(&self.local)).await;
-        ctx.receipt
-            .note(C::Write::CAPABILITY, Backend::Local, |used| {
-                used.attempts = used.attempts.saturating_add(1);
-                used.reads = used.reads.saturating_add(1);
-            });
+        let result = read(Arc::clone(&self.backend)).await;
+        ctx.receipt.note(C::Write::CAPABILITY, self.side, |used| {
+            used.attempts = used.attempts.saturating_add(1);
+            used.reads = used.reads.saturating_add(1);
+        });
         result
     }
 
@@ -87,7 +99,7 @@ impl<C: Capability + ?Sized> Failover<C> {
         Fut: Future<Output = Result<T>> + Send,
     {
         ctx.check_deadline(operation)?;
-        prepare(Arc::clone(&self.local)).await
+        prepare(Arc::clone(&self.backend)).await
     }
 
     /// Applies a write under an id that is made here, before the first attempt. Durable when it returns.
@@ -101,12 +113,11 @@ impl<C: Capability + ?Sized> Failover<C> {
     async fn apply(&self, ctx: &CallCtx, write: &C::Write) -> Result<<C::Write as Write>::Ack> {
         ctx.check_deadline(write.operation())?;
         let id = ctx.next_write_id()?;
-        let result = self.local.apply(ctx, id, write).await;
-        ctx.receipt
-            .note(C::Write::CAPABILITY, Backend::Local, |used| {
-                used.attempts = used.attempts.saturating_add(1);
-                used.writes = used.writes.saturating_add(1);
-            });
+        let result = self.backend.apply(ctx, id, write).await;
+        ctx.receipt.note(C::Write::CAPABILITY, self.side, |used| {
+            used.attempts = used.attempts.saturating_add(1);
+            used.writes = used.writes.saturating_add(1);
+        });
         result
     }
 }

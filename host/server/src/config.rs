@@ -9,8 +9,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Serialize;
 
+#[cfg(feature = "aws")]
+mod aws;
 mod model;
 
+#[cfg(feature = "aws")]
+pub(crate) use aws::read as read_aws;
 pub use model::{Completions, EmbeddingSettings, KeyPlace, ModelSettings};
 
 use crate::cloud::{self, Settings};
@@ -120,7 +124,7 @@ impl Config {
             None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE))?,
             None => Self::default(),
         };
-        config.aws = cloud::settings()?;
+        config.aws = cloud::settings(config.aws)?;
         if let Some(data_dir) = &overrides.data_dir {
             config.data_dir.clone_from(data_dir);
         }
@@ -201,6 +205,9 @@ impl Config {
             }
             if let Some(node) = fields.optional("model") {
                 config.model = ModelSettings::read(node, &mut report);
+            }
+            if let Some(node) = fields.optional("aws") {
+                config.aws = cloud::read(node, &mut report);
             }
             if let Some(node) = fields.optional("runtime")
                 && let Some(mut runtime) = report.fields(node, "runtime")

@@ -6,6 +6,7 @@
 mod far_jobs;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stuga_aws::Work;
@@ -13,7 +14,10 @@ use stuga_core::jobs::elsewhere::{Ended, Order, Principal};
 use stuga_core::lease::Failure;
 use stuga_core::{CallCtx, Clock, Error, ErrorKind, RequestId, Result, SystemClock};
 use stuga_resilience::{Capabilities, Failover};
-use stuga_runtime::{InvokeError, JobRun, Plugin, Runtime, RuntimeConfig};
+use stuga_runtime::{
+    AgentSettings, InstanceMode, InvokeError, JobCheck, JobRun, Limits, Plugin, Runtime,
+    RuntimeConfig,
+};
 use tokio::time::Instant;
 
 use crate::config::Config;
@@ -100,7 +104,7 @@ impl Function {
         let terms: Terms = serde_json::from_value(order.settings.clone()).map_err(|e| {
             unready(Error::internal(OPERATION, "the terms cannot be read").with_source(e))
         })?;
-        let settings = terms.settings(order.tenant.clone(), order.agent.clone(), order.time);
+        let settings = settings(order, terms);
         let capabilities = self.capabilities.clone();
         let agent = self.runtime.deploy(plugin, settings, capabilities).await;
         let agent = agent.map_err(|e| unready(Error::invalid(OPERATION, e.to_string())))?;
@@ -135,6 +139,29 @@ impl Work for Function {
             Ok(output) => Ended::Succeeded(output),
             Err(failure) => Ended::Failed(failure),
         }
+    }
+}
+
+/// How an agent is run for one attempt.
+fn settings(order: &Order, terms: Terms) -> AgentSettings {
+    AgentSettings {
+        tenant: order.tenant.clone(),
+        agent: order.agent.clone(),
+        grants: terms.grants,
+        config: terms.config,
+        secrets: terms.secrets,
+        limits: Limits {
+            memory_bytes: terms.memory_bytes,
+            deadline: order.time,
+            output_bytes: terms.output_bytes,
+            waiting: 0,
+        },
+        instance: InstanceMode::Fresh,
+        max_instances: 1,
+        max_invocations: 1,
+        idle: Duration::ZERO,
+        // Nothing is submitted here.
+        job_check: JobCheck::default(),
     }
 }
 

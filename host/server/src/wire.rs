@@ -30,16 +30,21 @@ impl Backends {
     /// # Errors
     /// `Unavailable` when the directory cannot be opened, `Invalid` when a model cannot be made ready.
     pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        let models = models::open(&config.model)?;
+        let cloud = Cloud::open(&config.aws, Arc::clone(&clock))?;
+        let mut models = models::open(&config.model)?;
+        if let Some(embedder) = cloud.embedder()? {
+            models.embedder = embedder;
+        }
         let behaviour = LocalConfig {
             master_key_file: config.master_key_file.clone(),
             ..LocalConfig::default()
         };
-        let cloud = Cloud::open(&config.aws, Arc::clone(&clock))?;
         let local = Local::open_with(&config.data_dir, clock, behaviour, &models)?;
+        let mut capabilities = Capabilities::local(local.backends());
+        cloud.serve(&mut capabilities, &models.embedder);
         Ok(Self {
             cloud,
-            capabilities: Capabilities::local(local.backends()),
+            capabilities,
             invocations: local.invocations(),
             local,
         })
@@ -57,17 +62,20 @@ impl Backends {
 
     /// The mailboxes as their runner empties them.
     pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
-        self.local.mail()
+        self.cloud.mail_queue().unwrap_or_else(|| self.local.mail())
     }
 
     /// The mailboxes as the operator sees them.
     pub fn mail_desk(&self) -> Arc<dyn MailDesk> {
-        self.local.mail()
+        self.cloud.mail_desk().unwrap_or_else(|| self.local.mail())
     }
 
     /// What the operator manages secrets with.
     pub fn secrets(&self) -> Arc<dyn SecretStore> {
-        self.local.secrets()
+        match self.cloud.secrets() {
+            Some(secrets) => secrets,
+            None => self.local.secrets(),
+        }
     }
 
     /// The jobs of all tenants, for their runner.
@@ -104,13 +112,12 @@ impl Backends {
                 mailbox_bytes: storage.mailbox,
             },
         );
-        self.local.set_model_limits(
-            tenant,
-            ModelLimits {
-                completions: model.completions,
-                tokens_per_minute: model.tokens_per_minute,
-            },
-        );
+        let limits = ModelLimits {
+            completions: model.completions,
+            tokens_per_minute: model.tokens_per_minute,
+        };
+        self.local.set_model_limits(tenant, limits);
+        self.cloud.set_model_limits(tenant, limits);
     }
 
     /// Sets what is kept of a tenant's data.
@@ -140,6 +147,7 @@ impl Backends {
 
     /// Closes the backends after the writes that were accepted.
     pub async fn close(&self) {
+        self.cloud.settled().await;
         if let Err(error) = self.local.close().await {
             tracing::error!(%error, causes = error.causes(), "a store was not closed cleanly; nothing acknowledged is lost");
         }

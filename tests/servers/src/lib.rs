@@ -91,6 +91,12 @@ impl<T> Default for Shared<T> {
     }
 }
 
+/// Installs every server and says which cannot be had.
+pub fn install_all() -> Vec<Problem> {
+    let all = [Ministack::install().map(drop)];
+    all.into_iter().filter_map(Result::err).collect()
+}
+
 /// A name of `a-z`, `0-9` and `-` that nothing else on a shared server has, such as `acme-1k2f3-0`.
 pub fn unique(stem: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);

@@ -81,7 +81,8 @@ pub struct SearchConfig {
 pub struct JobsConfig {
     /// The function, by name or ARN; with `{tenant}`, one for each tenant.
     pub function: Pattern,
-    /// The bucket of attempts and components, of all tenants; none for that of files, if those have one for all.
+    /// The bucket of attempts and components, of all tenants; none for that of files, if those have one for all. Better one
+    /// without versioning: an attempt writes its object every 5 s.
     #[serde(default)]
     pub bucket: Option<String>,
     /// The agents, of whatever tenant, whose jobs Lambda runs; those of all others the host runs itself. Default none.
@@ -109,7 +110,8 @@ pub struct A2aConfig {
     /// What the names of a tenant's queues begin with. Default `stuga_{tenant}_`.
     #[serde(default = "tenant_words")]
     pub queue_prefix: Pattern,
-    /// The bucket of the messages of all tenants; none for that of files, if those have one for all.
+    /// The bucket of the messages of all tenants; none for that of files, if those have one for all. Better one without
+    /// versioning: each step of a message writes its object.
     #[serde(default)]
     pub bucket: Option<String>,
 }

@@ -1,16 +1,16 @@
-//! What mailboxes need. Queues of agents are made when their agents are loaded; here they are only found and removed.
+//! What mailboxes need: a queue and its dead-letter queue. Letters come with the messages; here they are only removed.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use stuga_core::{Result, TenantId};
 
-use super::{Site, Step};
-use crate::Shared;
+use super::files::Bucket;
+use super::{OPERATION, Site, Step};
 use crate::call::call_until;
 use crate::scope::guard;
+use crate::{Shared, a2a};
 
-const OPERATION: &str = "aws.provision";
 /// Queues of a page.
 const PAGE: i32 = 1_000;
 
@@ -18,22 +18,100 @@ pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<d
     if shared.config.a2a.is_none() {
         return Ok(Vec::new());
     }
-    Ok(vec![Box::new(Queues {
-        site: Site::of(shared, tenant),
-        prefix: shared.scope(tenant).tenant_queues()?,
-    })])
+    let (site, scope) = (Site::of(shared, tenant), shared.scope(tenant));
+    Ok(vec![
+        Box::new(Letters {
+            bucket: Bucket::shared(site.clone(), scope.mail_bucket()?),
+            prefix: scope.mail_objects(),
+            mark: scope.mail_mark(),
+        }),
+        Box::new(Queues {
+            site,
+            prefix: scope.tenant_queues()?,
+            names: [scope.mail_queue()?, scope.dead_mail_queue()?],
+        }),
+    ])
 }
 
 /// All queues of the tenant.
 struct Queues {
     site: Site,
     prefix: String,
+    names: [String; 2],
+}
+
+impl Queues {
+    /// The addresses of all queues that are the tenant's by name, those of earlier versions included.
+    async fn urls(&self) -> Result<Vec<String>> {
+        let sqs = self.site.clients().sqs();
+        let (mut urls, mut next) = (Vec::new(), None);
+        loop {
+            let list = sqs.list_queues().queue_name_prefix(&self.prefix);
+            let list = list.max_results(PAGE).set_next_token(next).send();
+            let page = call_until(self.site.deadline(), OPERATION, list).await?;
+            urls.extend_from_slice(page.queue_urls());
+            next = page.next_token().map(str::to_owned);
+            if next.is_none() {
+                return Ok(urls);
+            }
+        }
+    }
+}
+
+fn name_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
 }
 
 #[async_trait]
 impl Step for Queues {
     fn what(&self) -> String {
-        format!("queues whose names begin with {}", self.prefix)
+        format!("queues {}", self.names.join(" and "))
+    }
+
+    fn section(&self) -> &'static str {
+        "a2a"
+    }
+
+    fn is_own(&self) -> bool {
+        true
+    }
+
+    async fn is_there(&self) -> Result<bool> {
+        let urls = self.urls().await?;
+        let is_there = |name: &String| urls.iter().any(|url| name_of(url) == name);
+        Ok(self.names.iter().all(is_there))
+    }
+
+    async fn make(&self) -> Result<()> {
+        a2a::provision(&self.site.shared, &self.site.tenant).await
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let sqs = self.site.clients().sqs();
+        for url in self.urls().await? {
+            guard(OPERATION, &self.prefix, name_of(&url))?;
+            let delete = sqs.delete_queue().queue_url(url).send();
+            call_until(self.site.deadline(), OPERATION, delete).await?;
+        }
+        Ok(())
+    }
+}
+
+/// All letters of the tenant, and the mark that says that it has some.
+struct Letters {
+    bucket: Bucket,
+    prefix: String,
+    mark: String,
+}
+
+#[async_trait]
+impl Step for Letters {
+    fn what(&self) -> String {
+        format!(
+            "messages in bucket {} behind {}",
+            self.bucket.name(),
+            self.prefix
+        )
     }
 
     fn section(&self) -> &'static str {
@@ -53,22 +131,7 @@ impl Step for Queues {
     }
 
     async fn remove(&self) -> Result<()> {
-        let sqs = self.site.clients().sqs();
-        let mut next = None;
-        loop {
-            let list = sqs.list_queues().queue_name_prefix(&self.prefix);
-            let list = list.max_results(PAGE).set_next_token(next).send();
-            let page = call_until(self.site.deadline(), OPERATION, list).await?;
-            for url in page.queue_urls() {
-                let name = url.rsplit('/').next().unwrap_or_default();
-                guard(OPERATION, &self.prefix, name)?;
-                let delete = sqs.delete_queue().queue_url(url).send();
-                call_until(self.site.deadline(), OPERATION, delete).await?;
-            }
-            next = page.next_token().map(str::to_owned);
-            if next.is_none() {
-                return Ok(());
-            }
-        }
+        self.bucket.remove_behind(&self.prefix).await?;
+        self.bucket.remove_object(&self.mark).await
     }
 }

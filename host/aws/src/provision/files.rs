@@ -12,13 +12,12 @@ use aws_sdk_s3::types::{
 use aws_smithy_types::error::operation::BuildError;
 use stuga_core::{Error, Result, TenantId};
 
-use super::{Site, Step};
+use super::{OPERATION, Site, Step};
 use crate::Shared;
 use crate::call::call_until;
 use crate::error::{CLOUD, MISSING, absent};
 use crate::scope::guard;
 
-const OPERATION: &str = "aws.provision";
 /// The one region whose buckets take no location.
 const FIRST_REGION: &str = "us-east-1";
 /// How long what passes is kept, in days: claims of writes for one at least.
@@ -47,13 +46,81 @@ pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<d
 
 /// A bucket.
 #[derive(Clone)]
-struct Bucket {
+pub(super) struct Bucket {
     site: Site,
     name: String,
     own: bool,
 }
 
 impl Bucket {
+    /// A bucket that tenants share, for what lies in it.
+    pub(super) fn shared(site: Site, name: String) -> Self {
+        Self {
+            site,
+            name,
+            own: false,
+        }
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All versions of all objects and their delete markers, a thousand at a time.
+    pub(super) async fn remove_behind(&self, prefix: &str) -> Result<()> {
+        loop {
+            let list = self.s3().list_object_versions();
+            let list = list.bucket(&self.name).prefix(prefix).send();
+            let page = match call_until(self.site.deadline(), OPERATION, list).await {
+                Err(error) if error.context_value(CLOUD) == Some(MISSING) => return Ok(()),
+                other => other?,
+            };
+            let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
+            let markers = page
+                .delete_markers()
+                .iter()
+                .map(|m| (m.key(), m.version_id()));
+            let mut going = Vec::new();
+            for (key, version) in versions.chain(markers) {
+                let key = key.unwrap_or_default();
+                guard(OPERATION, prefix, key)?;
+                let object = ObjectIdentifier::builder().key(key);
+                let object = object.set_version_id(version.map(str::to_owned)).build();
+                going.push(object.map_err(incomplete)?);
+            }
+            if going.is_empty() {
+                return Ok(());
+            }
+            let delete = Delete::builder()
+                .set_objects(Some(going))
+                .quiet(true)
+                .build();
+            let delete = delete.map_err(incomplete)?;
+            let send = self.s3().delete_objects().bucket(&self.name);
+            let answer = send.delete(delete).send();
+            let answer = call_until(self.site.deadline(), OPERATION, answer).await?;
+            if let Some(refused) = answer.errors().first() {
+                let code = refused.code().unwrap_or_default().to_owned();
+                return Err(Error::unavailable(
+                    OPERATION,
+                    "the cloud did not remove all objects; the operator checks s3:DeleteObjectVersion",
+                )
+                .with_source(code));
+            }
+        }
+    }
+
+    /// Removes one object that no version matters of.
+    pub(super) async fn remove_object(&self, key: &str) -> Result<()> {
+        let delete = self.s3().delete_object().bucket(&self.name).key(key).send();
+        let deleted = absent(call_until(self.site.deadline(), OPERATION, delete).await);
+        match deleted {
+            Err(error) if error.context_value(CLOUD) == Some(MISSING) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     fn s3(&self) -> &aws_sdk_s3::Client {
         self.site.clients().s3()
     }
@@ -280,50 +347,6 @@ impl Objects {
         let scope = site.shared.scope(&site.tenant);
         Ok([scope.tenant_objects()?, scope.tenant_passing_objects()?])
     }
-
-    /// All versions of all objects and their delete markers, a thousand at a time.
-    async fn remove_behind(&self, prefix: &str) -> Result<()> {
-        loop {
-            let list = self.0.s3().list_object_versions();
-            let list = list.bucket(&self.0.name).prefix(prefix).send();
-            let page = match call_until(self.0.site.deadline(), OPERATION, list).await {
-                Err(error) if error.context_value(CLOUD) == Some(MISSING) => return Ok(()),
-                other => other?,
-            };
-            let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
-            let markers = page
-                .delete_markers()
-                .iter()
-                .map(|m| (m.key(), m.version_id()));
-            let mut going = Vec::new();
-            for (key, version) in versions.chain(markers) {
-                let key = key.unwrap_or_default();
-                guard(OPERATION, prefix, key)?;
-                let object = ObjectIdentifier::builder().key(key);
-                let object = object.set_version_id(version.map(str::to_owned)).build();
-                going.push(object.map_err(incomplete)?);
-            }
-            if going.is_empty() {
-                return Ok(());
-            }
-            let delete = Delete::builder()
-                .set_objects(Some(going))
-                .quiet(true)
-                .build();
-            let delete = delete.map_err(incomplete)?;
-            let send = self.0.s3().delete_objects().bucket(&self.0.name);
-            let answer = send.delete(delete).send();
-            let answer = call_until(self.0.site.deadline(), OPERATION, answer).await?;
-            if let Some(refused) = answer.errors().first() {
-                let code = refused.code().unwrap_or_default().to_owned();
-                return Err(Error::unavailable(
-                    OPERATION,
-                    "the cloud did not remove all objects; the operator checks s3:DeleteObjectVersion",
-                )
-                .with_source(code));
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -351,7 +374,7 @@ impl Step for Objects {
 
     async fn remove(&self) -> Result<()> {
         for prefix in self.prefixes()? {
-            self.remove_behind(&prefix).await?;
+            self.0.remove_behind(&prefix).await?;
         }
         Ok(())
     }

@@ -6,13 +6,12 @@ use async_trait::async_trait;
 use aws_sdk_kms::types::Tag;
 use stuga_core::{Error, Result, TenantId};
 
-use super::{Site, Step};
+use super::{OPERATION, Site, Step};
 use crate::Shared;
 use crate::call::call_until;
 use crate::error::{CLOUD, MISSING};
 use crate::secrets::SecretsManager;
 
-const OPERATION: &str = "aws.provision";
 /// What an alias begins with.
 const ALIAS: &str = "alias/";
 /// How long a key can still be rescued after it was removed, in days.

@@ -162,7 +162,8 @@ impl Drop for Place {
     }
 }
 
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(feature = "testkit")]
+#[cfg(test)]
 mod tests {
     use crate::ErrorKind;
     use crate::testkit::ManualClock;

@@ -1,6 +1,8 @@
 //! The command line. Each command is a function over the same library that the server uses.
 
 mod build;
+#[cfg(feature = "aws")]
+mod check;
 mod component;
 mod dev;
 mod input;
@@ -13,6 +15,8 @@ mod messages;
 mod new;
 mod plugin;
 mod print;
+#[cfg(feature = "aws")]
+mod provision;
 mod record;
 mod remote;
 mod secret;
@@ -72,6 +76,10 @@ enum Command {
     /// Secrets: values that a tenant's agents may read
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Check what the host relies on elsewhere
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Check(check::Command),
     /// Show what every tenant runs
     Status(status::Args),
     /// Make a project for a new agent
@@ -135,11 +143,13 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             Command::Invoke(args) => invoke::run(&config, args, printer).await,
             Command::Messages(command) => messages::run(&config, command, printer).await,
             Command::Plugin(command) => plugin::run(&config, command, printer).await,
-            Command::Tenant(command) => tenant::run(&config, command, printer),
+            Command::Tenant(command) => tenant::run(&config, command, printer).await,
             Command::Jobs(command) => jobs::run(&config, command, printer).await,
             #[cfg(feature = "aws")]
             Command::Lambda(lambda::Args {}) => lambda::run(config).await,
             Command::Secret(command) => secret::run(&config, command, printer).await,
+            #[cfg(feature = "aws")]
+            Command::Check(command) => check::run(&config, command, printer).await,
             Command::Status(args) => status::run(&config, &args, printer).await,
             Command::New(args) => new::run(args, printer),
             Command::Build(args) => build::run(args, printer).await,

@@ -37,6 +37,12 @@ pub(crate) enum Command {
     /// Make and revoke API keys
     #[command(subcommand)]
     Key(Key),
+    /// Make what a tenant needs in AWS, or plan it
+    #[cfg(feature = "aws")]
+    Provision(super::provision::Provision),
+    /// Remove what a tenant has in AWS
+    #[cfg(feature = "aws")]
+    Deprovision(super::provision::Deprovision),
 }
 
 #[derive(clap::Subcommand)]
@@ -58,7 +64,7 @@ pub(crate) enum Key {
     },
 }
 
-pub(crate) fn run(
+pub(crate) async fn run(
     config: &Config,
     command: Command,
     printer: &Printer,
@@ -69,6 +75,14 @@ pub(crate) fn run(
         Command::Check { paths } => return check(config, &paths, printer),
         Command::Key(Key::Create { tenant, name }) => create_key(config, &tenant, &name, printer)?,
         Command::Key(Key::Revoke { tenant, id }) => revoke_key(config, &tenant, &id, printer)?,
+        #[cfg(feature = "aws")]
+        Command::Provision(args) => {
+            return super::provision::provision(config, args, printer).await;
+        }
+        #[cfg(feature = "aws")]
+        Command::Deprovision(args) => {
+            return super::provision::deprovision(config, args, printer).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -44,9 +44,10 @@ pub use deploy::Reloaded;
 pub use failure::{Failure, Misfit};
 pub(crate) use invoke::new_invocation;
 pub use invoke::{Call, Completed};
-pub(crate) use jobs::elsewhere::{Elsewhere, Terms};
-pub(crate) use jobs::ending::failure_of;
+pub(crate) use jobs::elsewhere::Elsewhere;
 pub use jobs::operate::{Desk, JobOf};
+#[cfg(feature = "aws")]
+pub(crate) use jobs::{elsewhere::Terms, ending::failure_of};
 pub use recent::{Recent, Recents, Record, State};
 pub use recordings::{Kept, Recordings};
 pub use snapshot::{RunningAgent, RunningTenant, Snapshot, Totals};

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use stuga_core::jobs::elsewhere::{Ended, Executor, Order, Principal};
 use stuga_core::jobs::queue::{Claimed, Outcome, invocation_of};
 use stuga_core::jobs::{JobWrite, Progress};
-use stuga_core::{AgentName, CallCtx, Error, Grants, RequestId, Result, TenantId};
-use stuga_runtime::{AgentSettings, InstanceMode, JobCheck, Limits};
+use stuga_core::{CallCtx, Error, Grants, RequestId, Result};
 use tokio::time::Instant;
 
 use super::roll;
@@ -28,11 +27,11 @@ const NOTE_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Terms {
-    grants: Grants,
-    config: BTreeMap<String, String>,
-    secrets: BTreeSet<String>,
-    memory_bytes: u64,
-    output_bytes: usize,
+    pub(crate) grants: Grants,
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeSet<String>,
+    pub(crate) memory_bytes: u64,
+    pub(crate) output_bytes: usize,
 }
 
 impl Terms {
@@ -45,33 +44,6 @@ impl Terms {
             secrets: entry.secrets.clone(),
             memory_bytes: limits.memory,
             output_bytes: usize::try_from(limits.answer_bytes).unwrap_or(usize::MAX),
-        }
-    }
-
-    /// How an agent is run that these are the terms of, for one job at a time.
-    pub(crate) fn settings(
-        self,
-        tenant: TenantId,
-        agent: AgentName,
-        time: Duration,
-    ) -> AgentSettings {
-        AgentSettings {
-            tenant,
-            agent,
-            grants: self.grants,
-            config: self.config,
-            secrets: self.secrets,
-            limits: Limits {
-                memory_bytes: self.memory_bytes,
-                deadline: time,
-                output_bytes: self.output_bytes,
-                waiting: 0,
-            },
-            instance: InstanceMode::Fresh,
-            max_instances: 1,
-            max_invocations: 1,
-            idle: Duration::ZERO,
-            job_check: JobCheck::default(),
         }
     }
 }
