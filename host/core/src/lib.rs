@@ -8,6 +8,7 @@ pub mod backends;
 pub mod capability;
 pub mod clock;
 pub mod ctx;
+pub mod cursor;
 pub mod embed;
 pub mod error;
 pub mod files;

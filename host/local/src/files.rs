@@ -4,6 +4,7 @@
 //! it in a transaction. So a row never names a content that is not there, and no content is there that is not entered.
 
 use async_trait::async_trait;
+use stuga_core::cursor::{self, Listing};
 use stuga_core::files::{
     File, FileInfo, Files, FilesAck, FilesWrite, PATH_MAX_BYTES, Page, Part, Spooled, Upload,
     VersionPage, check_content, check_limit, check_path, check_prefix, check_range, check_whole,
@@ -13,7 +14,6 @@ use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
 use crate::Local;
 use crate::call::Failure;
 use crate::content;
-use crate::cursor::{self, Listing};
 use crate::scope::Scope;
 use crate::tenant::{Tenant, within};
 

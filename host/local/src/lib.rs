@@ -9,7 +9,6 @@ mod applied;
 mod call;
 mod connection;
 mod content;
-mod cursor;
 mod durability;
 mod ended;
 mod error;

@@ -1,13 +1,13 @@
 //! Memory on SQLite.
 
 use async_trait::async_trait;
+use stuga_core::cursor::{self, Listing};
 use stuga_core::memory::{
     Item, KEY_MAX_BYTES, Memory, MemoryAck, MemoryWrite, Page, check_key, check_limit, check_prefix,
 };
 use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
 
 use crate::Local;
-use crate::cursor::{self, Listing};
 use crate::scope::Scope;
 
 mod effects;

@@ -1,6 +1,7 @@
 //! Records on SQLite, with their vectors beside them: a put and what finds it again are one transaction.
 
 use async_trait::async_trait;
+use stuga_core::cursor::{self, Listing};
 use stuga_core::records::{
     Hit, NAMESPACE_MAX_BYTES, Page, Record, RecordAck, RecordWrite, Records, check_id, check_limit,
     check_namespace, check_recall, check_under,
@@ -9,7 +10,6 @@ use stuga_core::sessions::SESSION_ID_MAX_BYTES;
 use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
 
 use crate::Local;
-use crate::cursor::{self, Listing};
 use crate::scope::Scope;
 use crate::vectors::Embedded;
 

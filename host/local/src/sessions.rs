@@ -1,6 +1,7 @@
 //! Sessions on SQLite.
 
 use async_trait::async_trait;
+use stuga_core::cursor::{self, Listing};
 use stuga_core::records::check_recall;
 use stuga_core::sessions::{
     ACTOR_MAX_BYTES, Event, EventHit, Order, Page, SESSION_ID_MAX_BYTES, Session, SessionAck,
@@ -10,7 +11,6 @@ use stuga_core::{CallCtx, Capability, Error, Result, Write, WriteId};
 
 use crate::Local;
 use crate::call::Failure;
-use crate::cursor::{self, Listing};
 use crate::scope::Scope;
 use crate::vectors::Embedded;
 

@@ -3,9 +3,9 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::Timestamp;
+use stuga_core::cursor::{self, Listing};
 use stuga_core::files::{FileInfo, FileVersion, Page, VersionPage};
 
-use crate::cursor::{self, Listing};
 use crate::scope::Scope;
 
 /// Most bytes of metadata on a page of a listing; a page holds at least one file.

@@ -1,11 +1,11 @@
 //! Reads of the tables `job` and `schedule`.
 
 use rusqlite::{Connection, OptionalExtension, Row};
+use stuga_core::cursor::{self, Listing};
 use stuga_core::jobs::{Job, JobInfo, Page, Priority, Progress, Schedule, State};
 use stuga_core::{Result, Timestamp};
 
 use super::rows::state_of;
-use crate::cursor::{self, Listing};
 use crate::lease;
 use crate::scope::Scope;
 

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::Timestamp;
+use stuga_core::cursor::{self, Listing};
 use stuga_core::memory::{Item, PAGE_MAX_BYTES, Page};
 
 use super::is_live;
-use crate::cursor::{self, Listing};
 use crate::scope::Scope;
 
 /// Most rows that one page looks at: bounds a listing over many items that have expired and are not swept yet.

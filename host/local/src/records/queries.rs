@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::Timestamp;
+use stuga_core::cursor::{self, Listing};
 use stuga_core::records::{Hit, PAGE_MAX_BYTES, Page, RECALL_MAX_SEEN, Record, reaches};
 
-use crate::cursor::{self, Listing};
 use crate::scope::Scope;
 use crate::vectors::{self, Compared, Found, Query};
 

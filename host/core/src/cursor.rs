@@ -1,13 +1,14 @@
 //! Where a listing reads on: the last key of a page and the prefix it belongs to, as opaque text.
 //!
-//! A cursor carries no authority: it only says after which key of the caller's own scope to begin.
+//! A cursor carries no authority: it only says after which key of the caller's own scope to begin. Every backend makes it
+//! the same way, so that a listing that began in the cloud reads on locally.
 
-use stuga_core::{Error, Result};
+use crate::{Error, Result};
 
 /// Which listing a cursor belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(crate) enum Listing {
+pub enum Listing {
     /// Items of memory.
     Memory = b'm',
     /// Files.
@@ -28,7 +29,7 @@ pub(crate) enum Listing {
 const HEADER_BYTES: usize = 3;
 
 /// The cursor after `last`, which begins with `prefix`.
-pub(crate) fn encode(listing: Listing, prefix: &str, last: &str) -> String {
+pub fn encode(listing: Listing, prefix: &str, last: &str) -> String {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + last.len());
     bytes.push(listing as u8);
     // Prefixes are bounded far below 64 KiB where they enter.
@@ -45,7 +46,7 @@ pub(crate) fn encode(listing: Listing, prefix: &str, last: &str) -> String {
 ///
 /// # Errors
 /// `Invalid` when the text is no cursor of this listing, names a key over `max_bytes` or belongs to another prefix.
-pub(crate) fn decode(
+pub fn decode(
     operation: &'static str,
     listing: Listing,
     prefix: &str,
@@ -71,7 +72,7 @@ pub(crate) fn decode(
 }
 
 /// The error of text that is no cursor of this listing.
-pub(crate) fn malformed(operation: &'static str) -> Error {
+pub fn malformed(operation: &'static str) -> Error {
     Error::invalid(
         operation,
         "the cursor is not one that this listing returned; begin without a cursor",
