@@ -15,6 +15,7 @@ mod http;
 mod ministack;
 mod process;
 mod python;
+mod seaweedfs;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,6 +27,7 @@ pub use http::get;
 pub use ministack::Ministack;
 pub use process::{Server, free_port};
 pub use python::Venv;
+pub use seaweedfs::SeaweedFs;
 
 /// Why a server cannot be had, and what to do.
 #[derive(Debug)]
