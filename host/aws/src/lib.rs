@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod events;
 mod health;
+mod files;
 mod model;
 mod provision;
 mod scope;
@@ -19,10 +20,12 @@ mod secrets;
 mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stuga_core::embed::Embedder;
+use stuga_core::files::Files;
 use stuga_core::model::{Model, ModelLimits};
-use stuga_core::{Clock, Result, TenantId};
+use stuga_core::{CallCtx, Clock, Error, Result, TenantId};
 
 pub use action::{IAM_ACTIONS, Service};
 pub use clients::AccessKeys;
@@ -32,6 +35,7 @@ pub use config::{
 };
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
 pub use health::{PROBE_TIMEOUT, Probe, Probed};
+pub use files::Download;
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
 pub use secrets::SecretsManager;
@@ -42,6 +46,7 @@ pub(crate) use shared::Shared;
 #[derive(Clone)]
 pub struct Aws {
     shared: Arc<Shared>,
+    files: Option<Arc<files::S3Files>>,
 }
 
 impl Aws {
@@ -72,9 +77,10 @@ impl Aws {
         keys: Option<AccessKeys>,
     ) -> Result<Self> {
         config.check()?;
-        Ok(Self {
-            shared: Arc::new(Shared::new(config, clock, keys)),
-        })
+        let shared = Arc::new(Shared::new(config, clock, keys));
+        let files = shared.config.files.as_ref();
+        let files = files.map(|_| Arc::new(files::S3Files::new(Arc::clone(&shared))));
+        Ok(Self { shared, files })
     }
 
     /// Starts publishing events of the host on EventBridge, on the runtime that is running; none without `aws.events`.
@@ -112,5 +118,37 @@ impl Aws {
     pub fn secrets(&self) -> Option<Arc<SecretsManager>> {
         self.shared.config.secrets.as_ref()?;
         Some(Arc::new(SecretsManager::new(Arc::clone(&self.shared))))
+    }
+
+    /// Files on S3; none without `aws.files`.
+    pub fn files(&self) -> Option<Arc<dyn Files>> {
+        let files = self.files.as_ref()?;
+        Some(Arc::clone(files) as Arc<dyn Files>)
+    }
+
+    /// An address from which `version` of `path`, or the file that stands there, can be fetched from S3 for `lifetime` (up to an
+    /// hour): for answers too large to pass through this host. None when there is no such file or version.
+    ///
+    /// # Errors
+    /// As [`Files::get`]; `Invalid` for a lifetime of nothing or over an hour; `Unavailable` without `aws.files`.
+    pub async fn download(
+        &self,
+        ctx: &CallCtx,
+        path: &str,
+        version: Option<u64>,
+        lifetime: Duration,
+    ) -> Result<Option<Download>> {
+        let Some(files) = &self.files else {
+            let without = "files are not on S3; fetch them with `read-range`";
+            return Err(Error::unavailable("files.download", without));
+        };
+        files.download(ctx, path, version, lifetime).await
+    }
+
+    /// Waits until what calls left behind that ended early is removed: half a minute at most. For the end of a process.
+    pub async fn settled(&self) {
+        if let Some(files) = &self.files {
+            files.settled().await;
+        }
     }
 }

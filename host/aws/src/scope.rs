@@ -57,6 +57,11 @@ impl<'a> Scope<'a> {
         Ok(format!("{}{agent}/", self.tenant_objects()?))
     }
 
+    /// The same for what lies for a while only.
+    pub(crate) fn passing_objects(&self, agent: &AgentName) -> Result<String> {
+        Ok(format!("{}{agent}/", self.files()?.passing.of(self.tenant)))
+    }
+
     /// The KMS key of the tenant's files; none for the bucket's own default.
     pub(crate) fn files_key(&self) -> Result<Option<String>> {
         Ok(self
@@ -219,6 +224,7 @@ mod tests {
         let scope = Scope::of(&config, &tenant);
         vec![
             scope.objects(&agent).unwrap(),
+            scope.passing_objects(&agent).unwrap(),
             scope.queue(&agent, "inbox").unwrap(),
             scope.actors(&agent),
             scope.cached(&agent),
@@ -247,10 +253,10 @@ mod tests {
     #[test]
     fn a_queue_of_long_names_has_a_name_that_sqs_takes_and_nobody_else_has() {
         let long = "a".repeat(62);
-        let queues = ["a", "b"].map(|end| names(&long, &format!("{long}{end}"))[1].clone());
+        let queues = ["a", "b"].map(|end| names(&long, &format!("{long}{end}"))[2].clone());
         assert!(queues.iter().all(|q| q.len() <= 80 && q.ends_with(".fifo")));
         assert_ne!(queues[0], queues[1]);
-        assert_eq!(names("acme", "scribe")[1], "stuga_acme_scribe_inbox.fifo");
+        assert_eq!(names("acme", "scribe")[2], "stuga_acme_scribe_inbox.fifo");
     }
 
     #[test]

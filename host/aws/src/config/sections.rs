@@ -13,15 +13,24 @@ use super::{AwsConfig, Pattern, is_address, millis, wrong};
 /// How long a secret's value is kept in this process unless said otherwise.
 const SECRETS_TTL: Duration = Duration::from_secs(300);
 
+/// Longest prefix of keys in bytes, as it is configured.
+const KEY_PREFIX_MAX_BYTES: usize = 128;
+
 /// Files on S3.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilesConfig {
-    /// The bucket; with `{tenant}`, one for each tenant. It must be versioned.
+    /// The bucket; with `{tenant}`, one for each tenant. It may keep versions: they protect from the operator's own mistakes, and
+    /// a purge removes them as well.
     pub bucket: Pattern,
-    /// What all keys of a tenant begin with: `{tenant}` followed by `/` must stand in it, and `/` at its end. Default `{tenant}/`.
+    /// What all keys of a tenant begin with: `{tenant}` followed by `/` must stand in it, and `/` at its end. Default
+    /// `files/{tenant}/`.
     #[serde(default = "tenant_folder")]
     pub prefix: Pattern,
+    /// The same for what lies for a while only. The bucket's lifecycle must remove it after two days, not earlier. No key of the
+    /// one may begin with the other. Default `passing/{tenant}/`.
+    #[serde(default = "tenant_passing")]
+    pub passing: Pattern,
     /// The KMS key (id, ARN or alias) that encrypts a tenant's objects; none for the bucket's own default.
     #[serde(default)]
     pub kms_key: Option<Pattern>,
@@ -150,11 +159,8 @@ impl Default for EventsConfig {
 impl AwsConfig {
     /// Checks the sections that are there.
     pub(super) fn check_sections(&self) -> Result<()> {
-        if let Some(files) = &self.files
-            && !(files.prefix.separates() && files.prefix.as_str().ends_with('/'))
-        {
-            let what = "a prefix with `{tenant}/` in it and `/` at its end";
-            return Err(wrong("aws.files.prefix", what));
+        if let Some(files) = &self.files {
+            files.check()?;
         }
         if let Some(memory) = &self.memory {
             let redis = &memory.redis;
@@ -188,6 +194,39 @@ impl AwsConfig {
         }
         if let Some(model) = &self.model {
             model.check()?;
+        }
+        Ok(())
+    }
+}
+
+impl FilesConfig {
+    fn check(&self) -> Result<()> {
+        let prefixes = [
+            ("aws.files.prefix", &self.prefix),
+            ("aws.files.passing", &self.passing),
+        ];
+        for (setting, prefix) in prefixes {
+            let text = prefix.as_str();
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.{}".contains(c);
+            let fits = text.len() <= KEY_PREFIX_MAX_BYTES
+                && text.chars().all(plain)
+                && !text.contains("..");
+            if !(fits && prefix.separates() && text.ends_with('/') && !text.starts_with('/')) {
+                let what = "1 to 128 letters, digits, `/`, `-`, `_` and `.` with `{tenant}/` among them and `/` at the end";
+                return Err(wrong(setting, what));
+            }
+        }
+        let before = |pattern: &Pattern| {
+            let before = pattern.as_str().split_once("{tenant}");
+            before
+                .map(|(before, _)| before.to_owned())
+                .unwrap_or_default()
+        };
+        let (kept, passing) = (before(&self.prefix), before(&self.passing));
+        // Otherwise a tenant's name could make one of them begin the other.
+        if kept.starts_with(&passing) || passing.starts_with(&kept) {
+            let what = "a prefix that differs from `aws.files.prefix` before `{tenant}`";
+            return Err(wrong("aws.files.passing", what));
         }
         Ok(())
     }
@@ -227,7 +266,11 @@ fn yes() -> bool {
 }
 
 fn tenant_folder() -> Pattern {
-    Pattern::known("{tenant}/")
+    Pattern::known("files/{tenant}/")
+}
+
+fn tenant_passing() -> Pattern {
+    Pattern::known("passing/{tenant}/")
 }
 
 fn tenant_words() -> Pattern {
@@ -260,7 +303,12 @@ mod tests {
 
     #[test]
     fn the_defaults_keep_to_their_own_rules() {
-        for pattern in [tenant_folder(), tenant_words(), tenant_path()] {
+        for pattern in [
+            tenant_folder(),
+            tenant_passing(),
+            tenant_words(),
+            tenant_path(),
+        ] {
             assert_eq!(Pattern::new(pattern.as_str()), Ok(pattern.clone()));
             assert!(pattern.separates(), "{pattern:?}");
         }

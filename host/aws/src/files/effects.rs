@@ -1,0 +1,502 @@
+//! How a write takes effect: once for its id, in one step that everybody sees or nobody.
+//!
+//! 1. The id is claimed; the manifest is read; the content is looked for. All at once: nothing has taken effect yet.
+//! 2. S3 copies the content to a place of its own.
+//! 3. The manifest is written on the condition that it is still the one that was read. This is the moment of effect: it holds
+//!    the new version and the memory of the write's id in one object.
+//!
+//! When somebody else wrote first, it begins again with what that one left. When an answer is lost, a repetition finds its id
+//! in the manifest.
+
+use futures::future::try_join_all;
+use sha2::{Digest, Sha256};
+use stuga_core::files::{Expected, FileInfo, FilesAck, FilesWrite};
+use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
+
+use super::claim::{self, Claim, Claimed};
+use super::content::{self, Source};
+use super::manifest::{Draft, MANIFEST_MAX_BYTES, Manifest, Mark, Versions};
+use super::removal::{self, Copied};
+use super::store::{Condition, Store};
+use super::{S3Files, key};
+
+/// How often a write begins again because others wrote its path meanwhile.
+const ROUNDS_MAX: u32 = 32;
+/// Bytes of the digest that tells writes apart.
+const DIGEST_BYTES: usize = 16;
+
+/// One write on its way.
+struct Attempt<'a> {
+    store: &'a Store,
+    ctx: &'a CallCtx,
+    operation: &'static str,
+    id: WriteId,
+    write: &'a FilesWrite,
+    digest: String,
+    now: Timestamp,
+    versions: &'a Versions,
+    /// The content, once it was copied.
+    copied: Option<Copied>,
+}
+
+/// A manifest and the condition that nobody has written it since.
+struct Found {
+    manifest: Manifest,
+    condition: Condition,
+}
+
+/// What a write makes of a manifest.
+enum Effect {
+    /// Nothing changes.
+    Nothing(Mark),
+    /// The manifest is to be written.
+    Change(Mark),
+    /// What is to be copied has gone since the manifest was read.
+    Again,
+}
+
+/// Applies a checked write.
+pub(super) async fn apply(
+    files: &S3Files,
+    ctx: &CallCtx,
+    id: WriteId,
+    write: &FilesWrite,
+) -> Result<FilesAck> {
+    let (operation, path) = (write.operation(), write.key());
+    let store = files.store(ctx)?;
+    let manifest = store.kept(&key::manifest(path));
+    let _turn = files.turns.take(ctx, operation, &store, &manifest).await?;
+    let mut attempt = Attempt {
+        store: &store,
+        ctx,
+        operation,
+        id,
+        write,
+        digest: digest(write),
+        now: files.shared.now(),
+        versions: &files.versions,
+        copied: None,
+    };
+    let mark = attempt.run().await?;
+    Ok(ack(write, mark))
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self) -> Result<Mark> {
+        let claim = self.claim();
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        let (known, found, spooled) = tokio::try_join!(
+            claim::claim(store, ctx, operation, self.id, &claim),
+            self.load(self.write.key()),
+            self.find_spooled(),
+        )?;
+        let mut fresh = known.is_none();
+        let mut found = match known {
+            None => found,
+            Some(known) => {
+                if let Some(mark) = self.resolve(known).await? {
+                    return Ok(mark);
+                }
+                self.load(self.write.key()).await?
+            }
+        };
+        for _ in 0..ROUNDS_MAX {
+            if let Some(mark) = self.remembered(&found, fresh).await? {
+                return Ok(mark);
+            }
+            if let Some(mark) = self.round(found, spooled.as_ref()).await? {
+                return Ok(mark);
+            }
+            // An answer may have been lost, and what it said be remembered anywhere by now.
+            fresh = false;
+            found = self.load(self.write.key()).await?;
+        }
+        Err(claim::busy(operation))
+    }
+
+    fn claim(&self) -> Claim {
+        Claim {
+            digest: self.digest.clone(),
+            path: self.write.key().to_owned(),
+            mark: None,
+        }
+    }
+
+    /// The manifest of a path, or that of a path that was never written.
+    async fn load(&self, path: &str) -> Result<Found> {
+        let key = self.store.kept(&key::manifest(path));
+        let object = self
+            .store
+            .read(self.ctx, self.operation, &key, MANIFEST_MAX_BYTES)
+            .await?;
+        Ok(match object {
+            Some(object) => Found {
+                manifest: Manifest::parse(self.operation, path, &object.bytes)?,
+                condition: Condition::Is(object.etag),
+            },
+            None => Found {
+                manifest: Manifest::new(path, self.now),
+                condition: Condition::Absent,
+            },
+        })
+    }
+
+    /// The spooled content of a put.
+    async fn find_spooled(&self) -> Result<Option<Source>> {
+        let FilesWrite::Put { sha256, size, .. } = self.write else {
+            return Ok(None);
+        };
+        content::find_spooled(self.store, self.ctx, self.operation, sha256, *size).await
+    }
+
+    /// What the write answered when it was applied before.
+    async fn remembered(&self, found: &Found, fresh: bool) -> Result<Option<Mark>> {
+        if let Some(recent) = found.manifest.applied(self.id) {
+            if recent.digest != self.digest {
+                return Err(self.other_write());
+            }
+            let mark = recent.mark.clone();
+            if let FilesWrite::Purge { path } = self.write {
+                // The first attempt may have been cut off before it had erased everything.
+                let trash = &found.manifest.trash;
+                removal::erase(self.store, self.ctx, self.operation, path, trash).await?;
+            }
+            return Ok(Some(mark));
+        }
+        if fresh {
+            return Ok(None);
+        }
+        // Read after the manifest: what there is no more room for in that is written here first.
+        match claim::read(self.store, self.ctx, self.operation, self.id).await? {
+            Some(known) if known.claim.digest != self.digest => Err(self.other_write()),
+            Some(known) => Ok(known.claim.mark),
+            None => Ok(None),
+        }
+    }
+
+    /// Finds out what became of an earlier write under this id. None when this one may be applied.
+    async fn resolve(&self, mut known: Claimed) -> Result<Option<Mark>> {
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        for _ in 0..ROUNDS_MAX {
+            if known.claim.digest == self.digest {
+                return Ok(known.claim.mark);
+            }
+            let path = known.claim.path.clone();
+            let mut other = self.load(&path).await?;
+            let settled = known.claim.mark.is_some() || other.manifest.applied(self.id).is_some();
+            let Some(now) = claim::read(store, ctx, operation, self.id).await? else {
+                return Ok(None);
+            };
+            if settled || now.claim.mark.is_some() {
+                return Err(self.other_write());
+            }
+            // The other one failed. Should it still be under way, it must not take effect any more: what it read as the
+            // manifest of its path is made old.
+            other.manifest.touch();
+            let fenced = self.put(&other).await?;
+            if fenced
+                && claim::take_over(store, ctx, operation, self.id, &now, &self.claim()).await?
+            {
+                return Ok(None);
+            }
+            known = match claim::read(store, ctx, operation, self.id).await? {
+                Some(known) => known,
+                None => return Ok(None),
+            };
+        }
+        Err(claim::busy(operation))
+    }
+
+    fn other_write(&self) -> Error {
+        Error::conflict(
+            self.operation,
+            "another write was applied under this write's id; a repeated run has taken another course",
+        )
+    }
+
+    /// Tries to take effect on the manifest as it was found. None when somebody else wrote first.
+    async fn round(&mut self, mut found: Found, spooled: Option<&Source>) -> Result<Option<Mark>> {
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        let path = self.write.key();
+        let mark = match self.effect(&mut found.manifest, spooled).await? {
+            Effect::Again => return Ok(None),
+            Effect::Change(mark) => mark,
+            Effect::Nothing(mark) => {
+                let mut alone = Manifest::new(path, self.now);
+                alone.remember(self.id, &self.digest, mark.clone(), self.now);
+                if let Some(recent) = alone.applied(self.id) {
+                    claim::settle(store, ctx, operation, path, recent.clone()).await?;
+                }
+                return Ok(Some(mark));
+            }
+        };
+        let manifest = &mut found.manifest;
+        let over = manifest.remember(self.id, &self.digest, mark.clone(), self.now);
+        manifest.touch();
+        try_join_all(
+            over.into_iter()
+                .map(|recent| claim::settle(store, ctx, operation, path, recent)),
+        )
+        .await?;
+        if found.condition == Condition::Absent
+            && let Some(mark) = key::mark(path)
+        {
+            store
+                .write(
+                    ctx,
+                    operation,
+                    &store.kept(&mark),
+                    Vec::new(),
+                    &Condition::Any,
+                )
+                .await?;
+        }
+        // From here on it may have landed, whatever is answered.
+        self.name_copied(true);
+        if !self.put(&found).await? {
+            self.name_copied(false);
+            return Ok(None);
+        }
+        if let FilesWrite::Purge { .. } = self.write {
+            removal::erase(store, ctx, operation, path, &found.manifest.trash).await?;
+        }
+        Ok(Some(mark))
+    }
+
+    fn name_copied(&mut self, named: bool) {
+        if let Some(copied) = &mut self.copied {
+            copied.named = named;
+        }
+    }
+
+    /// Writes a manifest in place of the one that was read; false when it is not that one any more.
+    async fn put(&self, found: &Found) -> Result<bool> {
+        let bytes = found.manifest.to_bytes(self.operation)?;
+        if bytes.len() > MANIFEST_MAX_BYTES {
+            let large = "there is no room for more metadata in the versions of the path; purge it or use less";
+            return Err(Error::quota_exceeded(self.operation, large)
+                .with_context("limit", MANIFEST_MAX_BYTES));
+        }
+        let key = self.store.kept(&key::manifest(&found.manifest.path));
+        let written = self
+            .store
+            .write(self.ctx, self.operation, &key, bytes, &found.condition);
+        Ok(written.await?.is_some())
+    }
+
+    /// Changes the manifest in memory, after the content was copied that it is to name.
+    async fn effect(
+        &mut self,
+        manifest: &mut Manifest,
+        spooled: Option<&Source>,
+    ) -> Result<Effect> {
+        let existed = manifest.standing.is_some();
+        match self.write {
+            FilesWrite::Delete { .. } if !existed => Ok(Effect::Nothing(removed(false))),
+            FilesWrite::Delete { .. } => {
+                manifest.end(self.now);
+                Ok(Effect::Change(removed(true)))
+            }
+            FilesWrite::Purge { .. } if manifest.is_empty() => Ok(Effect::Nothing(removed(false))),
+            FilesWrite::Purge { .. } => {
+                manifest.clear();
+                Ok(Effect::Change(removed(true)))
+            }
+            FilesWrite::Put {
+                sha256,
+                size,
+                content_type,
+                metadata,
+                expected,
+                ..
+            } => {
+                manifest.check_expected(self.operation, *expected)?;
+                let draft = |content| Draft {
+                    content,
+                    size: *size,
+                    content_type: content_type.clone(),
+                    sha256: sha256.clone(),
+                    metadata: metadata.clone(),
+                };
+                let Some(spooled) = spooled else {
+                    return Err(self.not_spooled(sha256, *size));
+                };
+                let Some(copied) = self.copy(manifest, spooled, content_type, sha256).await? else {
+                    return Err(self.not_spooled(sha256, *size));
+                };
+                let made = manifest.stand(draft(copied), self.now, self.versions);
+                Ok(Effect::Change(Mark {
+                    existed,
+                    made: Some(made),
+                    restored: None,
+                }))
+            }
+            FilesWrite::Restore { path, version } => {
+                let Some(old) = manifest.find(*version).cloned() else {
+                    return Err(Error::not_found(
+                        self.operation,
+                        "the version is not kept; list the versions of the path",
+                    )
+                    .with_context("version", version));
+                };
+                let source = content::find_version(self.store, path, &old);
+                let copied = self.copy(manifest, &source, &old.content_type, &old.sha256);
+                let Some(content) = copied.await? else {
+                    return Ok(Effect::Again);
+                };
+                let mut restored = manifest.info(&old);
+                let made = manifest.stand(
+                    Draft {
+                        content,
+                        size: old.size,
+                        content_type: old.content_type,
+                        sha256: old.sha256,
+                        metadata: old.metadata,
+                    },
+                    self.now,
+                    self.versions,
+                );
+                restored.version = made.version;
+                restored.created_at = made.created_at;
+                restored.updated_at = made.updated_at;
+                Ok(Effect::Change(Mark {
+                    existed,
+                    made: Some(made),
+                    restored: Some(restored),
+                }))
+            }
+        }
+    }
+
+    /// Copies a content to a place of its own, once for all rounds. Meanwhile what the last write discarded is removed, and
+    /// once a day it is looked for what others left. None when the content is not there.
+    async fn copy(
+        &mut self,
+        manifest: &mut Manifest,
+        source: &Source,
+        content_type: &str,
+        sha256: &str,
+    ) -> Result<Option<uuid::Uuid>> {
+        if let Some(copied) = &self.copied {
+            return Ok(Some(copied.content));
+        }
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        let path = self.write.key();
+        let place = Copied::place(store, path);
+        let trash = std::mem::take(&mut manifest.trash);
+        let (copied, emptied, left) = tokio::join!(
+            content::copy(
+                store,
+                ctx,
+                operation,
+                source,
+                &place.key,
+                content_type,
+                sha256
+            ),
+            removal::remove(store, ctx, operation, path, &trash),
+            removal::tidy(store, ctx, operation, manifest, place.content, self.now),
+        );
+        if let Err(error) = emptied {
+            tracing::debug!(operation, %error, causes = error.causes(), "discarded contents stay for the next write");
+            manifest.trash = trash;
+        }
+        if let Ok(Some(left)) = left {
+            manifest.tidied_at = self.now;
+            left.into_iter()
+                .for_each(|content| manifest.discard(content));
+        }
+        if !copied? {
+            return Ok(None);
+        }
+        let content = place.content;
+        self.copied = Some(place);
+        Ok(Some(content))
+    }
+
+    fn not_spooled(&self, sha256: &str, size: u64) -> Error {
+        Error::not_found(
+            self.operation,
+            "no content of this digest and size is spooled; spool it again",
+        )
+        .with_context("sha256", sha256)
+        .with_context("size", size)
+    }
+}
+
+fn removed(existed: bool) -> Mark {
+    Mark {
+        existed,
+        made: None,
+        restored: None,
+    }
+}
+
+fn ack(write: &FilesWrite, mark: Mark) -> FilesAck {
+    let info = match (write, mark.made) {
+        (
+            FilesWrite::Put {
+                path,
+                sha256,
+                size,
+                content_type,
+                metadata,
+                ..
+            },
+            Some(made),
+        ) => Some(FileInfo {
+            path: path.clone(),
+            size: *size,
+            content_type: content_type.clone(),
+            sha256: sha256.clone(),
+            version: made.version,
+            created_at: made.created_at,
+            updated_at: made.updated_at,
+            metadata: metadata.clone(),
+        }),
+        _ => mark.restored,
+    };
+    FilesAck {
+        info,
+        existed: mark.existed,
+    }
+}
+
+/// Tells this write from any other under its id. It is kept for two days: change what goes into it only with that in mind.
+fn digest(write: &FilesWrite) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    part(write.operation().as_bytes());
+    part(write.key().as_bytes());
+    match write {
+        FilesWrite::Put {
+            sha256,
+            size,
+            content_type,
+            metadata,
+            expected,
+            ..
+        } => {
+            part(sha256.as_bytes());
+            part(&size.to_le_bytes());
+            part(content_type.as_bytes());
+            match expected {
+                Expected::Any => part(b"any"),
+                Expected::Absent => part(b"absent"),
+                Expected::Version(version) => part(&version.to_le_bytes()),
+            }
+            for (name, value) in metadata {
+                part(name.as_bytes());
+                part(value.as_bytes());
+            }
+        }
+        FilesWrite::Restore { version, .. } => part(&version.to_le_bytes()),
+        FilesWrite::Delete { .. } | FilesWrite::Purge { .. } => {}
+    }
+    let mut digest = hex::encode(hash.finalize());
+    digest.truncate(2 * DIGEST_BYTES);
+    digest
+}

@@ -1,0 +1,468 @@
+//! What stands at a path: the one object that all its writes replace, each on the condition that nobody wrote in between.
+//!
+//! This file changes manifests in memory and does no IO.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stuga_core::files::{EARLIER_VERSIONS_MAX, Expected, FileInfo, FileVersion};
+use stuga_core::{Error, Result, Timestamp, WriteId};
+use uuid::Uuid;
+
+/// How a manifest is written. One of a later host is not read, so that it loses nothing.
+const FORMAT: u32 = 1;
+/// Largest manifest in bytes: 33 versions with the most metadata, the writes that are remembered, and what is to be removed.
+pub(super) const MANIFEST_MAX_BYTES: usize = 8 << 20;
+/// How long a write is remembered. The contract asks for at least 24 hours.
+const RETENTION: Duration = Duration::from_secs(25 * 3_600);
+/// Most writes that a manifest remembers; older ones are remembered beside it.
+const RECENT_MAX: usize = 64;
+/// Most bytes of restored metadata among them.
+const RECENT_MAX_BYTES: usize = 256 << 10;
+/// Most contents that wait to be removed; more are left to [`super::tidy`].
+const TRASH_MAX: usize = 1_000;
+/// Bits of a version below the milliseconds: versions grow with the clock, also when a path begins anew elsewhere.
+const VERSION_BITS: u32 = 10;
+
+/// What is known of a path.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    format: u32,
+    /// Grows with every write, so that no two manifests of a path are equal and each has an entity tag of its own.
+    serial: u64,
+    pub(super) path: String,
+    /// The greatest version that was ever given.
+    last: u64,
+    pub(super) standing: Option<Version>,
+    /// The newest first.
+    pub(super) earlier: Vec<Earlier>,
+    /// The oldest first.
+    recent: Vec<Recent>,
+    /// Contents that no version names any more and that the next write removes.
+    pub(super) trash: Vec<Uuid>,
+    /// When it was last looked for contents that a write left behind.
+    pub(super) tidied_at: Timestamp,
+}
+
+/// One version and where its content lies.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Version {
+    /// Its object, which belongs to this version alone.
+    pub(super) content: Uuid,
+    pub(super) size: u64,
+    pub(super) content_type: String,
+    pub(super) sha256: String,
+    pub(super) version: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) metadata: Vec<(String, String)>,
+}
+
+/// A version that was replaced or deleted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Earlier {
+    pub(super) ended_at: Timestamp,
+    #[serde(flatten)]
+    pub(super) version: Version,
+}
+
+/// A write that was applied.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Recent {
+    pub(super) id: WriteId,
+    at: Timestamp,
+    /// Tells the write from any other under its id.
+    pub(super) digest: String,
+    #[serde(flatten)]
+    pub(super) mark: Mark,
+}
+
+/// What a write answered, but for what the write says itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) existed: bool,
+    /// Of the version that it made; none when it made none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) made: Option<Made>,
+    /// What a restore brought back, which its write does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) restored: Option<FileInfo>,
+}
+
+/// What a backend decides about a new version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Made {
+    pub(super) version: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+/// Numbers for versions: they grow with the clock, and none is given twice by one host, whatever the path.
+#[derive(Default)]
+pub(super) struct Versions(AtomicU64);
+
+impl Versions {
+    /// A number greater than `last`.
+    fn next(&self, now: Timestamp, last: u64) -> u64 {
+        let by_clock = now
+            .as_millis()
+            .checked_shl(VERSION_BITS)
+            .unwrap_or(u64::MAX);
+        let least = by_clock.max(last.saturating_add(1));
+        let given = |given: u64| least.max(given.saturating_add(1));
+        given(self.0.update(Ordering::Relaxed, Ordering::Relaxed, given))
+    }
+}
+
+/// A content with its description, before it is a version.
+pub(super) struct Draft {
+    pub(super) content: Uuid,
+    pub(super) size: u64,
+    pub(super) content_type: String,
+    pub(super) sha256: String,
+    pub(super) metadata: Vec<(String, String)>,
+}
+
+impl Manifest {
+    /// That of a path that was never written.
+    pub(super) fn new(path: &str, now: Timestamp) -> Self {
+        Self {
+            format: FORMAT,
+            serial: 0,
+            path: path.to_owned(),
+            last: 0,
+            standing: None,
+            earlier: Vec::new(),
+            recent: Vec::new(),
+            trash: Vec::new(),
+            tidied_at: now,
+        }
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// `Unavailable` for one of a later format; `Internal` for what is no manifest of this path.
+    pub(super) fn parse(operation: &'static str, path: &str, bytes: &[u8]) -> Result<Self> {
+        /// What every format begins with.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let damaged = |e| {
+            Error::internal(operation, "what the cloud keeps of the path is no manifest")
+                .with_source(e)
+        };
+        let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
+        if head.format > FORMAT {
+            let newer = "the path was written by a newer host; the operator upgrades this one";
+            return Err(Error::unavailable(operation, newer).with_context("format", head.format));
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        if manifest.path != path {
+            return Err(Error::internal(
+                operation,
+                "what the cloud keeps of the path is the manifest of another",
+            ));
+        }
+        Ok(manifest)
+    }
+
+    /// As it is kept.
+    pub(super) fn to_bytes(&self, operation: &'static str) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|e| {
+            Error::internal(operation, "the manifest cannot be written").with_source(e)
+        })
+    }
+
+    /// The standing or kept version with that number.
+    pub(super) fn find(&self, version: u64) -> Option<&Version> {
+        self.versions().find(|kept| kept.version == version)
+    }
+
+    /// The file that stands, or the version that is asked for.
+    pub(super) fn pick(&self, version: Option<u64>) -> Option<&Version> {
+        match version {
+            Some(version) => self.find(version),
+            None => self.standing.as_ref(),
+        }
+    }
+
+    /// All versions, the newest first.
+    pub(super) fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.standing
+            .iter()
+            .chain(self.earlier.iter().map(|earlier| &earlier.version))
+    }
+
+    /// All versions as a listing shows them, the newest first.
+    pub(super) fn listed(&self) -> impl Iterator<Item = FileVersion> {
+        let standing = self.standing.iter().map(|version| (version, None));
+        let earlier = self.earlier.iter();
+        let earlier = earlier.map(|earlier| (&earlier.version, Some(earlier.ended_at)));
+        standing
+            .chain(earlier)
+            .map(|(version, ended_at)| FileVersion {
+                info: self.info(version),
+                ended_at,
+            })
+    }
+
+    /// A version as callers see it.
+    pub(super) fn info(&self, version: &Version) -> FileInfo {
+        FileInfo {
+            path: self.path.clone(),
+            size: version.size,
+            content_type: version.content_type.clone(),
+            sha256: version.sha256.clone(),
+            version: version.version,
+            created_at: version.created_at,
+            updated_at: version.updated_at,
+            metadata: version.metadata.clone(),
+        }
+    }
+
+    /// A write that was applied under this id and is remembered here.
+    pub(super) fn applied(&self, id: WriteId) -> Option<&Recent> {
+        self.recent.iter().find(|recent| recent.id == id)
+    }
+
+    /// Whether neither a file nor an earlier version is here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.standing.is_none() && self.earlier.is_empty()
+    }
+
+    /// Checks what a put expects.
+    pub(super) fn check_expected(&self, operation: &'static str, expected: Expected) -> Result<()> {
+        let actual = self.standing.as_ref().map(|standing| standing.version);
+        let holds = match expected {
+            Expected::Any => true,
+            Expected::Absent => actual.is_none(),
+            Expected::Version(version) => actual == Some(version),
+        };
+        if holds {
+            return Ok(());
+        }
+        let actual = actual.map_or_else(|| "absent".to_owned(), |version| version.to_string());
+        Err(Error::conflict(
+            operation,
+            "the file is not at the expected version; read it again",
+        )
+        .with_context("version", actual))
+    }
+
+    /// Makes it another one without a change of what it says.
+    pub(super) fn touch(&mut self) {
+        self.serial = self.serial.saturating_add(1);
+    }
+
+    /// Makes a content stand; what stood becomes an earlier version.
+    pub(super) fn stand(&mut self, draft: Draft, now: Timestamp, versions: &Versions) -> Made {
+        let created_at = self
+            .standing
+            .as_ref()
+            .map_or(now, |standing| standing.created_at);
+        self.end(now);
+        let version = versions.next(now, self.last);
+        self.last = version;
+        self.standing = Some(Version {
+            content: draft.content,
+            size: draft.size,
+            content_type: draft.content_type,
+            sha256: draft.sha256,
+            version,
+            created_at,
+            updated_at: now,
+            metadata: draft.metadata,
+        });
+        Made {
+            version,
+            created_at,
+            updated_at: now,
+        }
+    }
+
+    /// Makes what stands an earlier version. Of those the oldest go when there are too many.
+    pub(super) fn end(&mut self, now: Timestamp) {
+        let Some(version) = self.standing.take() else {
+            return;
+        };
+        let ended = Earlier {
+            ended_at: now,
+            version,
+        };
+        self.earlier.insert(0, ended);
+        let over = self.earlier.len().min(EARLIER_VERSIONS_MAX);
+        for earlier in self.earlier.split_off(over) {
+            self.discard(earlier.version.content);
+        }
+    }
+
+    /// Gives up all versions; says whether there were any.
+    pub(super) fn clear(&mut self) -> bool {
+        let contents: Vec<Uuid> = self.versions().map(|version| version.content).collect();
+        self.standing = None;
+        self.earlier.clear();
+        for content in &contents {
+            self.discard(*content);
+        }
+        !contents.is_empty()
+    }
+
+    /// Leaves a content to the next write to remove.
+    pub(super) fn discard(&mut self, content: Uuid) {
+        if self.trash.len() < TRASH_MAX {
+            self.trash.push(content);
+        }
+    }
+
+    /// Remembers a write that is applied with this manifest. Gives out those that there is no more room for and that must
+    /// be remembered elsewhere before this manifest is written.
+    pub(super) fn remember(
+        &mut self,
+        id: WriteId,
+        digest: &str,
+        mark: Mark,
+        now: Timestamp,
+    ) -> Vec<Recent> {
+        self.recent
+            .retain(|recent| now.since(recent.at) < RETENTION);
+        self.recent.push(Recent {
+            id,
+            at: now,
+            digest: digest.to_owned(),
+            mark,
+        });
+        let mut bytes = 0_usize;
+        let fit = self
+            .recent
+            .iter()
+            .rev()
+            .take(RECENT_MAX)
+            .take_while(|recent| {
+                let restored = recent.mark.restored.as_ref();
+                bytes = bytes.saturating_add(restored.map_or(0, weight));
+                bytes <= RECENT_MAX_BYTES
+            });
+        let over = self.recent.len().saturating_sub(fit.count());
+        self.recent.drain(..over).collect()
+    }
+}
+
+/// About how many bytes a description takes.
+pub(super) fn weight(info: &FileInfo) -> usize {
+    let metadata = info
+        .metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len());
+    metadata.fold(info.path.len(), usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use stuga_core::ErrorKind;
+    use stuga_core::testkit::ctx;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+    fn draft(content: u128) -> Draft {
+        Draft {
+            content: Uuid::from_u128(content),
+            size: 1,
+            content_type: "text/plain".to_owned(),
+            sha256: "0".repeat(64),
+            metadata: Vec::new(),
+        }
+    }
+
+    fn mark() -> Mark {
+        Mark {
+            existed: false,
+            made: None,
+            restored: None,
+        }
+    }
+
+    #[test]
+    fn versions_follow_the_clock_and_never_go_back() {
+        let versions = &Versions::default();
+        let mut manifest = Manifest::new("f", NOW);
+        let first = manifest.stand(draft(1), NOW, versions).version;
+        assert_eq!(first, NOW.as_millis() << 10);
+        let earlier = NOW.saturating_sub(Duration::from_secs(60));
+        assert_eq!(
+            manifest.stand(draft(2), earlier, versions).version,
+            first + 1
+        );
+        assert!(manifest.clear());
+        assert_eq!(
+            manifest.stand(draft(3), earlier, versions).version,
+            first + 2
+        );
+        // Another host knows nothing of this one's numbers but what the path tells.
+        let other = &Versions::default();
+        assert_eq!(manifest.stand(draft(4), earlier, other).version, first + 3);
+        let mut another = Manifest::new("g", NOW);
+        assert_eq!(another.stand(draft(5), NOW, versions).version, first + 3);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_discarded_and_nothing_else() {
+        let mut manifest = Manifest::new("f", NOW);
+        for n in 0..EARLIER_VERSIONS_MAX as u128 + 3 {
+            manifest.stand(draft(n), NOW, &Versions::default());
+        }
+        assert_eq!(manifest.earlier.len(), EARLIER_VERSIONS_MAX);
+        assert_eq!(manifest.trash, [Uuid::from_u128(0), Uuid::from_u128(1)]);
+        let kept = manifest
+            .versions()
+            .all(|kept| !manifest.trash.contains(&kept.content));
+        assert!(kept, "a version that is kept has no content");
+    }
+
+    #[test]
+    fn a_write_is_remembered_for_a_day_here_or_handed_out() {
+        let ctx = ctx("acme", "scribe");
+        let mut manifest = Manifest::new("f", NOW);
+        let mut ids = Vec::new();
+        let mut out = Vec::new();
+        for _ in 0..RECENT_MAX + 2 {
+            let id = ctx.next_write_id().unwrap();
+            ids.push(id);
+            out.extend(manifest.remember(id, "d", mark(), NOW));
+        }
+        let out: Vec<_> = out.into_iter().map(|recent| recent.id).collect();
+        assert_eq!(out, ids[..2]);
+        assert!(ids[2..].iter().all(|id| manifest.applied(*id).is_some()));
+        let next_day = NOW.saturating_add(RETENTION);
+        let id = ctx.next_write_id().unwrap();
+        assert!(manifest.remember(id, "d", mark(), next_day).is_empty());
+        assert!(manifest.applied(ids[5]).is_none() && manifest.applied(id).is_some());
+    }
+
+    #[test]
+    fn a_manifest_is_read_as_it_was_written() {
+        let mut manifest = Manifest::new("å", NOW);
+        manifest.stand(draft(1), NOW, &Versions::default());
+        manifest.stand(draft(2), NOW, &Versions::default());
+        let id = ctx("acme", "scribe").next_write_id().unwrap();
+        manifest.remember(id, "d", mark(), NOW);
+        let bytes = manifest.to_bytes("files.put").unwrap();
+        assert_eq!(Manifest::parse("files.get", "å", &bytes).unwrap(), manifest);
+        let other = Manifest::parse("files.get", "ä", &bytes).unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn a_manifest_of_a_later_host_is_left_alone() {
+        let later = br#"{"format": 2, "what": "is this"}"#;
+        let refused = Manifest::parse("files.get", "f", later).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        let damaged = Manifest::parse("files.get", "f", b"{}").unwrap_err();
+        assert_eq!(damaged.kind(), ErrorKind::Internal);
+    }
+}
