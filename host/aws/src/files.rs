@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | `stat`, `list-versions` | one `GetObject` | what the last acknowledged write left |
 //! | `get`, `get-version`, `read-range` | two `GetObject` | the same; content and description are of one version |
-//! | `list` | `ListObjectsV2`, then one `GetObject` a path | each file as it stood at some moment of the call |
+//! | `list` | `ListObjectsV2`, then one `GetObject` a path that has changed since it was listed here | each file as it stood at some moment of the call |
 //! | `spool` | one `PutObject`, compared with its digest by S3 | |
 //! | upload | a multipart upload, and one small `PutObject` at its end | nothing is seen before a put names it |
 //! | `put`, `restore` | claim, manifest and content at once, `CopyObject`, conditional `PutObject` | one step |
@@ -26,6 +26,7 @@ use stuga_core::{CallCtx, Capability, Error, Result, WriteId};
 
 use crate::Shared;
 use cleanup::Cleanup;
+use known::Known;
 use manifest::{MANIFEST_MAX_BYTES, Manifest, Version, Versions};
 use store::Store;
 use turns::Turns;
@@ -39,6 +40,7 @@ mod content;
 mod download;
 mod effects;
 mod key;
+mod known;
 mod listing;
 mod manifest;
 mod multipart;
@@ -56,6 +58,7 @@ const CURSOR_VERSION_BYTES: usize = 20;
 pub(crate) struct S3Files {
     shared: Arc<Shared>,
     versions: Versions,
+    known: Known,
     turns: Turns,
     uploads: UploadTurns,
     cleanup: Arc<Cleanup>,
@@ -66,6 +69,7 @@ impl S3Files {
         Self {
             shared,
             versions: Versions::default(),
+            known: Known::new(),
             turns: Turns::default(),
             uploads: UploadTurns::new(),
             cleanup: Arc::new(Cleanup::new()),
@@ -159,7 +163,8 @@ impl Files for S3Files {
         let after = cursor
             .map(|c| cursor::decode(OPERATION, Listing::Files, prefix, c, PATH_MAX_BYTES))
             .transpose()?;
-        listing::list(&self.store(ctx)?, ctx, OPERATION, prefix, after, limit).await
+        let store = self.store(ctx)?;
+        listing::list(&store, &self.known, ctx, OPERATION, prefix, after, limit).await
     }
 
     async fn list_versions(

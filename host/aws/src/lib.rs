@@ -11,8 +11,8 @@ mod clients;
 mod config;
 mod error;
 mod events;
-mod health;
 mod files;
+mod health;
 mod model;
 mod provision;
 mod scope;
@@ -34,8 +34,8 @@ pub use config::{
     MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
 };
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
-pub use health::{PROBE_TIMEOUT, Probe, Probed};
 pub use files::Download;
+pub use health::{PROBE_TIMEOUT, Probe, Probed};
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
 pub use secrets::SecretsManager;

@@ -57,9 +57,14 @@ impl<'a> Scope<'a> {
         Ok(format!("{}{agent}/", self.tenant_objects()?))
     }
 
-    /// The same for what lies for a while only.
+    /// What all keys of the tenant begin with that lie for a while only; ends with `/`.
+    pub(crate) fn tenant_passing_objects(&self) -> Result<String> {
+        Ok(self.files()?.passing.of(self.tenant))
+    }
+
+    /// What all keys of an agent begin with that lie for a while only; ends with `/`.
     pub(crate) fn passing_objects(&self, agent: &AgentName) -> Result<String> {
-        Ok(format!("{}{agent}/", self.files()?.passing.of(self.tenant)))
+        Ok(format!("{}{agent}/", self.tenant_passing_objects()?))
     }
 
     /// The KMS key of the tenant's files; none for the bucket's own default.

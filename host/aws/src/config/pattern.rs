@@ -49,6 +49,12 @@ impl Pattern {
         &self.0
     }
 
+    /// What all tenants' names begin with.
+    pub fn before_tenant(&self) -> &str {
+        let before = self.0.split_once(TENANT);
+        before.map_or(self.as_str(), |(before, _)| before)
+    }
+
     /// Whether each tenant has a name of its own.
     pub fn names_tenant(&self) -> bool {
         self.0.contains(TENANT)

@@ -216,15 +216,9 @@ impl FilesConfig {
                 return Err(wrong(setting, what));
             }
         }
-        let before = |pattern: &Pattern| {
-            let before = pattern.as_str().split_once("{tenant}");
-            before
-                .map(|(before, _)| before.to_owned())
-                .unwrap_or_default()
-        };
-        let (kept, passing) = (before(&self.prefix), before(&self.passing));
+        let (kept, passing) = (self.prefix.before_tenant(), self.passing.before_tenant());
         // Otherwise a tenant's name could make one of them begin the other.
-        if kept.starts_with(&passing) || passing.starts_with(&kept) {
+        if kept.starts_with(passing) || passing.starts_with(kept) {
             let what = "a prefix that differs from `aws.files.prefix` before `{tenant}`";
             return Err(wrong("aws.files.passing", what));
         }
@@ -300,6 +294,38 @@ fn default_source() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prefixes_of_files_that_could_meet_are_refused_by_name() {
+        let check = |prefix: &str, passing: &str| {
+            let text =
+                format!(r#"{{"bucket": "b", "prefix": "{prefix}", "passing": "{passing}"}}"#);
+            let files: FilesConfig = serde_json::from_str(&text).unwrap();
+            let refused = files.check().err();
+            refused.and_then(|e| e.context_value("setting").map(str::to_owned))
+        };
+        assert_eq!(check("files/{tenant}/", "passing/{tenant}/"), None);
+        assert_eq!(check("a/f/{tenant}/", "a/p/{tenant}/"), None);
+        for prefix in [
+            "{tenant}",
+            "f{tenant}-/",
+            "files/",
+            "/{tenant}/",
+            "f/../{tenant}/",
+            "f?/{tenant}/",
+        ] {
+            let setting = check(prefix, "passing/{tenant}/");
+            assert_eq!(setting.as_deref(), Some("aws.files.prefix"), "{prefix}");
+        }
+        // A tenant called `passing` would own everybody's.
+        for (prefix, passing) in [
+            ("{tenant}/", "passing/{tenant}/"),
+            ("a/{tenant}/", "a/{tenant}/p/"),
+        ] {
+            let setting = check(prefix, passing);
+            assert_eq!(setting.as_deref(), Some("aws.files.passing"), "{prefix}");
+        }
+    }
 
     #[test]
     fn the_defaults_keep_to_their_own_rules() {

@@ -1,8 +1,8 @@
 //! Listings: keys in the order of the paths from S3, and what is known of each from its manifest.
 //!
-//! A key alone does not say whether a file stands there, so a page reads one manifest for each path, several at a time. Paths
-//! whose file was deleted cost as much as others; a page looks at [`LOOK_MAX`] of them at most and may have fewer files than
-//! it was asked for.
+//! A key alone does not say whether a file stands there, so a page reads one manifest for each path, several at a time. What
+//! was read once is known by the manifest's entity tag, which S3 lists: only what has changed since is read again. A page looks
+//! at [`LOOK_MAX`] paths at most, those of deleted files among them, and may have fewer files than it was asked for.
 
 use std::collections::VecDeque;
 
@@ -11,9 +11,9 @@ use stuga_core::cursor::{self, Listing};
 use stuga_core::files::{FileInfo, Page};
 use stuga_core::{CallCtx, Result};
 
-use super::key::{Listed, Sequence};
-use super::manifest::weight;
-use super::read_manifest;
+use super::key::{self, Listed, Sequence};
+use super::known::Known;
+use super::manifest::{MANIFEST_MAX_BYTES, Manifest, weight};
 use super::store::Store;
 use crate::call::call;
 
@@ -29,6 +29,7 @@ const KEYS_MAX: i32 = 1_000;
 /// One page of the files whose path begins with `prefix`, after `after`.
 pub(super) async fn list(
     store: &Store,
+    known: &Known,
     ctx: &CallCtx,
     operation: &'static str,
     prefix: &str,
@@ -51,11 +52,7 @@ pub(super) async fn list(
         looked += paths.len();
         let at_once = READS_AT_ONCE.min(paths.len());
         let infos: Vec<(String, Option<FileInfo>)> = stream::iter(paths)
-            .map(|path| async move {
-                let manifest = read_manifest(store, ctx, operation, &path).await?;
-                let info = manifest.and_then(|m| m.standing.as_ref().map(|s| m.info(s)));
-                Ok::<_, stuga_core::Error>((path, info))
-            })
+            .map(|found| look(store, known, ctx, operation, found))
             .buffered(at_once)
             .try_collect()
             .await?;
@@ -84,6 +81,36 @@ pub(super) async fn list(
     }
 }
 
+/// A path that was listed, and the entity tag of its manifest.
+struct Found {
+    path: String,
+    etag: String,
+}
+
+/// What is known of the file at a path; none when none stands there.
+async fn look(
+    store: &Store,
+    known: &Known,
+    ctx: &CallCtx,
+    operation: &'static str,
+    Found { path, etag }: Found,
+) -> Result<(String, Option<FileInfo>)> {
+    let key = store.kept(&key::manifest(&path));
+    if let Some(info) = known.get(store, &key, &etag) {
+        return Ok((path, info));
+    }
+    let Some(object) = store.read(ctx, operation, &key, MANIFEST_MAX_BYTES).await? else {
+        return Ok((path, None));
+    };
+    let manifest = Manifest::parse(operation, &path, &object.bytes)?;
+    let info = manifest
+        .standing
+        .as_ref()
+        .map(|standing| manifest.info(standing));
+    known.keep(store, &key, &object.etag, info.as_ref());
+    Ok((path, info))
+}
+
 trait ReadOn {
     fn read_on(self, prefix: &str, last: Option<String>) -> Self;
 }
@@ -110,7 +137,7 @@ struct Reading {
     after: Option<String>,
     /// Whether there are more than those that were listed.
     more: bool,
-    ahead: VecDeque<Listed>,
+    ahead: VecDeque<(Listed, String)>,
 }
 
 impl Keys {
@@ -143,7 +170,7 @@ impl Keys {
         ctx: &CallCtx,
         operation: &'static str,
         wanted: usize,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Vec<Found>> {
         let mut paths = Vec::new();
         while paths.len() < wanted {
             let missing = wanted.saturating_sub(paths.len());
@@ -151,8 +178,10 @@ impl Keys {
                 break;
             };
             match now.next(store, ctx, operation, missing).await? {
-                Some(Listed::Path(path)) if path.starts_with(&self.prefix) => paths.push(path),
-                Some(Listed::Rest(aside)) if aside.meets(&self.prefix) => {
+                Some((Listed::Path(path), etag)) if path.starts_with(&self.prefix) => {
+                    paths.push(Found { path, etag });
+                }
+                Some((Listed::Rest(aside), _)) if aside.meets(&self.prefix) => {
                     let after = aside.before(&self.prefix);
                     self.reading.push(Reading::new(aside, after));
                 }
@@ -176,14 +205,14 @@ impl Reading {
         }
     }
 
-    /// What the next key stands for. When keys must be listed, not many more than are `missing`.
+    /// What the next key stands for, and its entity tag. When keys must be listed, not many more than are `missing`.
     async fn next(
         &mut self,
         store: &Store,
         ctx: &CallCtx,
         operation: &'static str,
         missing: usize,
-    ) -> Result<Option<Listed>> {
+    ) -> Result<Option<(Listed, String)>> {
         while self.ahead.is_empty() && self.more {
             let count = i32::try_from(missing).unwrap_or(KEYS_MAX);
             let list = store
@@ -202,13 +231,14 @@ impl Reading {
             let last = keys.last().and_then(|object| object.key.as_deref());
             let last = last.and_then(|key| store.relative(key)).map(str::to_owned);
             self.more = listed.is_truncated == Some(true) && last.is_some() && last > self.after;
-            let names = keys
-                .iter()
-                .filter_map(|object| store.relative(object.key.as_deref()?));
-            // Whatever a server takes for behind a key: nothing is listed twice.
-            let new = names.filter(|key| self.after.as_deref().is_none_or(|after| *key > after));
-            self.ahead
-                .extend(new.filter_map(|key| self.sequence.read(key)));
+            let new = keys.iter().filter_map(|object| {
+                let key = store.relative(object.key.as_deref()?)?;
+                // Whatever a server takes for behind a key: nothing is listed twice.
+                let behind = self.after.as_deref().is_none_or(|after| key > after);
+                let listed = self.sequence.read(key).filter(|_| behind)?;
+                Some((listed, object.e_tag.clone().unwrap_or_default()))
+            });
+            self.ahead.extend(new);
             self.after = last.or_else(|| self.after.take());
         }
         Ok(self.ahead.pop_front())

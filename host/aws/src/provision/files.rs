@@ -1,12 +1,13 @@
-//! What files need: a bucket that keeps versions, is closed to the public, and lets unfinished uploads go.
+//! What files need: a bucket that keeps versions, is closed to the public, and lets go what lies for a while only.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
-    BucketVersioningStatus, CreateBucketConfiguration, Delete, ExpirationStatus, LifecycleRule,
-    LifecycleRuleFilter, ObjectIdentifier, PublicAccessBlockConfiguration, VersioningConfiguration,
+    BucketVersioningStatus, CreateBucketConfiguration, Delete, ExpirationStatus,
+    LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration,
+    ObjectIdentifier, PublicAccessBlockConfiguration, VersioningConfiguration,
 };
 use aws_smithy_types::error::operation::BuildError;
 use stuga_core::{Error, Result, TenantId};
@@ -19,10 +20,12 @@ use crate::scope::guard;
 
 /// The one region whose buckets take no location.
 const FIRST_REGION: &str = "us-east-1";
-/// Our rule in a bucket's lifecycle.
-const RULE: &str = "stuga-unfinished-uploads";
+/// How long what passes is kept, in days: claims of writes for one at least.
+const PASSING_DAYS: i32 = 2;
 /// How long an unfinished upload is kept, in days.
 const UPLOAD_DAYS: i32 = 2;
+/// How long a version is kept that was replaced or removed, in days: within them the operator can undo a mistake.
+const OLD_VERSION_DAYS: i32 = 7;
 
 pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<dyn Step>>> {
     let Some(config) = &shared.config.files else {
@@ -36,7 +39,7 @@ pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<d
     Ok(vec![
         Box::new(bucket.clone()),
         Box::new(Versions(bucket.clone())),
-        Box::new(Uploads(bucket.clone())),
+        Box::new(Lifecycle(bucket.clone())),
         Box::new(Objects(bucket)),
     ])
 }
@@ -153,10 +156,11 @@ impl Step for Versions {
     }
 }
 
-/// The bucket's rule for unfinished uploads. Other rules of the bucket stay.
-struct Uploads(Bucket);
+/// The bucket's rules about what goes by itself. Other rules of the bucket stay.
+struct Lifecycle(Bucket);
 
-impl Uploads {
+impl Lifecycle {
+    /// The rules that the bucket has.
     async fn rules(&self) -> Result<Vec<LifecycleRule>> {
         let ask = self.0.s3().get_bucket_lifecycle_configuration();
         let ask = ask.bucket(&self.0.name).send();
@@ -166,13 +170,69 @@ impl Uploads {
             Err(error) => Err(error),
         }
     }
+
+    /// The rules that it must have.
+    fn wanted(&self) -> Result<Vec<LifecycleRule>> {
+        let files = self.0.site.shared.config.files.as_ref();
+        let passing = files
+            .map(|files| files.passing.before_tenant())
+            .unwrap_or_default();
+        let rule = |id: &str, prefix: &str| {
+            LifecycleRule::builder()
+                .id(id)
+                .status(ExpirationStatus::Enabled)
+                .filter(LifecycleRuleFilter::builder().prefix(prefix).build())
+        };
+        let old = |days| {
+            NoncurrentVersionExpiration::builder()
+                .noncurrent_days(days)
+                .build()
+        };
+        let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(UPLOAD_DAYS);
+        let passed = LifecycleExpiration::builder().days(PASSING_DAYS).build();
+        let marks = LifecycleExpiration::builder()
+            .expired_object_delete_marker(true)
+            .build();
+        [
+            rule("stuga-unfinished-uploads", "").abort_incomplete_multipart_upload(abort.build()),
+            rule("stuga-passing", passing)
+                .expiration(passed)
+                .noncurrent_version_expiration(old(1)),
+            rule("stuga-old-versions", "")
+                .expiration(marks)
+                .noncurrent_version_expiration(old(OLD_VERSION_DAYS)),
+        ]
+        .into_iter()
+        .map(|rule| rule.build().map_err(incomplete))
+        .collect()
+    }
+
+    /// Those that it must have and has not, or has otherwise. Whether it has others in their place is of no matter.
+    fn missing(&self, rules: &[LifecycleRule]) -> Result<Vec<LifecycleRule>> {
+        let mut wanted = self.wanted()?;
+        wanted.retain(|wanted| !rules.iter().any(|rule| same(rule, wanted)));
+        Ok(wanted)
+    }
+}
+
+/// Whether two rules of one name do the same.
+fn same(one: &LifecycleRule, other: &LifecycleRule) -> bool {
+    let prefix = |rule: &LifecycleRule| {
+        let prefix = rule.filter().and_then(|filter| filter.prefix());
+        prefix.unwrap_or_default().to_owned()
+    };
+    one.id() == other.id()
+        && one.status() == other.status()
+        && prefix(one) == prefix(other)
+        && one.expiration().and_then(LifecycleExpiration::days)
+            == other.expiration().and_then(LifecycleExpiration::days)
 }
 
 #[async_trait]
-impl Step for Uploads {
+impl Step for Lifecycle {
     fn what(&self) -> String {
         format!(
-            "unfinished uploads in bucket {} end after {UPLOAD_DAYS} days",
+            "rules of bucket {}: what passes and unfinished uploads go after {PASSING_DAYS} days, old versions after {OLD_VERSION_DAYS}",
             self.0.name
         )
     }
@@ -186,21 +246,14 @@ impl Step for Uploads {
     }
 
     async fn is_there(&self) -> Result<bool> {
-        let rules = self.rules().await?;
-        Ok(rules.iter().any(|rule| rule.id() == Some(RULE)))
+        Ok(self.missing(&self.rules().await?)?.is_empty())
     }
 
     async fn make(&self) -> Result<()> {
-        let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(UPLOAD_DAYS);
-        let rule = LifecycleRule::builder()
-            .id(RULE)
-            .status(ExpirationStatus::Enabled)
-            .filter(LifecycleRuleFilter::builder().prefix("").build())
-            .abort_incomplete_multipart_upload(abort.build())
-            .build()
-            .map_err(incomplete)?;
         let mut rules = self.rules().await?;
-        rules.push(rule);
+        let missing = self.missing(&rules)?;
+        rules.retain(|rule| !missing.iter().any(|missing| missing.id() == rule.id()));
+        rules.extend(missing);
         let lifecycle = BucketLifecycleConfiguration::builder().set_rules(Some(rules));
         let lifecycle = lifecycle.build().map_err(incomplete)?;
         let put = self.0.s3().put_bucket_lifecycle_configuration();
@@ -217,45 +270,21 @@ impl Step for Uploads {
     }
 }
 
-/// What lies behind the tenant's prefix.
+/// What lies behind the tenant's prefixes.
 struct Objects(Bucket);
 
 impl Objects {
-    fn prefix(&self) -> Result<String> {
+    fn prefixes(&self) -> Result<[String; 2]> {
         let site = &self.0.site;
-        site.shared.scope(&site.tenant).tenant_objects()
-    }
-}
-
-#[async_trait]
-impl Step for Objects {
-    fn what(&self) -> String {
-        let prefix = self.prefix().unwrap_or_default();
-        format!("objects in bucket {} behind {prefix}", self.0.name)
-    }
-
-    fn section(&self) -> &'static str {
-        "files"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
+        let scope = site.shared.scope(&site.tenant);
+        Ok([scope.tenant_objects()?, scope.tenant_passing_objects()?])
     }
 
     /// All versions of all objects and their delete markers, a thousand at a time.
-    async fn remove(&self) -> Result<()> {
-        let prefix = self.prefix()?;
+    async fn remove_behind(&self, prefix: &str) -> Result<()> {
         loop {
             let list = self.0.s3().list_object_versions();
-            let list = list.bucket(&self.0.name).prefix(&prefix).send();
+            let list = list.bucket(&self.0.name).prefix(prefix).send();
             let page = match call_until(self.0.site.deadline(), OPERATION, list).await {
                 Err(error) if error.context_value(CLOUD) == Some(MISSING) => return Ok(()),
                 other => other?,
@@ -268,7 +297,7 @@ impl Step for Objects {
             let mut going = Vec::new();
             for (key, version) in versions.chain(markers) {
                 let key = key.unwrap_or_default();
-                guard(OPERATION, &prefix, key)?;
+                guard(OPERATION, prefix, key)?;
                 let object = ObjectIdentifier::builder().key(key);
                 let object = object.set_version_id(version.map(str::to_owned)).build();
                 going.push(object.map_err(incomplete)?);
@@ -293,5 +322,36 @@ impl Step for Objects {
                 .with_source(code));
             }
         }
+    }
+}
+
+#[async_trait]
+impl Step for Objects {
+    fn what(&self) -> String {
+        let prefixes = self.prefixes().unwrap_or_default().join(" and ");
+        format!("objects in bucket {} behind {prefixes}", self.0.name)
+    }
+
+    fn section(&self) -> &'static str {
+        "files"
+    }
+
+    fn is_own(&self) -> bool {
+        true
+    }
+
+    async fn is_there(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn make(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn remove(&self) -> Result<()> {
+        for prefix in self.prefixes()? {
+            self.remove_behind(&prefix).await?;
+        }
+        Ok(())
     }
 }

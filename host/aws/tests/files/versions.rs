@@ -7,6 +7,7 @@ use stuga_core::files::{EARLIER_VERSIONS_MAX, Expected, FilesWrite};
 use stuga_core::Clock;
 
 use super::stage::{Stage, acme, apply, put, versions, write};
+use super::tap::Tap;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_purge_leaves_no_version_of_a_content_in_a_bucket_that_keeps_versions() {
@@ -165,5 +166,82 @@ async fn paths_that_are_too_long_for_a_key_are_listed_in_their_place() {
                 );
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_reads_again_only_what_has_changed() {
+    let stage = Stage::seaweedfs().await;
+    let tap = Tap::start(stage.address).await;
+    let (files, other) = (
+        stage.through(tap.address).host().files().unwrap(),
+        stage.host().files().unwrap(),
+    );
+    for n in 0..6 {
+        write(&*other, &format!("f{n}"), "old").await;
+    }
+    apply(
+        &*other,
+        &FilesWrite::Delete {
+            path: "f5".to_owned(),
+        },
+    )
+    .await
+    .unwrap();
+    let list = || async {
+        tap.forget();
+        let page = files.list(&acme(), "", None, 100).await.unwrap();
+        let reads = tap.sent().len() - 1;
+        (page.files, reads)
+    };
+    let (first, reads) = list().await;
+    assert_eq!((first.len(), reads), (5, 6));
+    assert_eq!(list().await, (first.clone(), 0));
+    // Another host writes, and this one sees it at once.
+    let new = write(&*other, "f2", "new").await.info.unwrap();
+    apply(
+        &*other,
+        &FilesWrite::Delete {
+            path: "f3".to_owned(),
+        },
+    )
+    .await
+    .unwrap();
+    let (second, reads) = list().await;
+    assert_eq!(reads, 2);
+    assert_eq!(second.len(), 4);
+    assert!(second.contains(&new) && !second.contains(&first[3]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_object_is_encrypted_with_the_key_of_its_tenant() {
+    let stage = Stage::ministack().await;
+    let mut config = stage.config();
+    let key = stuga_aws::Pattern::new("alias/{tenant}-files").unwrap();
+    if let Some(files) = &mut config.files {
+        files.kms_key = Some(key);
+    }
+    let files = stage.host_with(config).files().unwrap();
+    write(&*files, "f", "small").await;
+    let mut upload = files.begin_upload(&acme()).await.unwrap();
+    for n in 0..17 {
+        upload.append(&acme(), &vec![n; 4 << 20]).await.unwrap();
+    }
+    let large = upload.finish(&acme()).await.unwrap();
+    apply(&*files, &put("large", &large, Expected::Any))
+        .await
+        .unwrap();
+    let s3 = stage.s3();
+    let all = stage.keys("").await;
+    assert!(all.len() >= 8, "{all:?}");
+    for key in all {
+        let head = s3
+            .head_object()
+            .bucket(&stage.bucket)
+            .key(&key)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(head.ssekms_key_id(), Some("alias/acme-files"), "{key}");
     }
 }
