@@ -75,6 +75,9 @@ impl Cloud {
         let Some(Opened { aws, secrets }) = &self.0 else {
             return;
         };
+        if let Some(files) = aws.files() {
+            capabilities.files = Failover::cloud(files);
+        }
         if let Some(model) = aws.model(Arc::clone(embedder)) {
             capabilities.model = Failover::cloud(model);
         }
