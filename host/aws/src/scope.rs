@@ -19,8 +19,6 @@ const FIFO: &str = ".fifo";
 const HASH_DIGITS: usize = 24;
 /// What the keys begin with that say which tenants have messages.
 const MAIL_MARKS: &str = "_pending/mail/";
-/// The key of the tenant's name in a KMS encryption context.
-pub(crate) const TENANT_CONTEXT: &str = "stuga:tenant";
 
 /// What belongs to one tenant.
 #[derive(Clone, Copy)]

@@ -106,6 +106,15 @@ impl Cloud {
         if let Some(search) = aws.search(Arc::clone(embedder)) {
             capabilities.search = Failover::cloud(search);
         }
+        if let Some(memory) = aws.memory() {
+            capabilities.memory = Failover::cloud(memory);
+        }
+        if let Some(sessions) = aws.sessions(Arc::clone(embedder)) {
+            capabilities.sessions = Failover::cloud(sessions);
+        }
+        if let Some(records) = aws.records(Arc::clone(embedder)) {
+            capabilities.records = Failover::cloud(records);
+        }
         if let Some(model) = aws.model(Arc::clone(embedder)) {
             capabilities.model = Failover::cloud(model);
         }

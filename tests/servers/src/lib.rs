@@ -93,7 +93,10 @@ impl<T> Default for Shared<T> {
 
 /// Installs every server and says which cannot be had.
 pub fn install_all() -> Vec<Problem> {
-    let all = [Ministack::install().map(drop)];
+    let all = [
+        Ministack::install().map(drop),
+        SeaweedFs::install().map(drop),
+    ];
     all.into_iter().filter_map(Result::err).collect()
 }
 

@@ -2,7 +2,12 @@
 //!
 //! SeaweedFS is a real object store and the stricter double; ministack is a second opinion. `STUGA_CASE=part_of_a_name` runs
 //! the sentences of the contract whose name contains it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod download;
 mod faults;
