@@ -97,6 +97,10 @@ impl Site {
     }
 
     /// Sets a variable in the environment of commands and servers from now on.
+    #[allow(
+        dead_code,
+        reason = "only the tests of Lambda, which share this file, need it"
+    )]
     pub(crate) fn set(&self, name: &str, value: &str) {
         let mut environment = self.environment.lock().unwrap();
         environment.push((name.to_owned(), value.to_owned()));

@@ -3,7 +3,6 @@
 //! Every prefix ends with a character that is in no tenant's and no agent's name, so that no prefix begins another one.
 //! What comes back from elsewhere (a cursor, a stored id, a name in a message) goes through [`guard`] before it is sent.
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use stuga_core::{AgentName, Error, Result, TenantId};
 
@@ -25,15 +24,6 @@ const MAIL_MARKS: &str = "_pending/mail/";
 pub(crate) struct Scope<'a> {
     config: &'a AwsConfig,
     tenant: &'a TenantId,
-}
-
-/// On whose behalf something runs elsewhere.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(crate) struct Identity<'a> {
-    /// The tenant.
-    pub(crate) tenant: &'a TenantId,
-    /// The agent.
-    pub(crate) agent: &'a AgentName,
 }
 
 impl<'a> Scope<'a> {
@@ -81,11 +71,6 @@ impl<'a> Scope<'a> {
         Ok(self.memory()?.memory_id.of(self.tenant))
     }
 
-    /// What all actors and namespaces of an agent begin with; ends with `/`.
-    pub(crate) fn actors(&self, agent: &AgentName) -> String {
-        format!("{}/{agent}/", self.tenant)
-    }
-
     /// What all keys of an agent in Redis begin with; ends with `:`.
     pub(crate) fn cached(&self, agent: &AgentName) -> String {
         format!("stuga:{}:{agent}:", self.tenant)
@@ -104,14 +89,6 @@ impl<'a> Scope<'a> {
     /// What the names of all queues of the tenant begin with.
     pub(crate) fn tenant_queues(&self) -> Result<String> {
         Ok(self.a2a()?.queue_prefix.of(self.tenant))
-    }
-
-    /// The name of an agent's queue for `purpose`, such as `inbox`. A name that is too long for SQS ends with a hash of the
-    /// whole instead.
-    pub(crate) fn queue(&self, agent: &AgentName, purpose: &str) -> Result<String> {
-        let name = format!("{}{agent}_{purpose}", self.tenant_queues()?);
-        let room = QUEUE_NAME_MAX_BYTES.saturating_sub(FIFO.len());
-        Ok(shortened(name, room) + FIFO)
     }
 
     /// The bucket of the tenant's mailboxes.
@@ -158,14 +135,6 @@ impl<'a> Scope<'a> {
     /// The function that runs the tenant's jobs.
     pub(crate) fn function(&self) -> Result<String> {
         Ok(self.jobs()?.function.of(self.tenant))
-    }
-
-    /// On whose behalf a function runs.
-    pub(crate) fn identity(&self, agent: &'a AgentName) -> Identity<'a> {
-        Identity {
-            tenant: self.tenant,
-            agent,
-        }
     }
 
     /// What the names of all secrets of the tenant begin with.
@@ -291,8 +260,6 @@ mod tests {
         vec![
             scope.objects(&agent).unwrap(),
             scope.passing_objects(&agent).unwrap(),
-            scope.queue(&agent, "inbox").unwrap(),
-            scope.actors(&agent),
             scope.cached(&agent),
         ]
     }
@@ -318,11 +285,16 @@ mod tests {
 
     #[test]
     fn a_queue_of_long_names_has_a_name_that_sqs_takes_and_nobody_else_has() {
-        let long = "a".repeat(62);
-        let queues = ["a", "b"].map(|end| names(&long, &format!("{long}{end}"))[2].clone());
+        let mut config = config();
+        let long = format!("{}-{{tenant}}-", "q".repeat(60));
+        config.a2a.as_mut().unwrap().queue_prefix = Pattern::new(&long).unwrap();
+        let queue = |tenant: &str| {
+            let tenant = TenantId::new(tenant).unwrap();
+            Scope::of(&config, &tenant).mail_queue().unwrap()
+        };
+        let queues = ["a", "b"].map(|end| queue(&format!("{}{end}", "a".repeat(40))));
         assert!(queues.iter().all(|q| q.len() <= 80 && q.ends_with(".fifo")));
         assert_ne!(queues[0], queues[1]);
-        assert_eq!(names("acme", "scribe")[2], "stuga_acme_scribe_inbox.fifo");
     }
 
     #[test]

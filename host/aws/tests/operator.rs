@@ -186,6 +186,8 @@ async fn a_tenant_is_planned_provisioned_once_and_deprovisioned_alone() {
     let settings = AwsConfig {
         files: Some(serde_json::from_value(files).unwrap()),
         secrets: Some(serde_json::from_value(secrets).unwrap()),
+        // Mailboxes have a test of their own.
+        a2a: None,
         ..settings(&server.endpoint())
     };
     let aws = open(settings.clone(), &clock());

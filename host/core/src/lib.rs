@@ -26,8 +26,8 @@ pub mod retry;
 pub mod search;
 pub mod secrets;
 pub mod sessions;
-mod version;
 pub mod tape;
+mod version;
 
 #[cfg(feature = "testkit")]
 #[allow(

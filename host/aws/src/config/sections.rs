@@ -372,7 +372,7 @@ mod tests {
             "files/",
             "/{tenant}/",
             "f/../{tenant}/",
-            "f ?/{tenant}/",
+            "f?/{tenant}/",
         ] {
             let setting = check(prefix, "passing/{tenant}/");
             assert_eq!(setting.as_deref(), Some("aws.files.prefix"), "{prefix}");
