@@ -80,6 +80,12 @@ impl Stage {
         }
     }
 
+    /// Moves this stage's clock forward to where the other's stands.
+    pub(crate) fn catch_up(&self, other: &Self) {
+        self.clock
+            .advance(other.clock.now().since(self.clock.now()));
+    }
+
     pub(crate) async fn try_put(&self, ctx: &CallCtx, key: &str, value: &str) -> Result<MemoryAck> {
         let id = ctx.next_write_id()?;
         self.local.memory().apply(ctx, id, &put(key, value)).await
