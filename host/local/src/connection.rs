@@ -1,6 +1,7 @@
 //! Connections to a tenant's database, and its set-up: durable, at this version, whoever else does the same.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -24,9 +25,39 @@ pub(crate) fn open_writer(
     database: &Path,
     durability: Durability,
 ) -> Result<Connection, rusqlite_migration::Error> {
+    if !durability.syncs() && !database.exists() {
+        lay_empty(database);
+    }
     let mut conn = connect(database, WRITER_CACHE_KIB)?;
     set_up(&mut conn, durability)?;
     Ok(conn)
+}
+
+/// Lays down an empty database of this version, which is much quicker than to make its tables one by one: a mock host opens
+/// new stores all the time. Where that fails nothing is there, and the tables are made.
+fn lay_empty(database: &Path) {
+    static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();
+    if let Some(image) = EMPTY.get() {
+        if std::fs::write(database, image).is_err() {
+            // Half of an image is no database.
+            let _ = std::fs::remove_file(database);
+        }
+        return;
+    }
+    let made = Connection::open_in_memory()
+        .map_err(rusqlite_migration::Error::from)
+        .and_then(|mut conn| {
+            schema::migrations().to_latest(&mut conn)?;
+            let path = database.to_string_lossy();
+            conn.execute("VACUUM INTO ?1", [&*path])?;
+            Ok(())
+        });
+    if made.is_ok()
+        && let Ok(image) = std::fs::read(database)
+    {
+        // Whoever was first has the same.
+        let _ = EMPTY.set(image);
+    }
 }
 
 /// Opens a database that was set up, for reading only.
@@ -93,6 +124,35 @@ mod tests {
             .unwrap();
         const FULL: i64 = 2;
         assert_eq!((mode.as_str(), synchronous), ("wal", FULL));
+    }
+
+    #[test]
+    fn a_store_that_is_thrown_away_begins_as_any_other_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let begun = |name: &str, durability| {
+            let conn = open_writer(&directory.path().join(name), durability).unwrap();
+            let mut statement = conn
+                .prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+                .unwrap();
+            let rows = statement.query_map([], |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, Option<String>>(2)?,
+                ))
+            });
+            let tables: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+            let version: i64 = conn
+                .pragma_query_value(None, "user_version", |row| row.get(0))
+                .unwrap();
+            let tally = crate::tally::Tally::load(&conn).unwrap();
+            (tables, version, tally)
+        };
+        let kept = begun("kept", Durability::Fsynced);
+        assert!(kept.0.len() > 10 && kept.1 > 0);
+        // The first makes the image, the second is laid down from it.
+        assert_eq!(begun("first", Durability::ThrownAway), kept);
+        assert_eq!(begun("second", Durability::ThrownAway), kept);
     }
 
     #[test]
