@@ -55,8 +55,11 @@ macro_rules! service {
     };
 }
 
+/// Codes with their HTTP status and what they mean.
+type Codes = &'static [(&'static str, u16, ErrorKind)];
+
 /// Every service with the codes that it documents.
-const TABLE: &[(&str, Service, &[(&str, u16, ErrorKind)])] = &[
+const TABLE: &[(&str, Service, Codes)] = &[
     (
         "s3",
         service!(PutObjectError),
