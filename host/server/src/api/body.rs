@@ -14,6 +14,11 @@ use super::error::Problem;
 
 /// Longest time that a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(60);
+/// Most of a body that is too large which is read and thrown away before the refusal: a client that still sends when the
+/// connection closes may lose the answer.
+const DRAIN_MAX_BYTES: usize = 1 << 20;
+/// Longest time for that.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(1);
 /// Longest session name in bytes.
 const SESSION_MAX_BYTES: usize = 256;
 
@@ -32,18 +37,26 @@ pub(crate) struct InvokeBody<'b> {
 /// Reads the whole body.
 ///
 /// # Errors
-/// 413 over `limit`, before reading when the length is announced; 408 when it takes too long; 400 when it breaks off.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<Bytes, Problem> {
+/// 413 over `limit`; 408 when it takes too long; 400 when it breaks off.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limit: u64,
+) -> Result<Bytes, Problem> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit) {
+        drain(body).await;
         return Err(Problem::too_large(limit));
     }
-    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
+    let limited = Limited::new(&mut body, usize::try_from(limit).unwrap_or(usize::MAX));
     match tokio::time::timeout(BODY_DEADLINE, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large(limit)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            drain(body).await;
+            Err(Problem::too_large(limit))
+        }
         Ok(Err(_)) => Err(Problem::bad_request("the body broke off")),
         Err(_) => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -55,6 +68,14 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<
             ),
         )),
     }
+}
+
+/// Takes what a client still sends, within bounds.
+async fn drain(body: Body) {
+    let mut rest = Limited::new(body, DRAIN_MAX_BYTES);
+    let taken = async { while let Some(Ok(_)) = rest.frame().await {} };
+    // What comes after that is not worth the wait.
+    let _ = tokio::time::timeout(DRAIN_DEADLINE, taken).await;
 }
 
 /// Parses the body of an invocation.
