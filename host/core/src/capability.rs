@@ -94,6 +94,13 @@ pub trait Write: Serialize + DeserializeOwned + Clone + fmt::Debug + Send + Sync
 
     /// The operation's name for errors and metrics, such as `memory.put`.
     fn operation(&self) -> &'static str;
+
+    /// The version that the answer to a write speaks of, by the rule of [`crate::next_version`]: the largest, when it
+    /// speaks of several; 0 when it speaks of none.
+    fn version(ack: &Self::Ack) -> u64 {
+        let _ = ack;
+        0
+    }
 }
 
 /// What a write answers. It is kept with the write's id, so that a repetition gets the same answer.

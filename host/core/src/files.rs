@@ -168,6 +168,10 @@ impl Write for FilesWrite {
             Self::Purge { .. } => "files.purge",
         }
     }
+
+    fn version(ack: &FilesAck) -> u64 {
+        ack.info.as_ref().map_or(0, |info| info.version)
+    }
 }
 
 /// What a change to files answers.
@@ -269,4 +273,18 @@ pub trait Files: Capability<Write = FilesWrite> {
         offset: u64,
         len: u32,
     ) -> Result<Option<Part>>;
+}
+
+/// Contents by their digest, whatever paths name them: what is carried to the cloud before a put is replayed there.
+#[async_trait]
+pub trait Contents: Send + Sync + 'static {
+    /// At most `len` (up to [`RANGE_MAX_BYTES`]) bytes from `offset` on of a content of `ctx.tenant`; fewer only where it
+    /// ends. None when no content of this digest and size is kept.
+    async fn content(
+        &self,
+        ctx: &CallCtx,
+        content: &Spooled,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Vec<u8>>>;
 }

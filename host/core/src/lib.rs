@@ -16,6 +16,7 @@ pub mod grant;
 pub mod id;
 pub mod invocation;
 pub mod jobs;
+pub mod journal;
 pub mod lease;
 pub mod memory;
 pub mod metadata;
@@ -26,6 +27,7 @@ pub mod retry;
 pub mod search;
 pub mod secrets;
 pub mod sessions;
+pub mod standby;
 pub mod tape;
 mod version;
 

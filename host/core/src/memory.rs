@@ -102,6 +102,10 @@ impl Write for MemoryWrite {
             Self::Delete { .. } => "memory.delete",
         }
     }
+
+    fn version(ack: &MemoryAck) -> u64 {
+        ack.version
+    }
 }
 
 /// What a change to memory answers.

@@ -102,6 +102,10 @@ impl Write for RecordWrite {
             Self::Delete { .. } => "records.delete",
         }
     }
+
+    fn version(ack: &RecordAck) -> u64 {
+        ack.version
+    }
 }
 
 /// What a change to records answers.

@@ -315,6 +315,16 @@ impl Write for SearchWrite {
             },
         }
     }
+
+    fn version(ack: &SearchAck) -> u64 {
+        match ack {
+            SearchAck::Changed(outcomes) => {
+                let versions = outcomes.iter().map(|outcome| outcome.version);
+                versions.max().unwrap_or(0)
+            }
+            SearchAck::Created(_) | SearchAck::Dropped(_) => 0,
+        }
+    }
 }
 
 /// What a change to search answers.
