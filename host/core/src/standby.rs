@@ -41,7 +41,8 @@ pub trait Replica<W: Write>: Send + Sync + 'static {
     /// The thing written gets the version, the id and the times of `made`; conditions such as an expected version are not
     /// asked again. Where a write with a larger version or stamp stands, that one stays: the later writer wins, by
     /// version. Idempotent by what it makes true, however late it is repeated: a write that was adopted, or that landed
-    /// here under its `id` without anybody hearing of it, is not made twice.
+    /// here under its `id` without anybody hearing of it, is not made twice. The id is remembered with `made.ack` as
+    /// [`crate::Capability::apply`] does: a caller that repeats the write may meet this side the second time.
     ///
     /// # Errors
     /// `Timeout` and `Unavailable` when this side is away: try again. Everything else is a refusal of this write: nothing

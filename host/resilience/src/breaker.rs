@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stuga_core::BreakerState;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use settings::BreakerSettings;
@@ -18,10 +19,25 @@ use window::{Counts, Window};
 /// A number between 0 and 1, new at each call: the jitter of the open time.
 pub type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
 
+/// Hears of every change of state, in order and while it happens: must return at once.
+pub type Observer = Box<dyn Fn(Transition) + Send + Sync>;
+
+/// A change of a breaker's state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transition {
+    /// What it was.
+    pub from: BreakerState,
+    /// What it is.
+    pub to: BreakerState,
+}
+
 /// A circuit breaker.
 pub struct Breaker {
     settings: BreakerSettings,
     jitter: Jitter,
+    observer: Option<Observer>,
+    /// The state, for those who wait for it.
+    state: watch::Sender<BreakerState>,
     inner: Mutex<Inner>,
 }
 
@@ -32,7 +48,7 @@ struct Inner {
     window: Window,
     /// Failures since the last success.
     in_a_row: u32,
-    /// Trips since it was closed last.
+    /// Trips since it was last closed for as long as `calm_after`.
     trips: u32,
     /// Since when it is in its state.
     since: Instant,
@@ -117,8 +133,42 @@ impl Breaker {
         Self {
             settings,
             jitter,
+            observer: None,
+            state: watch::Sender::new(BreakerState::Closed),
             inner: Mutex::new(inner),
         }
+    }
+
+    /// The same, with somebody who hears of every change of state.
+    #[must_use]
+    pub fn observed(mut self, observer: Observer) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> &BreakerSettings {
+        &self.settings
+    }
+
+    /// The state, to be waited for. Changes that follow each other quickly may be seen as one.
+    pub fn watch(&self) -> watch::Receiver<BreakerState> {
+        self.state.subscribe()
+    }
+
+    /// Waits until calls that are under way had better not be waited for: it tripped, or somebody isolates it.
+    pub async fn tripped(&self) {
+        let refuses =
+            |state: &BreakerState| matches!(state, BreakerState::Open | BreakerState::Isolated);
+        if self.settings.metrics_only || self.watch().wait_for(refuses).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Whether the latest call failed, so that the next one had better not wait long.
+    pub fn is_suspect(&self) -> bool {
+        let inner = self.lock();
+        inner.in_a_row > 0 || matches!(inner.state, State::HalfOpen { .. })
     }
 
     /// Asks for the right to make one call.
@@ -131,7 +181,7 @@ impl Breaker {
         if let State::Open { until } = inner.state
             && now >= until
         {
-            inner.become_(half_open(), now);
+            self.become_(&mut inner, half_open(), now);
         }
         let refused = match &mut inner.state {
             State::Closed => None,
@@ -177,7 +227,7 @@ impl Breaker {
     pub fn isolate(&self) {
         let mut inner = self.lock();
         if !matches!(inner.state, State::Isolated) {
-            inner.become_(State::Isolated, Instant::now());
+            self.become_(&mut inner, State::Isolated, Instant::now());
         }
     }
 
@@ -185,7 +235,7 @@ impl Breaker {
     pub fn release(&self) {
         let mut inner = self.lock();
         if matches!(inner.state, State::Isolated) {
-            inner.become_(half_open(), Instant::now());
+            self.become_(&mut inner, half_open(), Instant::now());
         }
     }
 
@@ -250,8 +300,7 @@ impl Breaker {
             } => {
                 let succeeded = succeeded.saturating_add(1);
                 if succeeded >= self.settings.probes.max(1) {
-                    inner.trips = 0;
-                    inner.become_(State::Closed, now);
+                    self.become_(&mut inner, State::Closed, now);
                 } else {
                     inner.state = State::HalfOpen {
                         under_way: under_way.saturating_sub(1),
@@ -285,6 +334,10 @@ impl Breaker {
     }
 
     fn trip(&self, inner: &mut Inner, now: Instant) {
+        // Whoever was closed for long has recovered; a cloud that flaps has not.
+        if matches!(inner.state, State::Closed) && now - inner.since >= self.settings.calm_after {
+            inner.trips = 0;
+        }
         inner.trips = inner.trips.saturating_add(1);
         inner.totals.trips += 1;
         let open_for = self.settings.open_time(inner.trips, (self.jitter)());
@@ -292,21 +345,27 @@ impl Breaker {
         let until = now
             .checked_add(open_for)
             .unwrap_or(now + Duration::from_secs(86_400));
-        inner.become_(State::Open { until }, now);
+        self.become_(inner, State::Open { until }, now);
+    }
+
+    fn become_(&self, inner: &mut Inner, state: State, now: Instant) {
+        let transition = Transition {
+            from: inner.state.name(),
+            to: state.name(),
+        };
+        inner.state = state;
+        inner.generation = inner.generation.wrapping_add(1);
+        inner.since = now;
+        inner.in_a_row = 0;
+        inner.window.clear();
+        self.state.send_replace(transition.to);
+        if let Some(observer) = &self.observer {
+            observer(transition);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn become_(&mut self, state: State, now: Instant) {
-        self.state = state;
-        self.generation = self.generation.wrapping_add(1);
-        self.since = now;
-        self.in_a_row = 0;
-        self.window.clear();
     }
 }
 

@@ -1,14 +1,23 @@
 //! What files have besides reads and writes: contents that are spooled before a write names them.
+//!
+//! With two sides a content goes to both at once, so that either can take the write that names it. A cloud that goes away
+//! in the middle is left out: [`FileCarrier`] brings the content there when it is back.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::{OptionFuture, join};
 use serde_json::Value;
-use stuga_core::files::{Files, Spooled, Upload};
+use stuga_core::files::{Contents, Files, FilesAck, FilesWrite, RANGE_MAX_BYTES, Spooled, Upload};
 use stuga_core::tape::{Turn, read, taped};
 use stuga_core::{CallCtx, Error, Result};
 
 use crate::Failover;
+use crate::failover::Serving;
+use crate::modes::Mode;
+use crate::route::{Tried, Way};
+use crate::sides::{Carrier, Sides};
 
 impl Failover<dyn Files> {
     /// Makes a content durable, so that a put can name it.
@@ -17,9 +26,18 @@ impl Failover<dyn Files> {
     /// As [`Failover::read`].
     pub async fn spool(&self, ctx: &CallCtx, content: &[u8]) -> Result<Spooled> {
         const OPERATION: &str = "files.spool";
-        let spool = |files: Arc<dyn Files>| async move { files.spool(ctx, content).await };
-        let prepare = || self.prepare(ctx, OPERATION, spool);
-        taped(ctx, OPERATION, content, prepare).await
+        let spool = || async move {
+            ctx.check_deadline(OPERATION)?;
+            match self.serving() {
+                Serving::One { backend, .. } => backend.spool(ctx, content).await,
+                Serving::Two(sides) => {
+                    let there = sides.ask_cloud(ctx, OPERATION, sides.cloud.spool(ctx, content));
+                    let (here, there) = join(sides.local.spool(ctx, content), there).await;
+                    both(here, there)
+                }
+            }
+        };
+        taped(ctx, OPERATION, content, spool).await
     }
 
     /// Begins a content that comes in parts.
@@ -28,13 +46,27 @@ impl Failover<dyn Files> {
     /// As [`Failover::read`].
     pub async fn begin_upload(&self, ctx: &CallCtx) -> Result<Box<dyn Upload>> {
         const OPERATION: &str = "files.begin-upload";
-        let begin = |files: Arc<dyn Files>| async move { files.begin_upload(ctx).await };
+        let begin = || async move {
+            ctx.check_deadline(OPERATION)?;
+            match self.serving() {
+                Serving::One { backend, .. } => backend.begin_upload(ctx).await,
+                Serving::Two(sides) => {
+                    let there = sides.ask_cloud(ctx, OPERATION, sides.cloud.begin_upload(ctx));
+                    let (here, there) = join(sides.local.begin_upload(ctx), there).await;
+                    Ok(Box::new(Two {
+                        local: here?,
+                        cloud: there.transpose()?,
+                        sides: Arc::clone(sides),
+                    }) as Box<dyn Upload>)
+                }
+            }
+        };
         let Some(tape) = &ctx.tape else {
-            return self.prepare(ctx, OPERATION, begin).await;
+            return begin().await;
         };
         let upload = match tape.begin(OPERATION, Value::Null.to_string()) {
             Turn::Ask(slot) => {
-                let begun = self.prepare(ctx, OPERATION, begin).await;
+                let begun = begin().await;
                 tape.end(slot, begun.as_ref().map(|_| Value::Null.to_string()));
                 Some(begun?)
             }
@@ -45,6 +77,122 @@ impl Failover<dyn Files> {
             Turn::Silence => std::future::pending().await,
         };
         Ok(Box::new(Taped(upload)))
+    }
+}
+
+impl Sides<dyn Files> {
+    /// Has the cloud do something before a write; none when it is away or not to be asked.
+    async fn ask_cloud<T>(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Option<Result<T>> {
+        if self.route().mode(&ctx.tenant) != Mode::Cloud {
+            return None;
+        }
+        match self.route().ask(ctx.deadline) {
+            Way::Cloud(attempt) => match attempt.make(operation, call).await {
+                Tried::Answered(answer) => Some(answer),
+                Tried::Away(_) => None,
+            },
+            Way::Local(_) => None,
+        }
+    }
+}
+
+/// What this host answers, unless the cloud refuses.
+fn both<T>(here: Result<T>, there: Option<Result<T>>) -> Result<T> {
+    there.transpose()?;
+    here
+}
+
+/// An upload to both sides.
+struct Two {
+    local: Box<dyn Upload>,
+    /// None once the cloud went away.
+    cloud: Option<Box<dyn Upload>>,
+    sides: Arc<Sides<dyn Files>>,
+}
+
+#[async_trait]
+impl Upload for Two {
+    async fn append(&mut self, ctx: &CallCtx, part: &[u8]) -> Result<()> {
+        const OPERATION: &str = "files.upload.append";
+        let sides = &self.sides;
+        let there: OptionFuture<_> = self
+            .cloud
+            .as_mut()
+            .map(|cloud| sides.ask_cloud(ctx, OPERATION, cloud.append(ctx, part)))
+            .into();
+        let (here, there) = join(self.local.append(ctx, part), there).await;
+        let there = there.flatten();
+        if there.is_none() {
+            // Dropped unfinished it leaves nothing there.
+            self.cloud = None;
+        }
+        both(here, there)
+    }
+
+    async fn finish(&mut self, ctx: &CallCtx) -> Result<Spooled> {
+        const OPERATION: &str = "files.upload.finish";
+        let sides = &self.sides;
+        let there: OptionFuture<_> = self
+            .cloud
+            .as_mut()
+            .map(|cloud| sides.ask_cloud(ctx, OPERATION, cloud.finish(ctx)))
+            .into();
+        let (here, there) = join(self.local.finish(ctx), there).await;
+        both(here, there.flatten())
+    }
+}
+
+/// Brings contents from this host to the cloud.
+pub struct FileCarrier {
+    contents: Arc<dyn Contents>,
+    cloud: Arc<dyn Files>,
+}
+
+impl FileCarrier {
+    /// From `contents`, which this host keeps, to `cloud`.
+    pub fn new(contents: Arc<dyn Contents>, cloud: Arc<dyn Files>) -> Self {
+        Self { contents, cloud }
+    }
+}
+
+#[async_trait]
+impl Carrier<FilesWrite> for FileCarrier {
+    async fn carry(&self, ctx: &CallCtx, write: &FilesWrite, ack: Option<&FilesAck>) -> Result<()> {
+        const OPERATION: &str = "files.carry";
+        let info = ack.and_then(|ack| ack.info.as_ref());
+        let content = match (write, info) {
+            (_, Some(info)) => Spooled {
+                sha256: info.sha256.clone(),
+                size: info.size,
+            },
+            (FilesWrite::Put { sha256, size, .. }, None) => Spooled {
+                sha256: sha256.clone(),
+                size: *size,
+            },
+            _ => return Ok(()),
+        };
+        let mut upload = self.cloud.begin_upload(ctx).await?;
+        let len = u32::try_from(RANGE_MAX_BYTES).unwrap_or(u32::MAX);
+        let mut offset = 0;
+        while offset < content.size {
+            let part = self.contents.content(ctx, &content, offset, len).await?;
+            let part = part.filter(|part| !part.is_empty()).ok_or_else(|| {
+                Error::not_found(OPERATION, "the content is not kept on this host either")
+            })?;
+            upload.append(ctx, &part).await?;
+            offset += part.len() as u64;
+        }
+        let carried = upload.finish(ctx).await?;
+        if carried != content {
+            let message = "the content on this host is not what the write names";
+            return Err(Error::internal(OPERATION, message));
+        }
+        Ok(())
     }
 }
 

@@ -1,14 +1,23 @@
 //! The one place between a guest and a backend.
 //!
 //! Every call of a capability goes through [`Failover`]: it makes the id of a write before the first attempt, chooses
-//! the backend and notes what happened for the receipt. This crate knows no backend by name. Today it has one mode,
-//! `local`: no cloud is configured and no breaker stands in the path.
+//! the side that answers and notes what happened for the receipt. Where a cloud is configured, [`Route`] decides when it
+//! is asked, [`Sides`] keeps both sides together, [`Replay`] brings back to the cloud what this host took in its place,
+//! and [`Monitor`] asks how the cloud is when nobody else does. This crate knows no backend by name.
 
 mod breaker;
+mod budget;
+mod counts;
 mod failover;
 mod files;
+mod health;
 mod model;
+mod modes;
+mod order;
+mod replay;
+mod route;
 mod secrets;
+mod sides;
 
 use std::sync::Arc;
 
@@ -23,8 +32,18 @@ use stuga_core::search::Search;
 use stuga_core::secrets::Secrets;
 use stuga_core::sessions::Sessions;
 
-pub use breaker::{Breaker, BreakerSettings, Jitter, NotPermitted, Permit, Snapshot, Totals};
+pub use breaker::{
+    Breaker, BreakerSettings, Jitter, NotPermitted, Observer, Permit, Snapshot, Totals, Transition,
+};
+pub use budget::BudgetSettings;
+pub use counts::Counted;
 pub use failover::Failover;
+pub use files::FileCarrier;
+pub use health::{HealthSettings, Monitor, Probe};
+pub use modes::{DRILL_LONGEST, Isolation, Mode, Modes, WHY_MAX_BYTES};
+pub use replay::{Pass, Replay, ReplaySettings};
+pub use route::{Route, RouteStatus, TenantStatus, Why};
+pub use sides::{Carrier, Sides};
 
 /// Everything that a guest can reach: one facade for each capability.
 #[derive(Clone)]

@@ -23,6 +23,9 @@ pub struct BreakerSettings {
     pub open_growth: f64,
     /// Longest open time, before jitter.
     pub open_for_max: Duration,
+    /// How long it must have stayed closed before the open time begins small again: a cloud that flaps is asked less and
+    /// less often.
+    pub calm_after: Duration,
     /// Share of the open time that is added or taken at random, so that many hosts do not probe at once; 0 to 1.
     pub jitter: f64,
     /// Calls that are let through as probes when the open time is over, and how many of them must succeed.
@@ -43,6 +46,7 @@ impl Default for BreakerSettings {
             open_for: Duration::from_secs(2),
             open_growth: 2.0,
             open_for_max: Duration::from_secs(60),
+            calm_after: Duration::from_secs(60),
             jitter: 0.2,
             probes: 3,
             metrics_only: false,

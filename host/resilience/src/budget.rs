@@ -1,0 +1,125 @@
+//! How long the cloud may take before this host answers itself.
+//!
+//! Of the time that a caller has left the cloud gets a share, so that a cloud which never answers still leaves time for
+//! the local answer. After a failure the next calls wait little longer than calls took that succeeded: a cloud that is
+//! away costs the full wait once, not once for each request.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long the cloud may take.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct BudgetSettings {
+    /// Longest wait for one call.
+    pub call: Duration,
+    /// Longest wait for one call while the latest call failed, unless calls that succeeded took longer; see
+    /// [`BudgetSettings::patience`].
+    pub suspect: Duration,
+    /// By how much longer than the slowest call of late a call may take while the latest call failed.
+    pub patience: f64,
+    /// Share of the caller's remaining time that the cloud may use, 0 to 1.
+    pub share: f64,
+}
+
+impl Default for BudgetSettings {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(3),
+            suspect: Duration::from_millis(300),
+            patience: 3.0,
+            share: 0.6,
+        }
+    }
+}
+
+/// How long one call may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Allowance {
+    /// Until when it is waited for.
+    pub(crate) until: Instant,
+    /// Whether it is as long as the cloud deserves. What takes longer than a hurried caller can wait says nothing of the
+    /// cloud.
+    pub(crate) fair: bool,
+}
+
+/// The budget of one capability.
+pub(crate) struct Budget {
+    settings: BudgetSettings,
+    /// Microseconds of the slowest call of late that succeeded.
+    slowest: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) fn new(settings: BudgetSettings) -> Self {
+        Self {
+            settings,
+            slowest: AtomicU64::new(0),
+        }
+    }
+
+    /// How long a call may take whose caller waits until `deadline`.
+    pub(crate) fn allow(&self, now: Instant, deadline: Instant, suspect: bool) -> Allowance {
+        let deserved = if suspect {
+            let slowest = Duration::from_micros(self.slowest.load(Ordering::Relaxed));
+            let patient = slowest.mul_f64(self.settings.patience.clamp(1.0, 100.0));
+            patient.max(self.settings.suspect).min(self.settings.call)
+        } else {
+            self.settings.call
+        };
+        let left = deadline.saturating_duration_since(now);
+        let share = left.mul_f64(self.settings.share.clamp(0.0, 1.0));
+        Allowance {
+            until: now + deserved.min(share),
+            fair: share >= deserved,
+        }
+    }
+
+    /// Learns how long a call took that the cloud answered. What was slow once is forgotten after some hundred calls.
+    pub(crate) fn learn(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let slowest = self.slowest.load(Ordering::Relaxed);
+        let slowest = took.max(slowest - slowest / 64);
+        self.slowest.store(slowest, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_keeps_time_for_the_local_answer_and_a_hurried_one_is_not_fair() {
+        let budget = Budget::new(BudgetSettings::default());
+        let now = Instant::now();
+        let long = budget.allow(now, now + 30 * SECOND, false);
+        assert_eq!((long.until - now, long.fair), (3 * SECOND, true));
+        let short = budget.allow(now, now + SECOND, false);
+        assert_eq!((short.until - now, short.fair), (SECOND * 6 / 10, false));
+        let over = budget.allow(now, now, false);
+        assert_eq!((over.until - now, over.fair), (Duration::ZERO, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_a_call_waits_little_longer_than_calls_took() {
+        let budget = Budget::new(BudgetSettings::default());
+        let now = Instant::now();
+        let wait = |budget: &Budget| budget.allow(now, now + 30 * SECOND, true).until - now;
+        assert_eq!(wait(&budget), Duration::from_millis(300));
+        budget.learn(Duration::from_millis(500));
+        assert_eq!(wait(&budget), Duration::from_millis(1_500));
+        budget.learn(20 * SECOND);
+        assert_eq!(
+            wait(&budget),
+            3 * SECOND,
+            "never longer than a call may take"
+        );
+        for _ in 0..1_000 {
+            budget.learn(Duration::from_millis(5));
+        }
+        assert_eq!(wait(&budget), Duration::from_millis(300));
+    }
+}

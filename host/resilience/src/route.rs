@@ -1,0 +1,325 @@
+//! The way to the cloud of one capability, shared by all its tenants.
+//!
+//! It decides for each call whether the cloud is asked and for how long, learns from what came of it, and counts. It knows
+//! nothing of what a call says.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stuga_core::journal::{Backlog, Journal};
+use stuga_core::{
+    AgentName, Backend, BreakerState, CallCtx, CapabilityName, Clock, Error, Result, TenantId,
+    Timestamp,
+};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::breaker::{Breaker, Permit, Snapshot};
+use crate::budget::{Allowance, Budget, BudgetSettings};
+use crate::counts::{Counted, Counts};
+use crate::modes::{Mode, Modes};
+use crate::order::{Order, Turn};
+
+/// What one capability shares over all its tenants while a cloud is configured for it.
+pub struct Route {
+    capability: CapabilityName,
+    breaker: Arc<Breaker>,
+    journal: Arc<dyn Journal>,
+    modes: Arc<Modes>,
+    clock: Arc<dyn Clock>,
+    budget: Budget,
+    order: Order,
+    pub(crate) counts: Counts,
+    /// Rung when a write was noted for the cloud.
+    pub(crate) noted: Notify,
+    /// Milliseconds of the moment at which the cloud answered last; before it ever did, of the start.
+    heard: AtomicU64,
+}
+
+/// Why this host answers and not the cloud.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// The tenant's mode says so.
+    Mode,
+    /// Writes of the tenant wait for the cloud: it does not know yet what the tenant wrote.
+    Waiting,
+    /// The breaker lets no call through.
+    Breaker,
+}
+
+/// Who answers a call.
+pub(crate) enum Way<'r> {
+    /// The cloud, if it can.
+    Cloud(Attempt<'r>),
+    /// This host.
+    Local(Why),
+}
+
+/// The right to ask the cloud once.
+pub(crate) struct Attempt<'r> {
+    route: &'r Route,
+    permit: Permit<'r>,
+    began: Instant,
+    allowance: Allowance,
+}
+
+/// What came of asking the cloud.
+pub(crate) enum Tried<T> {
+    /// It answered, be it with a refusal.
+    Answered(Result<T>),
+    /// It did not answer, or said that it cannot.
+    Away(Error),
+}
+
+/// What an operator sees of a capability on this host.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RouteStatus {
+    /// Which capability.
+    pub capability: CapabilityName,
+    /// The breaker before its cloud.
+    pub breaker: Snapshot,
+    /// When the cloud answered last; since the start, when it never did.
+    pub heard_at: Timestamp,
+    /// What was counted since the start.
+    pub counts: Counted,
+}
+
+/// What an operator sees of a capability of one tenant.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TenantStatus {
+    /// Which capability.
+    pub capability: CapabilityName,
+    /// The tenant's mode.
+    pub mode: Mode,
+    /// Who would answer a read now.
+    pub reads: Backend,
+    /// Why it is this host; none when it is the cloud.
+    pub why: Option<Why>,
+    /// The breaker's state.
+    pub breaker: BreakerState,
+    /// What waits for the cloud.
+    pub backlog: Backlog,
+}
+
+impl Route {
+    /// The way of `capability` behind `breaker`.
+    pub fn new(
+        capability: CapabilityName,
+        breaker: Arc<Breaker>,
+        budget: BudgetSettings,
+        journal: Arc<dyn Journal>,
+        modes: Arc<Modes>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let heard = AtomicU64::new(clock.now().as_millis());
+        Self {
+            capability,
+            breaker,
+            journal,
+            modes,
+            clock,
+            budget: Budget::new(budget),
+            order: Order::default(),
+            counts: Counts::default(),
+            noted: Notify::new(),
+            heard,
+        }
+    }
+
+    /// Which capability.
+    pub fn capability(&self) -> CapabilityName {
+        self.capability
+    }
+
+    /// The breaker before the cloud.
+    pub fn breaker(&self) -> &Arc<Breaker> {
+        &self.breaker
+    }
+
+    /// What all tenants' operators say.
+    pub fn modes(&self) -> &Arc<Modes> {
+        &self.modes
+    }
+
+    /// What there is to see of it, of all tenants.
+    pub fn status(&self) -> RouteStatus {
+        RouteStatus {
+            capability: self.capability,
+            breaker: self.breaker.snapshot(),
+            heard_at: Timestamp::from_millis(self.heard.load(Ordering::Relaxed)),
+            counts: self.counts.read(),
+        }
+    }
+
+    /// What there is to see of one tenant.
+    ///
+    /// # Errors
+    /// What the journal answers.
+    pub async fn tenant_status(&self, tenant: &TenantId) -> Result<TenantStatus> {
+        let mode = self.modes.of(tenant, self.capability);
+        let backlog = self.journal.backlog(tenant, self.capability).await?;
+        let breaker = self.breaker.state();
+        let metrics_only = self.breaker.settings().metrics_only;
+        let why = if mode != Mode::Cloud {
+            Some(Why::Mode)
+        } else if backlog.waiting > 0 {
+            Some(Why::Waiting)
+        } else if breaker == BreakerState::Isolated
+            || breaker == BreakerState::Open && !metrics_only
+        {
+            Some(Why::Breaker)
+        } else {
+            None
+        };
+        Ok(TenantStatus {
+            capability: self.capability,
+            mode,
+            reads: why.map_or(Backend::Cloud, |_| Backend::Local),
+            why,
+            breaker,
+            backlog,
+        })
+    }
+
+    /// The journal that the capability's writes wait in.
+    pub(crate) fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The mode of a tenant.
+    pub(crate) fn mode(&self, tenant: &TenantId) -> Mode {
+        self.modes.of(tenant, self.capability)
+    }
+
+    /// How long ago the cloud answered last.
+    pub(crate) fn silence(&self) -> Duration {
+        let heard = Timestamp::from_millis(self.heard.load(Ordering::Relaxed));
+        self.clock.now().since(heard)
+    }
+
+    /// Waits for the turn of a key.
+    pub(crate) async fn turn(
+        &self,
+        operation: &'static str,
+        key: (&TenantId, &AgentName, &str),
+        deadline: Instant,
+    ) -> Result<Turn<'_>> {
+        self.order.turn(operation, key, deadline).await
+    }
+
+    /// Who answers a read: this host, while it knows of writes that the cloud does not know.
+    pub(crate) async fn to_read(&self, ctx: &CallCtx) -> Result<Way<'_>> {
+        if self.mode(&ctx.tenant) != Mode::Cloud {
+            return Ok(Way::Local(Why::Mode));
+        }
+        let backlog = self.journal.backlog(&ctx.tenant, self.capability).await?;
+        if backlog.waiting > 0 {
+            return Ok(Way::Local(Why::Waiting));
+        }
+        Ok(self.ask(ctx.deadline))
+    }
+
+    /// Who takes a write of `key`, whose turn the caller has: this host, while an earlier write of the key waits. Other keys
+    /// go to the cloud in the meantime, or a journal would never become empty under load.
+    pub(crate) async fn to_write(&self, ctx: &CallCtx, key: &str) -> Result<Way<'_>> {
+        if self.mode(&ctx.tenant) != Mode::Cloud {
+            return Ok(Way::Local(Why::Mode));
+        }
+        let (tenant, agent) = (&ctx.tenant, &ctx.agent);
+        if self
+            .journal
+            .waits(tenant, self.capability, agent, key)
+            .await?
+        {
+            return Ok(Way::Local(Why::Waiting));
+        }
+        Ok(self.ask(ctx.deadline))
+    }
+
+    /// The cloud, when the breaker lets a call through.
+    pub(crate) fn ask(&self, deadline: Instant) -> Way<'_> {
+        let suspect = self.breaker.is_suspect();
+        match self.breaker.try_acquire() {
+            Ok(permit) => {
+                let began = Instant::now();
+                Way::Cloud(Attempt {
+                    route: self,
+                    permit,
+                    began,
+                    allowance: self.budget.allow(began, deadline, suspect),
+                })
+            }
+            Err(_) => {
+                self.counts.not_permitted.add();
+                Way::Local(Why::Breaker)
+            }
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// The same for a call that no caller waits for: it gets all the time until `deadline`.
+    pub(crate) fn unhurried(mut self, deadline: Instant) -> Self {
+        self.allowance = Allowance {
+            until: deadline,
+            fair: true,
+        };
+        self
+    }
+
+    /// Asks the cloud: until it answers, its time is over, or the breaker trips, as then nobody waits for it any longer. A
+    /// write that was given up may have landed.
+    pub(crate) async fn make<T>(
+        self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Tried<T> {
+        let Self {
+            route,
+            permit,
+            began,
+            allowance,
+        } = self;
+        let answer = tokio::select! {
+            biased;
+            answer = call => answer,
+            () = tokio::time::sleep_until(allowance.until) => {
+                if allowance.fair {
+                    permit.failed();
+                    route.counts.cloud_failed.add();
+                }
+                // A permit that is dropped untold says nothing of the cloud.
+                return Tried::Away(Error::timeout(operation, "the cloud did not answer in time"));
+            }
+            () = route.breaker.tripped() => {
+                return Tried::Away(Error::timeout(operation, "the cloud is away"));
+            }
+        };
+        match answer {
+            Err(error) if error.kind().is_outage() => {
+                // A backend that gives up at the caller's own deadline is not at fault either.
+                if allowance.fair || Instant::now() < allowance.until {
+                    permit.failed();
+                    route.counts.cloud_failed.add();
+                }
+                Tried::Away(error)
+            }
+            answer => {
+                permit.succeeded();
+                route.counts.cloud_answered.add();
+                route.budget.learn(began.elapsed());
+                let now = route.clock.now().as_millis();
+                route.heard.store(now, Ordering::Relaxed);
+                Tried::Answered(answer)
+            }
+        }
+    }
+}
