@@ -6,11 +6,11 @@ use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::queue::JobQueue;
 use stuga_core::secrets::SecretStore;
-use stuga_core::{Clock, Result, TenantId};
+use stuga_core::{CallCtx, Clock, Result, TenantId};
 use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Announcer, Cloud};
 use crate::config::Config;
 use crate::host::Elsewhere;
 use crate::models;
@@ -92,6 +92,24 @@ impl Backends {
     #[cfg(feature = "aws")]
     pub(crate) fn cloud(&self) -> &Cloud {
         &self.cloud
+    }
+
+    /// What tells outside what happens here.
+    pub(crate) fn announcer(&self) -> &Announcer {
+        self.cloud.announcer()
+    }
+
+    /// Whether there is memory that must be renewed.
+    pub(crate) fn renews(&self) -> bool {
+        self.cloud.renews()
+    }
+
+    /// Renews what the call's agent keeps in the cloud.
+    ///
+    /// # Errors
+    /// As the cloud answers; what was done until then stays done.
+    pub(crate) async fn renew(&self, ctx: &CallCtx) -> Result<()> {
+        self.cloud.renew(ctx).await
     }
 
     /// Sets what a tenant may store and what it may take of the models.
