@@ -19,6 +19,7 @@ mod jobs;
 mod memory;
 mod model;
 mod provision;
+mod quota;
 mod records;
 mod scope;
 mod search;
@@ -52,6 +53,7 @@ pub use files::Download;
 pub use health::{PROBE_TIMEOUT, Probe, Probed};
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
+pub use quota::CloudQuotas;
 pub use secrets::SecretsManager;
 
 pub use jobs::{FunctionCode, Work, serve as serve_jobs};
@@ -139,6 +141,11 @@ impl Aws {
     /// Sets what a tenant may take of the models, from its next completion on.
     pub fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
         self.shared.model_limits.set(tenant, limits);
+    }
+
+    /// Sets what a tenant may store with AWS, from its next write on.
+    pub fn set_quotas(&self, tenant: &TenantId, quotas: CloudQuotas) {
+        self.shared.quotas.set(tenant, quotas);
     }
 
     /// Search on OpenSearch, with the host's embedder; none without `aws.search`.

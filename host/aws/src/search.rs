@@ -29,6 +29,7 @@ mod query;
 mod shape;
 mod sweep;
 mod tenancy;
+mod usage;
 mod wire;
 mod write;
 
@@ -55,6 +56,7 @@ use tokio::sync::Mutex;
 
 use crate::Shared;
 use crate::error::deadline_passed;
+use crate::quota::meter::Meter;
 use answer::Asking;
 use catalog::{Found, Head, IndexEntry};
 use many::{Get, Got};
@@ -68,6 +70,8 @@ pub(crate) use domain::{Domain, Whose};
 pub(crate) use tenancy::Tenancy;
 
 const OPERATION_QUERY: &str = "search.query";
+/// What the limits of search are called.
+const LIMITS: [&str; 2] = ["search_documents", "search_bytes"];
 /// Most indices whose declaration is remembered, of all tenants.
 const KNOWN_MAX_INDICES: u64 = 10_000;
 /// How long a declaration is remembered. It belongs to documents under a name of their own: when they are gone, it is read again.
@@ -84,6 +88,7 @@ pub(crate) struct CloudSearch {
     /// By index the latest write that stands for certain.
     applied: Cache<String, String>,
     turns: Cache<String, Arc<Mutex<()>>>,
+    meter: Meter,
 }
 
 impl CloudSearch {
@@ -93,7 +98,12 @@ impl CloudSearch {
         domain: Arc<Domain>,
         embedder: Arc<dyn Embedder>,
     ) -> Self {
+        let catalogs = usage::Catalogs {
+            shared: Arc::clone(&shared),
+            domain: Arc::clone(&domain),
+        };
         Self {
+            meter: Meter::new(catalogs, LIMITS),
             domain,
             sweeps: Sweeps::new(Arc::clone(&shared)),
             shared,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::Value;
 use stuga_aws::{
-    Aws, AwsConfig, EventKind, EventPublisher, HostEvent, SecretsManager, SqsMail, Tended,
+    Aws, AwsConfig, CloudQuotas, EventKind, EventPublisher, HostEvent, SecretsManager, SqsMail,
+    Tended,
 };
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 
 pub(crate) use crate::config::read_aws as read;
 use crate::host::{Elsewhere, Happened};
+use crate::tenants::Storage;
 
 /// The environment variable with the settings as JSON, for a process that has no configuration file, as in Lambda.
 const VARIABLE: &str = "STUGA_AWS";
@@ -191,6 +193,20 @@ impl Cloud {
     pub(crate) fn secrets(&self) -> Option<Arc<dyn SecretStore>> {
         let secrets = self.opened.as_ref()?.secrets.as_ref()?;
         Some(Arc::clone(secrets) as _)
+    }
+
+    /// Sets what a tenant may store with AWS.
+    pub(crate) fn set_storage_limits(&self, tenant: &TenantId, storage: &Storage) {
+        if let Some(aws) = self.aws() {
+            let quotas = CloudQuotas {
+                files_bytes: storage.files,
+                files_count: storage.files_count,
+                search_documents: storage.search_documents,
+                search_bytes: storage.search,
+                mailbox_messages: storage.mailbox_messages,
+            };
+            aws.set_quotas(tenant, quotas);
+        }
     }
 
     /// Sets what a tenant may take of the models.

@@ -11,6 +11,7 @@ use stuga_core::{CallCtx, Clock, Result, TenantId, Timestamp};
 use stuga_resilience::Capabilities;
 
 use crate::host::{Elsewhere, Happened};
+use crate::tenants::Storage;
 use crate::yaml::{Node, Report};
 
 /// There is nothing to say.
@@ -113,6 +114,9 @@ impl Cloud {
     pub(crate) fn secrets(&self) -> Option<Arc<dyn SecretStore>> {
         None
     }
+
+    /// Nobody stores anything.
+    pub(crate) fn set_storage_limits(&self, _: &TenantId, _: &Storage) {}
 
     /// Nobody takes anything.
     pub(crate) fn set_model_limits(&self, _: &TenantId, _: ModelLimits) {}

@@ -136,6 +136,7 @@ impl Backends {
         };
         self.local.set_model_limits(tenant, limits);
         self.cloud.set_model_limits(tenant, limits);
+        self.cloud.set_storage_limits(tenant, storage);
     }
 
     /// Sets what is kept of a tenant's data.

@@ -19,6 +19,7 @@ use super::manifest::{Draft, MANIFEST_MAX_BYTES, Manifest, Mark, Versions};
 use super::removal::{self, Copied};
 use super::store::{Condition, Store};
 use super::{S3Files, key};
+use crate::quota::meter::Held;
 
 /// How often a write begins again because others wrote its path meanwhile.
 const ROUNDS_MAX: u32 = 32;
@@ -35,6 +36,7 @@ struct Attempt<'a> {
     digest: String,
     now: Timestamp,
     versions: &'a Versions,
+    files: &'a S3Files,
     /// The content, once it was copied.
     copied: Option<Copied>,
 }
@@ -75,6 +77,7 @@ pub(super) async fn apply(
         digest: digest(write),
         now: files.shared.now(),
         versions: &files.versions,
+        files,
         copied: None,
     };
     let mark = attempt.run().await?;
@@ -218,6 +221,7 @@ impl Attempt<'_> {
     async fn round(&mut self, mut found: Found, spooled: Option<&Source>) -> Result<Option<Mark>> {
         let (store, ctx, operation) = (self.store, self.ctx, self.operation);
         let path = self.write.key();
+        let purged: u64 = found.manifest.versions().map(|version| version.size).sum();
         let mark = match self.effect(&mut found.manifest, spooled).await? {
             Effect::Again => return Ok(None),
             Effect::Change(mark) => mark,
@@ -259,6 +263,13 @@ impl Attempt<'_> {
         }
         if let FilesWrite::Purge { .. } = self.write {
             removal::erase(store, ctx, operation, path, &found.manifest.trash).await?;
+            self.files.meter.release(
+                &ctx.tenant,
+                Held {
+                    count: 0,
+                    bytes: purged,
+                },
+            );
         }
         Ok(Some(mark))
     }
@@ -321,6 +332,7 @@ impl Attempt<'_> {
                 let Some(spooled) = spooled else {
                     return Err(self.not_spooled(sha256, *size));
                 };
+                self.make_room(manifest, *size).await?;
                 let Some(copied) = self.copy(manifest, spooled, content_type, sha256).await? else {
                     return Err(self.not_spooled(sha256, *size));
                 };
@@ -339,6 +351,7 @@ impl Attempt<'_> {
                     )
                     .with_context("version", version));
                 };
+                self.make_room(manifest, old.size).await?;
                 let source = content::find_version(self.store, path, &old);
                 let copied = self.copy(manifest, &source, &old.content_type, &old.sha256);
                 let Some(content) = copied.await? else {
@@ -412,6 +425,33 @@ impl Attempt<'_> {
         let content = place.content;
         self.copied = Some(place);
         Ok(Some(content))
+    }
+
+    /// Holds the tenant to its quota before another version is made. Where there is no room, the earlier versions of the path
+    /// give way; those of other paths do not.
+    async fn make_room(&self, manifest: &mut Manifest, size: u64) -> Result<()> {
+        if self.copied.is_some() {
+            // It was let in when the content was copied.
+            return Ok(());
+        }
+        let limit = self.files.shared.quotas.of(&self.ctx.tenant).files();
+        let count = u64::from(manifest.is_new());
+        let admit = async |bytes: u64| {
+            let (meter, tenant) = (&self.files.meter, &self.ctx.tenant);
+            let more = Held { count, bytes };
+            meter
+                .admit(self.operation, tenant, more, limit, self.ctx.deadline)
+                .await
+        };
+        let Err(refused) = admit(size).await else {
+            return Ok(());
+        };
+        let freed = manifest.earlier_bytes();
+        if freed == 0 || admit(size.saturating_sub(freed)).await.is_err() {
+            return Err(refused);
+        }
+        manifest.give_way();
+        Ok(())
     }
 
     fn not_spooled(&self, sha256: &str, size: u64) -> Error {
