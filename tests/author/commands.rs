@@ -107,6 +107,28 @@ fn a_new_agent_goes_from_an_empty_folder_to_a_tenant() {
 }
 
 #[test]
+fn a_rust_agent_that_is_not_exported_or_has_the_wrong_schema_is_told_what_to_do() {
+    let desk = Desk::new();
+    desk.ok(".", &["new", "odd-agent"]);
+    let source = "odd-agent/src/lib.rs";
+    let right = fs::read_to_string(desk.path(source)).unwrap();
+    desk.edit(source, "stuga_sdk::export!(OddAgent);", "");
+    let said = desk.refused("odd-agent", &["build"], 1);
+    let fix = "does not export `stuga:agent/agent@0.1.0`; it exports nothing";
+    assert!(said.contains(fix), "{said}");
+    assert!(said.contains("`stuga_sdk::export!(TYPE);`"), "{said}");
+
+    desk.write(source, &right);
+    let text = "struct Greeting {\n    text: String,";
+    let other = "struct Greeting {\n    #[schemars(with = \"u32\")]\n    text: String,";
+    desk.edit(source, text, other);
+    desk.ok("odd-agent", &["build"]);
+    let said = desk.refused("odd-agent", &["test"], 1);
+    let difference = "calls[0].output/text\n      expected what the output schema of skill greet says\n      got      \"Hej Astrid!\" is not of type \"integer\"; make the schema and the type agree";
+    assert!(said.contains(difference), "{said}");
+}
+
+#[test]
 fn a_wrong_name_a_full_folder_and_an_unknown_language_are_refused() {
     let desk = Desk::new();
     let wrong = desk.stuga(".", &["new", "My Agent"]);

@@ -158,9 +158,12 @@ impl Breaker {
 
     /// Waits until calls that are under way had better not be waited for: it tripped, or somebody isolates it.
     pub async fn tripped(&self) {
-        let refuses =
-            |state: &BreakerState| matches!(state, BreakerState::Open | BreakerState::Isolated);
-        if self.settings.metrics_only || self.watch().wait_for(refuses).await.is_err() {
+        let refuses = |state: &BreakerState| match state {
+            BreakerState::Open => !self.settings.metrics_only,
+            BreakerState::Isolated => true,
+            BreakerState::Closed | BreakerState::HalfOpen => false,
+        };
+        if self.watch().wait_for(refuses).await.is_err() {
             std::future::pending().await
         }
     }

@@ -229,6 +229,23 @@ mod tests {
         assert!(modes.isolate(&acme, Memory, NOW, None, &why).is_err());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn an_isolation_that_is_renewed_ends_when_the_new_one_does_and_local_goes_before_it() {
+        let (modes, acme) = (Modes::default(), TenantId::new("acme").unwrap());
+        let minute = Some(Duration::from_secs(60));
+        modes.isolate(&acme, Memory, NOW, minute, "drill").unwrap();
+        tokio::time::advance(Duration::from_secs(50)).await;
+        modes.isolate(&acme, Memory, NOW, minute, "again").unwrap();
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert_eq!(modes.of(&acme, Memory), Mode::Isolated);
+        let isolations = modes.isolations();
+        assert_eq!((isolations.len(), isolations[0].why.as_str()), (1, "again"));
+        modes.set_local(&acme, vec![Memory]);
+        assert_eq!(modes.of(&acme, Memory), Mode::Local);
+        modes.set_local(&acme, Vec::new());
+        assert_eq!(modes.of(&acme, Memory), Mode::Isolated);
+    }
+
     #[test]
     fn a_tenant_can_be_kept_on_this_host() {
         let (modes, acme) = (Modes::default(), TenantId::new("acme").unwrap());

@@ -101,4 +101,29 @@ mod tests {
         drop((next.unwrap(), other));
         assert!(order.lock().is_empty());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_come_in_the_order_in_which_they_are_asked_for_past_those_who_left() {
+        let order = Order::default();
+        let (tenant, agent) = names();
+        let late = Instant::now() + Duration::from_secs(60);
+        let turn = || order.turn("x", (&tenant, &agent, "a"), late);
+        let first = turn().await.unwrap();
+        let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(turn())).collect();
+        for waits in &mut waiting {
+            assert!(futures::poll!(waits).is_pending());
+        }
+        drop(waiting.remove(0));
+        drop(first);
+        let mut last = waiting.pop().unwrap();
+        assert!(
+            futures::poll!(&mut last).is_pending(),
+            "not before its turn"
+        );
+        let second = waiting.pop().unwrap().await.unwrap();
+        assert!(futures::poll!(&mut last).is_pending());
+        drop(second);
+        drop(last.await.unwrap());
+        assert!(order.lock().is_empty());
+    }
 }

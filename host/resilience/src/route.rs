@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stuga_core::journal::{Backlog, Journal};
 use stuga_core::{
-    AgentName, Backend, BreakerState, CallCtx, CapabilityName, Clock, Error, Result, TenantId,
-    Timestamp,
+    AgentName, Backend, BreakerState, CallCtx, CapabilityName, Clock, Error, ErrorKind, Result,
+    TenantId, Timestamp,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -35,7 +35,8 @@ pub struct Route {
     pub(crate) counts: Counts,
     /// Rung when a write was noted for the cloud.
     pub(crate) noted: Notify,
-    /// Milliseconds of the moment at which the cloud answered last; before it ever did, of the start.
+    began: Instant,
+    /// Milliseconds from `began` to when the cloud answered last. Not by the time of day, which can be set.
     heard: AtomicU64,
 }
 
@@ -115,7 +116,6 @@ impl Route {
         modes: Arc<Modes>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let heard = AtomicU64::new(clock.now().as_millis());
         Self {
             capability,
             breaker,
@@ -126,7 +126,8 @@ impl Route {
             order: Order::default(),
             counts: Counts::default(),
             noted: Notify::new(),
-            heard,
+            began: Instant::now(),
+            heard: AtomicU64::new(0),
         }
     }
 
@@ -150,7 +151,7 @@ impl Route {
         RouteStatus {
             capability: self.capability,
             breaker: self.breaker.snapshot(),
-            heard_at: Timestamp::from_millis(self.heard.load(Ordering::Relaxed)),
+            heard_at: self.clock.now().saturating_sub(self.silence()),
             counts: self.counts.read(),
         }
     }
@@ -199,10 +200,15 @@ impl Route {
         self.modes.of(tenant, self.capability)
     }
 
-    /// How long ago the cloud answered last.
+    /// How long ago the cloud answered last; before it ever did, how long ago it was first there to be asked.
     pub(crate) fn silence(&self) -> Duration {
-        let heard = Timestamp::from_millis(self.heard.load(Ordering::Relaxed));
-        self.clock.now().since(heard)
+        let heard = Duration::from_millis(self.heard.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(heard)
+    }
+
+    fn hear(&self) {
+        let heard = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(heard, Ordering::Relaxed);
     }
 
     /// Waits for the turn of a key.
@@ -305,8 +311,8 @@ impl Attempt<'_> {
         };
         match answer {
             Err(error) if error.kind().is_outage() => {
-                // A backend that gives up at the caller's own deadline is not at fault either.
-                if allowance.fair || Instant::now() < allowance.until {
+                // Nor does a backend that gave up in time for a hurried caller, as some do before the deadline.
+                if allowance.fair || error.kind() == ErrorKind::Unavailable {
                     permit.failed();
                     route.counts.cloud_failed.add();
                 }
@@ -316,8 +322,7 @@ impl Attempt<'_> {
                 permit.succeeded();
                 route.counts.cloud_answered.add();
                 route.budget.learn(began.elapsed());
-                let now = route.clock.now().as_millis();
-                route.heard.store(now, Ordering::Relaxed);
+                route.hear();
                 Tried::Answered(answer)
             }
         }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stuga_core::standby::{Made, Replica, Standby};
 use stuga_core::{
-    Backend, BreakerState, CallCtx, Capability, Error, ErrorKind, Result, Write, WriteId,
-    next_version,
+    Backend, BreakerState, CallCtx, Capability, Error, ErrorKind, Result, Timestamp, Write,
+    WriteId, next_version,
 };
 
 use crate::modes::Mode;
@@ -155,6 +155,9 @@ impl<C: Capability + ?Sized> Sides<C> {
         let _turn = self.route.turn(operation, key, ctx.deadline).await?;
         let state = self.route.breaker().state();
         let mut landed = None;
+        // Before the cloud is asked: a copy must never claim to be later than the cloud's own version of the same write, or a
+        // clock that is set back makes it refuse what the cloud takes next.
+        let asked_at = self.route.clock().now();
         if let Way::Cloud(attempt) = self.route.to_write(ctx, write.key()).await? {
             match self.apply_in_cloud(ctx, attempt, id, write).await {
                 Tried::Answered(result) => {
@@ -163,7 +166,7 @@ impl<C: Capability + ?Sized> Sides<C> {
                         used.writes = used.writes.saturating_add(1);
                     });
                     if let Ok(ack) = &result {
-                        self.copy(ctx, id, write, ack).await;
+                        self.copy(ctx, id, write, ack, asked_at).await;
                     }
                     return result;
                 }
@@ -238,7 +241,7 @@ impl<C: Capability + ?Sized> Sides<C> {
         Ok(ack)
     }
 
-    /// Makes true here what the cloud has acknowledged. The write stands whatever comes of that: a copy that it misses is
+    /// Makes true here what the cloud, asked at `at`, has acknowledged. The write stands whatever comes of that: a copy that it misses is
     /// counted and said, and this host may answer with what was there before.
     async fn copy(
         &self,
@@ -246,11 +249,11 @@ impl<C: Capability + ?Sized> Sides<C> {
         id: WriteId,
         write: &C::Write,
         ack: &<C::Write as Write>::Ack,
+        at: Timestamp,
     ) {
         let Some(exchange) = &self.exchange else {
             return;
         };
-        let at = self.route.clock().now();
         let made = Made {
             ack: ack.clone(),
             stamp: next_version(C::Write::version(ack), at),

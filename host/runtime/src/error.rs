@@ -12,7 +12,7 @@ pub enum LoadError {
     NotAComponent(String),
     /// The component does not export what an agent exports.
     #[error(
-        "the component is no agent: it does not export `{missing}`; it exports {found}. Build it for the world `guest` of stuga:agent@0.1.0"
+        "the component is no agent: it does not export `{missing}`; it exports {found}. Build it for the world `guest` of stuga:agent@0.1.0; in Rust `stuga_sdk::export!(TYPE);` exports the agent TYPE"
     )]
     WrongWorld {
         /// The export that is missing.

@@ -1,9 +1,10 @@
 //! Every transition, on paused time.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stuga_core::BreakerState::{Closed, HalfOpen, Isolated, Open};
-use tokio::time::advance;
+use tokio::time::{advance, timeout};
 
 use super::{Breaker, BreakerSettings};
 
@@ -118,10 +119,24 @@ async fn a_failed_probe_opens_it_for_longer() {
     assert_eq!(breaker.try_acquire().err().unwrap().state, Open);
     seconds(1).await;
     succeed(&breaker, 3);
-    // A recovery ends the growth.
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_flaps_is_asked_less_and_less_often_until_it_was_calm_for_long() {
+    let breaker = breaker(|_| {});
+    let open_for = |breaker: &Breaker| breaker.snapshot().open_for.unwrap().as_secs();
+    for grown in [2, 4, 8, 16] {
+        fail(&breaker, 5);
+        assert_eq!(open_for(&breaker), grown);
+        seconds(grown).await;
+        succeed(&breaker, 3);
+        // A moment of health is no recovery.
+        seconds(59).await;
+    }
+    seconds(1).await;
     fail(&breaker, 5);
-    seconds(2).await;
-    assert!(breaker.try_acquire().is_ok());
+    assert_eq!(open_for(&breaker), 2, "it was calm for a minute");
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,4 +231,100 @@ async fn a_snapshot_shows_state_window_and_the_rest_of_the_open_time() {
     assert_eq!(open.for_, Duration::from_secs(1));
     assert_eq!(open.open_for, Some(Duration::from_secs(1)));
     assert_eq!((open.totals.successes, open.totals.failures), (3, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_change_of_state_is_told_in_order_and_no_other() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&told);
+    let breaker = breaker(|_| {}).observed(Box::new(move |transition| {
+        hears.lock().unwrap().push((transition.from, transition.to));
+    }));
+    let watch = breaker.watch();
+    fail(&breaker, 5);
+    seconds(2).await;
+    fail(&breaker, 1);
+    breaker.isolate();
+    breaker.isolate();
+    breaker.release();
+    breaker.release();
+    succeed(&breaker, 3);
+    breaker.isolate();
+    breaker.release();
+    breaker.isolate();
+    let expected = [
+        (Closed, Open),
+        (Open, HalfOpen),
+        (HalfOpen, Open),
+        (Open, Isolated),
+        (Isolated, HalfOpen),
+        (HalfOpen, Closed),
+        (Closed, Isolated),
+        (Isolated, HalfOpen),
+        (HalfOpen, Isolated),
+    ];
+    assert_eq!(*told.lock().unwrap(), expected);
+    assert_eq!(*watch.borrow(), Isolated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_without_an_isolation_changes_nothing() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 5);
+    breaker.release();
+    assert_eq!(breaker.state(), Open);
+    seconds(2).await;
+    succeed(&breaker, 1);
+    breaker.release();
+    succeed(&breaker, 2);
+    assert_eq!(breaker.state(), Closed, "the first probe still counts");
+}
+
+/// Whether a call under way would be woken now.
+async fn is_woken(breaker: &Breaker) -> bool {
+    timeout(Duration::from_millis(1), breaker.tripped())
+        .await
+        .is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_and_an_isolation_wake_calls_under_way() {
+    let breaker = breaker(|_| {});
+    assert!(!is_woken(&breaker).await);
+    let (woken, ()) = tokio::join!(is_woken(&breaker), async { fail(&breaker, 5) });
+    assert!(woken, "while it waits");
+    assert!(is_woken(&breaker).await, "and from the start");
+    seconds(2).await;
+    drop(breaker.try_acquire());
+    assert!(!is_woken(&breaker).await, "half open it may be waited for");
+    breaker.isolate();
+    assert!(is_woken(&breaker).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_shadow_mode_only_an_isolation_wakes_calls() {
+    let breaker = breaker(|s| s.metrics_only = true);
+    fail(&breaker, 5);
+    assert_eq!(breaker.state(), Open);
+    assert!(!is_woken(&breaker).await);
+    breaker.isolate();
+    assert!(is_woken(&breaker).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_suspect_after_a_failure_until_a_success_and_while_it_probes() {
+    let breaker = breaker(|_| {});
+    assert!(!breaker.is_suspect());
+    fail(&breaker, 1);
+    assert!(breaker.is_suspect());
+    drop(breaker.try_acquire());
+    assert!(breaker.is_suspect(), "a cancel says nothing");
+    succeed(&breaker, 1);
+    assert!(!breaker.is_suspect());
+    fail(&breaker, 5);
+    seconds(2).await;
+    succeed(&breaker, 1);
+    assert!(breaker.is_suspect(), "half open");
+    succeed(&breaker, 2);
+    assert!(!breaker.is_suspect());
 }

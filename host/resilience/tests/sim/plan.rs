@@ -1,0 +1,67 @@
+//! What a seed decides before a run begins.
+
+use stuga_core::ErrorKind;
+
+use crate::cloud::Curse;
+use crate::dice::Dice;
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) hosts: u64,
+    pub(crate) tenants: u64,
+    /// Sessions of each tenant.
+    pub(crate) sessions: u64,
+    /// Operations of each session.
+    pub(crate) operations: u64,
+    /// Changes of the weather and other misfortunes.
+    pub(crate) events: u64,
+    pub(crate) crashes: bool,
+    /// Clocks jump ahead.
+    pub(crate) jumps: bool,
+    /// Clocks are set back.
+    pub(crate) set_back: bool,
+    /// Callers go away in the middle of a call.
+    pub(crate) cancels: bool,
+    /// Some callers have no time.
+    pub(crate) hurried: bool,
+    pub(crate) drills: bool,
+    pub(crate) cap: Option<usize>,
+    pub(crate) curse: Option<Curse>,
+}
+
+impl Plan {
+    pub(crate) fn of(dice: &Dice) -> Self {
+        let kinds = [
+            (ErrorKind::Invalid, false),
+            (ErrorKind::Conflict, false),
+            (ErrorKind::Denied, false),
+            (ErrorKind::Internal, true),
+            (ErrorKind::QuotaExceeded, true),
+            (ErrorKind::Unavailable, true),
+            (ErrorKind::RateLimited, true),
+        ];
+        let (kind, ends) = *dice.pick(&kinds);
+        let curse = Curse {
+            key: "shared-0".to_owned(),
+            kind,
+            after: None,
+            ends,
+        };
+        Self {
+            hosts: 1 + u64::from(dice.percent(30)),
+            tenants: 2,
+            sessions: 2 + dice.below(2),
+            operations: 12 + dice.below(14),
+            events: 3 + dice.below(8),
+            crashes: dice.percent(50),
+            jumps: dice.percent(20),
+            set_back: dice.percent(10),
+            cancels: dice.percent(30),
+            hurried: dice.percent(30),
+            drills: dice.percent(25),
+            cap: dice.percent(8).then_some(4),
+            curse: dice.percent(15).then_some(curse),
+        }
+    }
+}
