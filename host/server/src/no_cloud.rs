@@ -7,8 +7,10 @@ use stuga_core::embed::Embedder;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{Clock, Result, TenantId};
+use stuga_local::Local;
 use stuga_resilience::Capabilities;
 
+use crate::fallback::Fallback;
 use crate::host::Elsewhere;
 use crate::yaml::{Node, Report};
 
@@ -53,7 +55,14 @@ impl Cloud {
     }
 
     /// Everything is served here.
-    pub(crate) fn serve(&self, _: &mut Capabilities, _: &Arc<dyn Embedder>) {}
+    pub(crate) fn stand_before(
+        &self,
+        _: &mut Capabilities,
+        _: &Arc<dyn Embedder>,
+        _: &Local,
+        _: &mut Fallback,
+    ) {
+    }
 
     /// Jobs run here.
     pub(crate) fn jobs(&self) -> Option<Elsewhere> {
@@ -74,7 +83,7 @@ impl Cloud {
     pub(crate) async fn settled(&self) {}
 
     /// None.
-    pub(crate) fn secrets(&self) -> Option<Arc<dyn SecretStore>> {
+    pub(crate) fn secrets(&self, _: &Local) -> Option<Arc<dyn SecretStore>> {
         None
     }
 
