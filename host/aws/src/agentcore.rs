@@ -3,6 +3,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | `home` | which memory of AgentCore is a tenant's |
 //! | `stream` | the requests to AgentCore about events |
 //! | `entry`, `fold` | what stands beside an event, and which events of a stream count |
 //! | `card`, `redis` | the cards and indexes in Redis, whose scripts lie in `card/` |
@@ -16,6 +17,7 @@ mod content;
 pub(crate) mod digest;
 pub(crate) mod entry;
 pub(crate) mod fold;
+pub(crate) mod home;
 pub(crate) mod index;
 pub(crate) mod ledger;
 pub(crate) mod reach;

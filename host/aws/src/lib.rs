@@ -63,6 +63,7 @@ pub(crate) use shared::Shared;
 pub struct Aws {
     shared: Arc<Shared>,
     store: Arc<agentcore::ledger::Store>,
+    domain: Arc<search::Domain>,
     files: Option<Arc<files::S3Files>>,
     mail: Arc<SqsMail>,
     jobs: Arc<jobs::LambdaJobs>,
@@ -101,6 +102,7 @@ impl Aws {
         let files = files.map(|_| Arc::new(files::S3Files::new(Arc::clone(&shared))));
         Ok(Self {
             store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
+            domain: Arc::new(search::Domain::new(Arc::clone(&shared))),
             files,
             mail: Arc::new(SqsMail::new(Arc::clone(&shared))),
             jobs: Arc::new(jobs::LambdaJobs::new(Arc::clone(&shared))),
@@ -142,8 +144,8 @@ impl Aws {
     /// Search on OpenSearch, with the host's embedder; none without `aws.search`.
     pub fn search(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Search>> {
         self.shared.config.search.as_ref()?;
-        let shared = Arc::clone(&self.shared);
-        Some(Arc::new(search::CloudSearch::new(shared, embedder)))
+        let (shared, domain) = (Arc::clone(&self.shared), Arc::clone(&self.domain));
+        Some(Arc::new(search::CloudSearch::new(shared, domain, embedder)))
     }
 
     /// Secrets in Secrets Manager, as invocations read them and as the operator changes them; none without `aws.secrets`.

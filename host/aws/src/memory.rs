@@ -92,7 +92,7 @@ impl Memory for AgentCoreMemory {
             // The truth is not in Redis.
             Err(error) if redis::is_cause(&error) => {
                 tracing::debug!(%error, "memory.get goes to AgentCore directly");
-                let reach = self.store.reach(ctx, OPERATION)?;
+                let reach = self.store.reach(ctx, OPERATION).await?;
                 let stream = Shelf::of(ctx, &reach.memory, NAME).stream(key);
                 let latest = reach.latest(&stream).await?;
                 latest.filter(|(head, _)| head.is_live(now))

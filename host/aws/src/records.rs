@@ -166,7 +166,7 @@ impl Records for AgentCoreRecords {
         let found = match found {
             // The truth is not in Redis.
             Err(error) if redis::is_cause(&error) => {
-                let reach = self.store.reach(ctx, OPERATION)?;
+                let reach = self.store.reach(ctx, OPERATION).await?;
                 let stream = Shelf::of(ctx, &reach.memory, NAME).stream(&key);
                 let latest = reach.latest(&stream).await?;
                 latest.filter(|(head, _)| head.is_live(now))

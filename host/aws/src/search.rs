@@ -28,6 +28,7 @@ mod names;
 mod query;
 mod shape;
 mod sweep;
+mod tenancy;
 mod wire;
 mod write;
 
@@ -56,13 +57,15 @@ use crate::Shared;
 use crate::error::deadline_passed;
 use answer::Asking;
 use catalog::{Found, Head, IndexEntry};
-use domain::Domain;
 use many::{Get, Got};
 use names::{Index, Names};
 use shape::Stored;
 use sweep::Sweeps;
 use wire::{Body, Request, Wire, json, read};
 use write::Writing;
+
+pub(crate) use domain::{Domain, Whose};
+pub(crate) use tenancy::Tenancy;
 
 const OPERATION_QUERY: &str = "search.query";
 /// Most indices whose declaration is remembered, of all tenants.
@@ -74,7 +77,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(60);
 pub(crate) struct CloudSearch {
     shared: Arc<Shared>,
     embedder: Arc<dyn Embedder>,
-    domain: Domain,
+    domain: Arc<Domain>,
     sweeps: Sweeps,
     /// Declarations by index.
     known: Cache<String, Arc<Head>>,
@@ -84,10 +87,14 @@ pub(crate) struct CloudSearch {
 }
 
 impl CloudSearch {
-    /// Search that embeds with `embedder`. Nothing is asked before the first request.
-    pub(crate) fn new(shared: Arc<Shared>, embedder: Arc<dyn Embedder>) -> Self {
+    /// Search on `domain` that embeds with `embedder`. Nothing is asked before the first request.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        domain: Arc<Domain>,
+        embedder: Arc<dyn Embedder>,
+    ) -> Self {
         Self {
-            domain: Domain::new(Arc::clone(&shared)),
+            domain,
             sweeps: Sweeps::new(Arc::clone(&shared)),
             shared,
             embedder,

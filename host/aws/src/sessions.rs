@@ -126,7 +126,7 @@ impl Sessions for AgentCoreSessions {
         match found {
             // The truth is not in Redis.
             Err(error) if is_cause(&error) => {
-                let reach = self.store.reach(ctx, OPERATION)?;
+                let reach = self.store.reach(ctx, OPERATION).await?;
                 let stream = house.stream(&reach.memory, id);
                 let fold = reach.scan(&stream, Depth::End).await?;
                 let Some(head) = fold.head().filter(|head| head.is_live(now)) else {

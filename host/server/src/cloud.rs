@@ -4,25 +4,32 @@ mod copies;
 mod guarded;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context;
-use stuga_aws::{Aws, AwsConfig, SecretsManager, SqsMail};
+use serde_json::Value;
+use stuga_aws::{
+    Aws, AwsConfig, EventKind, EventPublisher, HostEvent, SecretsManager, SqsMail, Tended,
+};
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::SecretStore;
-use stuga_core::{CapabilityName, Clock, Grants, Result, TenantId};
+use stuga_core::{CallCtx, CapabilityName, Clock, Grants, Result, TenantId, Timestamp};
 use stuga_local::Local;
 use stuga_resilience::{Capabilities, Failover, FileCarrier, Route, Sides};
+use tokio::time::timeout;
 
 pub(crate) use crate::config::read_aws as read;
 use crate::fallback::Fallback;
-use crate::host::Elsewhere;
+use crate::host::{Elsewhere, Happened};
 use copies::{Copied, Copies};
 use guarded::{AwsProbe, GuardedEmbedder};
 
 /// The environment variable with the settings as JSON, for a process that has no configuration file, as in Lambda.
 const VARIABLE: &str = "STUGA_AWS";
+/// Longest wait at the end of the process until what happened last is told.
+const TELLING_MAX: Duration = Duration::from_secs(5);
 
 /// What the operator says of AWS; none when this host is without it.
 pub(crate) type Settings = Option<AwsConfig>;
@@ -58,7 +65,10 @@ macro_rules! sides {
 }
 
 /// AWS, opened; nothing when it is not configured.
-pub(crate) struct Cloud(Option<Opened>);
+pub(crate) struct Cloud {
+    opened: Option<Opened>,
+    announcer: Announcer,
+}
 
 struct Opened {
     aws: Aws,
@@ -79,21 +89,27 @@ impl Cloud {
     /// `Invalid` naming the setting that is wrong.
     pub(crate) fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let Some(config) = settings else {
-            return Ok(Self(None));
+            return Ok(Self {
+                opened: None,
+                announcer: Announcer::default(),
+            });
         };
         let aws = Aws::open(config.clone(), clock)?;
-        Ok(Self(Some(Opened {
-            secrets: aws.secrets(),
-            mail: config.a2a.as_ref().map(|_| aws.mail()),
-            models: Arc::default(),
-            served: served(config),
-            aws,
-        })))
+        Ok(Self {
+            announcer: Announcer::of(&aws),
+            opened: Some(Opened {
+                secrets: aws.secrets(),
+                mail: config.a2a.as_ref().map(|_| aws.mail()),
+                models: Arc::default(),
+                served: served(config),
+                aws,
+            }),
+        })
     }
 
     /// Where attempts of jobs run outside of this process.
     pub(crate) fn jobs(&self) -> Option<Elsewhere> {
-        let opened = self.0.as_ref()?;
+        let opened = self.opened.as_ref()?;
         Some(Elsewhere {
             executor: opened.aws.job_executor()?,
             served: opened.served,
@@ -102,7 +118,7 @@ impl Cloud {
 
     /// The same AWS, for what is more than a backend.
     pub(crate) fn aws(&self) -> Option<&Aws> {
-        self.0.as_ref().map(|opened| &opened.aws)
+        self.opened.as_ref().map(|opened| &opened.aws)
     }
 
     /// What makes vectors, when it is on AWS.
@@ -110,7 +126,7 @@ impl Cloud {
     /// # Errors
     /// `Invalid` naming the setting that is wrong.
     pub(crate) fn embedder(&self) -> Result<Option<Arc<dyn Embedder>>> {
-        let Some(Opened { aws, models, .. }) = &self.0 else {
+        let Some(Opened { aws, models, .. }) = &self.opened else {
             return Ok(None);
         };
         let guarded = |embedder| {
@@ -134,7 +150,7 @@ impl Cloud {
             mail,
             models,
             ..
-        }) = &self.0
+        }) = &self.opened
         else {
             return;
         };
@@ -185,7 +201,7 @@ impl Cloud {
     pub(crate) fn replace(&self, capabilities: &mut Capabilities, embedder: &Arc<dyn Embedder>) {
         let Some(Opened {
             aws, secrets, mail, ..
-        }) = &self.0
+        }) = &self.opened
         else {
             return;
         };
@@ -217,18 +233,47 @@ impl Cloud {
 
     /// The mailboxes, as their runner empties them.
     pub(crate) fn mail_queue(&self) -> Option<Arc<dyn MailQueue>> {
-        let mail = self.0.as_ref()?.mail.as_ref()?;
+        let mail = self.opened.as_ref()?.mail.as_ref()?;
         Some(Arc::clone(mail) as _)
     }
 
     /// The mailboxes, as the operator sees them.
     pub(crate) fn mail_desk(&self) -> Option<Arc<dyn MailDesk>> {
-        let mail = self.0.as_ref()?.mail.as_ref()?;
+        let mail = self.opened.as_ref()?.mail.as_ref()?;
         Some(Arc::clone(mail) as _)
     }
 
-    /// Waits until what calls left behind that ended early is removed.
+    /// What tells outside what happens here.
+    pub(crate) fn announcer(&self) -> &Announcer {
+        &self.announcer
+    }
+
+    /// Whether there is memory that must be renewed.
+    pub(crate) fn renews(&self) -> bool {
+        self.aws().is_some_and(|aws| aws.memory().is_some())
+    }
+
+    /// Renews what the call's agent keeps in AgentCore.
+    ///
+    /// # Errors
+    /// As AWS answers; what was done until then stays done.
+    pub(crate) async fn renew(&self, ctx: &CallCtx) -> Result<()> {
+        let Some(aws) = self.aws() else {
+            return Ok(());
+        };
+        let Tended {
+            seen,
+            removed,
+            renewed,
+        } = aws.tend_memory(ctx).await?;
+        let (tenant, agent) = (&ctx.tenant, &ctx.agent);
+        tracing::info!(%tenant, %agent, seen, removed, renewed, "an agent's memory was renewed");
+        Ok(())
+    }
+
+    /// Waits until what calls left behind that ended early is removed, and what happened last is told.
     pub(crate) async fn settled(&self) {
+        self.announcer.close().await;
         if let Some(aws) = self.aws() {
             aws.settled().await;
         }
@@ -236,7 +281,7 @@ impl Cloud {
 
     /// Secrets, as the operator changes them; this host's copies follow.
     pub(crate) fn secrets(&self, local: &Local) -> Option<Arc<dyn SecretStore>> {
-        let secrets = self.0.as_ref()?.secrets.as_ref()?;
+        let secrets = self.opened.as_ref()?.secrets.as_ref()?;
         Some(Arc::new(Copied::new(Arc::clone(secrets), local.secrets())))
     }
 
@@ -244,6 +289,70 @@ impl Cloud {
     pub(crate) fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
         if let Some(aws) = self.aws() {
             aws.set_model_limits(tenant, limits);
+        }
+    }
+}
+
+/// Tells EventBridge what happens here, from its start on. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Announcer {
+    aws: Option<Aws>,
+    started: Arc<OnceLock<EventPublisher>>,
+}
+
+impl Announcer {
+    fn of(aws: &Aws) -> Self {
+        Self {
+            aws: Some(aws.clone()),
+            started: Arc::default(),
+        }
+    }
+
+    /// Starts the task that tells, on the runtime that is running. Nothing happens without `aws.events`, or a second time.
+    pub(crate) fn start(&self) {
+        if self.started.get().is_none()
+            && let Some(publisher) = self.aws.as_ref().and_then(Aws::events)
+        {
+            // Another start was first: this one ends when it is dropped.
+            self.started.set(publisher).ok();
+        }
+    }
+
+    /// Leaves it to be told and returns at once. What happens before the start is no news.
+    pub(crate) fn publish(
+        &self,
+        what: Happened,
+        tenant: Option<&TenantId>,
+        at: Timestamp,
+        detail: Value,
+    ) {
+        if let Some(publisher) = self.started.get() {
+            publisher.publish(HostEvent {
+                kind: match what {
+                    Happened::Failover => EventKind::Failover,
+                    Happened::Recovery => EventKind::Recovery,
+                    Happened::Deploy => EventKind::Deploy,
+                    Happened::Quota => EventKind::Quota,
+                },
+                tenant: tenant.cloned(),
+                at,
+                detail,
+            });
+        }
+    }
+
+    /// How many events were taken, and how many were lost.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let counts = |publisher: &EventPublisher| (publisher.published(), publisher.dropped());
+        self.started.get().map_or((0, 0), counts)
+    }
+
+    /// Tells what waits, as long as there is patience, and then nothing more.
+    async fn close(&self) {
+        if let Some(publisher) = self.started.get()
+            && timeout(TELLING_MAX, publisher.close()).await.is_err()
+        {
+            tracing::warn!("what happened last was not told: EventBridge does not answer");
         }
     }
 }

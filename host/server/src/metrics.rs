@@ -136,6 +136,8 @@ pub struct Metrics {
     jobs_running: Gauge,
     jobs_waiting: Gauge,
     failover: Vec<FailoverMetrics>,
+    events_published: Counter,
+    events_dropped: Counter,
 }
 
 impl Metrics {
@@ -201,7 +203,17 @@ impl Metrics {
             "stuga_jobs_waiting",
             "Jobs that wait, at most a thousand of each tenant counted"
         );
+        describe_counter!(
+            "stuga_events_published_total",
+            "Events of this host that EventBridge took"
+        );
+        describe_counter!(
+            "stuga_events_dropped_total",
+            "Events of this host that were lost: too many waited, or EventBridge did not take them"
+        );
         Self {
+            events_published: counter!("stuga_events_published_total"),
+            events_dropped: counter!("stuga_events_dropped_total"),
             jobs: JobEnd::ALL
                 .map(|end| counter!("stuga_job_attempts_total", "outcome" => end.as_str())),
             jobs_running: gauge!("stuga_jobs_running"),
@@ -272,6 +284,12 @@ impl Metrics {
     pub fn reload(&self, failures: usize) {
         self.reloads.increment(1);
         self.reload_failures.increment(failures as u64);
+    }
+
+    /// Notes how many events were told so far, and how many were lost.
+    pub fn events(&self, (published, dropped): (u64, u64)) {
+        self.events_published.absolute(published);
+        self.events_dropped.absolute(dropped);
     }
 
     /// Everything in Prometheus' text format.

@@ -7,11 +7,11 @@ use stuga_core::embed::Embedder;
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::queue::JobQueue;
 use stuga_core::secrets::SecretStore;
-use stuga_core::{CapabilityName, Clock, Result, TenantId};
+use stuga_core::{CallCtx, CapabilityName, Clock, Result, TenantId};
 use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Announcer, Cloud};
 use crate::config::Config;
 use crate::fallback::Fallback;
 use crate::host::Elsewhere;
@@ -66,6 +66,10 @@ impl Backends {
         let mut capabilities = Capabilities::local(local.backends());
         let settings = config.failover.clone();
         let mut fallback = Fallback::new(settings, local.journal(), clock, &config.data_dir);
+        let announcer = cloud.announcer().clone();
+        fallback.herald().passes_to(Box::new(move |news| {
+            announcer.publish(news.what, news.tenant.as_ref(), news.at, news.detail);
+        }));
         serve(
             &cloud,
             &mut capabilities,
@@ -137,6 +141,24 @@ impl Backends {
     #[cfg(feature = "aws")]
     pub(crate) fn cloud(&self) -> &Cloud {
         &self.cloud
+    }
+
+    /// What tells outside what happens here.
+    pub(crate) fn announcer(&self) -> &Announcer {
+        self.cloud.announcer()
+    }
+
+    /// Whether there is memory that must be renewed.
+    pub(crate) fn renews(&self) -> bool {
+        self.cloud.renews()
+    }
+
+    /// Renews what the call's agent keeps in the cloud.
+    ///
+    /// # Errors
+    /// As the cloud answers; what was done until then stays done.
+    pub(crate) async fn renew(&self, ctx: &CallCtx) -> Result<()> {
+        self.cloud.renew(ctx).await
     }
 
     /// Sets what a tenant may store and what it may take of the models.

@@ -249,7 +249,7 @@ async fn what_is_refused_is_refused_before_anything_is_sent() {
     let agentcore = Listener::before(ministack.address()).await;
     world.config.endpoints.all = Some(format!("http://{}", agentcore.address));
     let own = new_memory(ministack).await;
-    world.config.memory.as_mut().unwrap().memory_id = Pattern::new(&own).unwrap();
+    world.config.memory.as_mut().unwrap().memory_id = Some(Pattern::new(&own).unwrap());
     let aws = world.host();
     let ctx = ctx_of("acme");
     let sessions = aws.sessions(Arc::new(HashedEmbedder)).unwrap();

@@ -16,6 +16,7 @@ mod hosts;
 mod isolation;
 mod outages;
 mod signed;
+mod tenancy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,12 @@ fn patient_host(
     clock: Arc<dyn Clock>,
     attempt_timeout: Duration,
 ) -> Arc<dyn Search> {
+    let aws = aws(endpoint, prefix, clock, attempt_timeout);
+    aws.search(Arc::new(HashedEmbedder)).unwrap()
+}
+
+/// AWS with search alone.
+fn aws(endpoint: &str, prefix: &str, clock: Arc<dyn Clock>, attempt_timeout: Duration) -> Aws {
     let search = serde_json::json!({
         "endpoint": endpoint,
         "signed": false,
@@ -56,8 +63,7 @@ fn patient_host(
         search: Some(serde_json::from_value(search).unwrap()),
         ..AwsConfig::default()
     };
-    let aws = Aws::open(config, clock).unwrap();
-    aws.search(Arc::new(HashedEmbedder)).unwrap()
+    Aws::open(config, clock).unwrap()
 }
 
 fn clock() -> Arc<ManualClock> {

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use stuga_core::{BreakerState, CapabilityName, TenantId, Timestamp};
 use stuga_resilience::{Isolation, Transition};
 
+use crate::host::Happened;
+
 /// All states, in the order in which [`Transitions`] counts them.
 pub(crate) const STATES: [BreakerState; 4] = [
     BreakerState::Closed,
@@ -43,19 +45,10 @@ impl Transitions {
     }
 }
 
-/// What sort of news it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Headline {
-    /// This host serves what the cloud should.
-    Failover,
-    /// The cloud serves again.
-    Recovery,
-}
-
 /// Something that happened, for those who are not at the log.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct News {
-    pub(crate) headline: Headline,
+    pub(crate) what: Happened,
     /// Whose affair it is; none for all tenants'.
     pub(crate) tenant: Option<TenantId>,
     pub(crate) at: Timestamp,
@@ -79,14 +72,14 @@ impl Herald {
     /// A breaker has another state. It is told while the breaker waits.
     pub(super) fn breaker(&self, capability: CapabilityName, change: Transition, at: Timestamp) {
         let (from, to) = (name(change.from), name(change.to));
-        let headline = match change.to {
+        let what = match change.to {
             BreakerState::Closed => {
                 tracing::info!(event = "breaker", %capability, from, to, "the cloud answers again");
-                Headline::Recovery
+                Happened::Recovery
             }
             BreakerState::Open | BreakerState::Isolated => {
                 tracing::warn!(event = "breaker", %capability, from, to, "this host answers in the cloud's place");
-                Headline::Failover
+                Happened::Failover
             }
             BreakerState::HalfOpen => {
                 tracing::info!(event = "breaker", %capability, from, to, "the cloud is asked a few times");
@@ -94,7 +87,7 @@ impl Herald {
             }
         };
         let detail = json!({ "event": "breaker", "capability": capability, "from": from, "to": to });
-        self.pass(headline, None, at, detail);
+        self.pass(what, None, at, detail);
     }
 
     /// An operator keeps a tenant from the cloud.
@@ -108,26 +101,26 @@ impl Herald {
         } = isolation;
         let event = if until.is_some() { "drill" } else { "isolation" };
         let detail = json!({ "event": event, "capability": capability, "until": until, "why": why });
-        self.pass(Headline::Failover, Some(tenant), *since, detail);
+        self.pass(Happened::Failover, Some(tenant), *since, detail);
     }
 
     /// Nobody keeps a tenant from the cloud any longer.
     pub(super) fn released(&self, tenant: &TenantId, capability: CapabilityName, at: Timestamp) {
         let detail = json!({ "event": "released", "capability": capability });
-        self.pass(Headline::Recovery, Some(tenant), at, detail);
+        self.pass(Happened::Recovery, Some(tenant), at, detail);
     }
 
     /// Nothing waits for the cloud any longer.
     pub(super) fn drained(&self, capability: CapabilityName, entries: u64, at: Timestamp) {
         tracing::info!(event = "drained", %capability, entries, "the cloud has everything that this host took in its place");
         let detail = json!({ "event": "drained", "capability": capability, "entries": entries });
-        self.pass(Headline::Recovery, None, at, detail);
+        self.pass(Happened::Recovery, None, at, detail);
     }
 
-    fn pass(&self, headline: Headline, tenant: Option<&TenantId>, at: Timestamp, detail: Value) {
+    fn pass(&self, what: Happened, tenant: Option<&TenantId>, at: Timestamp, detail: Value) {
         if let Some(outlet) = self.0.get() {
             outlet(News {
-                headline,
+                what,
                 tenant: tenant.cloned(),
                 at,
                 detail,
@@ -159,8 +152,8 @@ mod tests {
         }
         herald.drained(CapabilityName::Memory, 7, NOW);
         let heard = heard.lock().unwrap();
-        let headlines: Vec<_> = heard.iter().map(|news| news.headline).collect();
-        assert_eq!(headlines, [Headline::Failover, Headline::Recovery, Headline::Recovery]);
+        let told: Vec<_> = heard.iter().map(|news| news.what).collect();
+        assert_eq!(told, [Happened::Failover, Happened::Recovery, Happened::Recovery]);
         assert_eq!(heard[0].detail["to"], "open");
         assert_eq!(heard[2].detail["entries"], 7);
     }

@@ -27,7 +27,7 @@ use herald::Transitions;
 use kept::Kept;
 use tend::Measured;
 
-pub(crate) use herald::{Headline, Herald, News, STATES, name};
+pub(crate) use herald::{Herald, STATES, name};
 pub use kept::Word;
 pub use operate::Operator;
 pub use tend::Figures;

@@ -157,6 +157,9 @@ impl Host {
             .await;
         let agent = deployed.map_err(|error| error.to_string())?;
         tracing::info!(tenant = %tenant.id, agent = %entry.name, %version, "agent ready");
+        if before.is_none_or(|before| before.made_of.digest != made_of.digest) {
+            self.deployed(&tenant.id, &entry.name, version, &made_of.digest);
+        }
         Ok(Arc::new(RunningAgent {
             agent,
             skills,

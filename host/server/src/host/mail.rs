@@ -279,7 +279,7 @@ async fn invoke(host: &Host, tenant: &TenantId, invocation: InvocationId, taken:
     if let Err(failure) = agent.check(&message.skill, &message.input) {
         return failed(&failure);
     }
-    let permit = match running.admission.enter() {
+    let permit = match host.admit(running) {
         Ok(permit) => permit,
         Err(failure) => return failed(&failure),
     };

@@ -4,6 +4,7 @@
 //! agent that is replaced or unloaded finishes the calls that it has.
 
 mod admission;
+mod announce;
 mod compiled;
 mod deploy;
 mod exchange;
@@ -14,6 +15,7 @@ mod mail;
 mod plan;
 mod recent;
 mod recordings;
+mod renew;
 mod snapshot;
 mod sweep;
 pub mod trial;
@@ -41,6 +43,7 @@ use crate::wire::Backends;
 use exchange::Switchboard;
 
 pub use admission::{Admission, Keyed, Permit};
+pub use announce::Happened;
 pub use deploy::Reloaded;
 pub use failure::{Failure, Misfit};
 pub(crate) use invoke::new_invocation;
@@ -73,6 +76,7 @@ pub struct Host {
     jobs: jobs::Settings,
     current: ArcSwap<Snapshot>,
     compiled: Mutex<compiled::Compiled>,
+    limits_told: announce::Told,
     tasks: TaskTracker,
     stop: CancellationToken,
     draining: CancellationToken,
@@ -113,6 +117,7 @@ impl Host {
             },
             current: ArcSwap::from_pointee(Snapshot::default()),
             compiled: Mutex::default(),
+            limits_told: announce::Told::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             draining: CancellationToken::new(),
@@ -128,10 +133,13 @@ impl Host {
     /// When the directories cannot be watched.
     pub fn tend(self: &Arc<Self>) -> Result<()> {
         watch::start(self)?;
+        // From here on: that agents are there after a start is no news.
+        self.backends.announcer().start();
         self.backends.fallback().start(&self.tasks, &self.stop)?;
         self.run_jobs(None);
         mail::start(self);
         sweep::start(self);
+        renew::start(self);
         let (host, stop) = (Arc::downgrade(self), self.stop.clone());
         self.tasks.spawn(async move {
             while let Some(()) = stop
