@@ -13,7 +13,7 @@ pub mod view;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stuga_core::journal::Journal;
 use stuga_core::{Backend, Capability, CapabilityName, Clock, Grants, TenantId, Write};
@@ -175,11 +175,16 @@ impl Fallback {
         true
     }
 
-    fn isolated(&self) -> std::sync::MutexGuard<'_, BTreeMap<CapabilityName, Word>> {
+    /// What an operator said of a capability of all tenants.
+    fn word(&self, capability: CapabilityName) -> Option<Word> {
+        self.isolated().get(&capability).cloned()
+    }
+
+    fn isolated(&self) -> MutexGuard<'_, BTreeMap<CapabilityName, Word>> {
         self.isolated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn measured(&self) -> std::sync::MutexGuard<'_, Measured> {
+    fn measured(&self) -> MutexGuard<'_, Measured> {
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

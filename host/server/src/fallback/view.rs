@@ -146,15 +146,16 @@ impl Fallback {
         for lane in &self.lanes {
             let status = lane.route.status();
             let capability = status.capability;
+            let waiting = match lane.replay {
+                Some(_) => Some(self.waiting(capability, tenants).await?),
+                None => None,
+            };
             capabilities.push(CapabilityStatus {
                 breaker: BreakerView::from(&status.breaker),
-                isolated: self.isolated().get(&capability).cloned(),
+                isolated: self.word(capability),
                 heard_ms: millis(now.since(status.heard_at)),
                 counts: status.counts,
-                waiting: match lane.replay {
-                    Some(_) => Some(self.waiting(capability, tenants).await?),
-                    None => None,
-                },
+                waiting,
                 drained_per_second: self.pace(capability),
                 capability,
             });
@@ -181,7 +182,7 @@ impl Fallback {
                 status: lane.route.tenant_status(tenant).await?,
                 breaker: lane.route.breaker().snapshot(),
                 isolation: isolations.iter().find(is_it),
-                word: self.isolated().get(&capability).cloned(),
+                word: self.word(capability),
                 now: self.clock.now(),
             };
             capabilities.push(TenantCapability {
