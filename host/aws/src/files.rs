@@ -55,7 +55,7 @@ const READ_ROUNDS_MAX: u32 = 3;
 const CURSOR_VERSION_BYTES: usize = 20;
 
 /// Files of all tenants on S3.
-pub(crate) struct S3Files {
+pub struct S3Files {
     shared: Arc<Shared>,
     versions: Versions,
     known: Known,

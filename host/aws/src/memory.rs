@@ -30,7 +30,7 @@ use crate::agentcore::write::{Draft, Writing};
 const NAME: &str = CapabilityName::Memory.as_str();
 
 /// Items on AgentCore.
-pub(crate) struct AgentCoreMemory {
+pub struct AgentCoreMemory {
     store: Arc<Store>,
 }
 

@@ -45,7 +45,7 @@ const BETWEEN: char = '\u{1}';
 const KEY_MAX_BYTES: usize = NAMESPACE_MAX_BYTES + 1 + stuga_core::sessions::SESSION_ID_MAX_BYTES;
 
 /// Records on AgentCore.
-pub(crate) struct AgentCoreRecords {
+pub struct AgentCoreRecords {
     store: Arc<Store>,
     embedder: Arc<dyn Embedder>,
 }

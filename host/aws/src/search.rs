@@ -71,7 +71,7 @@ const KNOWN_MAX_INDICES: u64 = 10_000;
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
 /// Search of all tenants on a domain.
-pub(crate) struct CloudSearch {
+pub struct CloudSearch {
     shared: Arc<Shared>,
     embedder: Arc<dyn Embedder>,
     domain: Domain,

@@ -48,7 +48,7 @@ const CHUNK: isize = 64;
 const PAGE_MAX_SEEN: usize = 4_096;
 
 /// Sessions on AgentCore.
-pub(crate) struct AgentCoreSessions {
+pub struct AgentCoreSessions {
     store: Arc<Store>,
     embedder: Arc<dyn Embedder>,
 }

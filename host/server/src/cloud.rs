@@ -98,22 +98,22 @@ impl Cloud {
             return;
         };
         if let Some(files) = aws.files() {
-            capabilities.files = Failover::cloud(files);
+            capabilities.files = Failover::cloud(files as _);
         }
         if let Some(mail) = mail {
             capabilities.mailbox = Failover::cloud(Arc::clone(mail) as _);
         }
         if let Some(search) = aws.search(Arc::clone(embedder)) {
-            capabilities.search = Failover::cloud(search);
+            capabilities.search = Failover::cloud(search as _);
         }
         if let Some(memory) = aws.memory() {
-            capabilities.memory = Failover::cloud(memory);
+            capabilities.memory = Failover::cloud(memory as _);
         }
         if let Some(sessions) = aws.sessions(Arc::clone(embedder)) {
-            capabilities.sessions = Failover::cloud(sessions);
+            capabilities.sessions = Failover::cloud(sessions as _);
         }
         if let Some(records) = aws.records(Arc::clone(embedder)) {
-            capabilities.records = Failover::cloud(records);
+            capabilities.records = Failover::cloud(records as _);
         }
         if let Some(model) = aws.model(Arc::clone(embedder)) {
             capabilities.model = Failover::cloud(model);
