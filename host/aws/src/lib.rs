@@ -7,6 +7,7 @@
 
 mod a2a;
 mod action;
+mod adopted;
 mod agentcore;
 mod call;
 mod clients;

@@ -147,6 +147,7 @@ impl Ledger<'_> {
         let end = End {
             lease: None,
             written: None,
+            adopted: 0,
             head: head.clone(),
             applied: &[],
             changes: &changes,
