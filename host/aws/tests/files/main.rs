@@ -13,6 +13,7 @@ mod download;
 mod faults;
 mod hosts;
 mod isolation;
+mod replica;
 mod stage;
 mod tap;
 mod uploads;
