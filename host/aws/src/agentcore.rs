@@ -8,10 +8,12 @@
 //! | `entry`, `fold` | what stands beside an event, and which events of a stream count |
 //! | `card`, `redis` | the cards and indexes in Redis, whose scripts lie in `card/` |
 //! | `reach`, `ledger`, `write` | reading without Redis and with it; writing once |
+//! | `adopt` | writes that another side has acknowledged |
 //! | `content` | what events hold, kept in this process and in Redis |
 //! | `index`, `shelf` | what there is, in an order; things by key |
 //! | `tend` | what removes and renews |
 
+pub(crate) mod adopt;
 pub(crate) mod card;
 mod content;
 pub(crate) mod digest;

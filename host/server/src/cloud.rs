@@ -1,5 +1,8 @@
 //! AWS, as far as this process is told about it. [`crate::wire`] and the operator's commands alone use it.
 
+mod copies;
+mod guarded;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,12 +17,16 @@ use stuga_core::embed::Embedder;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{CallCtx, CapabilityName, Clock, Grants, Result, TenantId, Timestamp};
-use stuga_resilience::{Capabilities, Failover};
+use stuga_local::Local;
+use stuga_resilience::{Capabilities, Failover, FileCarrier, Route, Sides};
 use tokio::time::timeout;
 
 pub(crate) use crate::config::read_aws as read;
+use crate::fallback::Fallback;
 use crate::host::{Elsewhere, Happened};
 use crate::tenants::Storage;
+use copies::{Copied, Copies};
+use guarded::{AwsProbe, GuardedEmbedder};
 
 /// The environment variable with the settings as JSON, for a process that has no configuration file, as in Lambda.
 const VARIABLE: &str = "STUGA_AWS";
@@ -45,6 +52,20 @@ pub(crate) fn settings(file: Settings) -> anyhow::Result<Settings> {
         .with_context(|| format!("{VARIABLE} does not hold AWS settings as JSON"))
 }
 
+/// Both sides of a capability, each as it is asked and as it is told of the other's writes.
+macro_rules! sides {
+    ($cloud:expr, $local:expr, $route:expr) => {{
+        let (cloud, local) = ($cloud, $local);
+        Sides::new(
+            Arc::clone(&cloud) as _,
+            cloud as _,
+            Arc::clone(&local) as _,
+            local,
+            $route,
+        )
+    }};
+}
+
 /// AWS, opened; nothing when it is not configured.
 pub(crate) struct Cloud {
     opened: Option<Opened>,
@@ -57,6 +78,8 @@ struct Opened {
     secrets: Option<Arc<SecretsManager>>,
     /// One for all sides: what it took is its own.
     mail: Option<Arc<SqsMail>>,
+    /// The way to the models, for those that make vectors.
+    models: Arc<OnceLock<Arc<Route>>>,
     /// What an agent finds in the function that runs its jobs.
     served: Grants,
 }
@@ -79,6 +102,7 @@ impl Cloud {
             opened: Some(Opened {
                 secrets: aws.secrets(),
                 mail: config.a2a.as_ref().map(|_| aws.mail()),
+                models: Arc::default(),
                 served: served(config),
                 aws,
             }),
@@ -104,11 +128,79 @@ impl Cloud {
     /// # Errors
     /// `Invalid` naming the setting that is wrong.
     pub(crate) fn embedder(&self) -> Result<Option<Arc<dyn Embedder>>> {
-        self.aws().map_or(Ok(None), Aws::embedder)
+        let Some(Opened { aws, models, .. }) = &self.opened else {
+            return Ok(None);
+        };
+        let guarded = |embedder| {
+            let route = Arc::clone(models);
+            Arc::new(GuardedEmbedder { embedder, route }) as Arc<dyn Embedder>
+        };
+        Ok(aws.embedder()?.map(guarded))
     }
 
-    /// Puts what is configured on AWS in the place of this host's own.
-    pub(crate) fn serve(&self, capabilities: &mut Capabilities, embedder: &Arc<dyn Embedder>) {
+    /// Puts what is configured on AWS before this host's own, which stands behind it.
+    pub(crate) fn stand_before(
+        &self,
+        capabilities: &mut Capabilities,
+        embedder: &Arc<dyn Embedder>,
+        local: &Local,
+        fallback: &mut Fallback,
+    ) {
+        let Some(Opened {
+            aws,
+            secrets,
+            mail,
+            models,
+            ..
+        }) = &self.opened
+        else {
+            return;
+        };
+        let embedder = || Arc::clone(embedder);
+        if let Some(files) = aws.files() {
+            let carrier = FileCarrier::new(local.files(), Arc::clone(&files) as _);
+            capabilities.files = fallback
+                .behind(|route| sides!(files, local.files(), route).carried(Arc::new(carrier)));
+        }
+        if let Some(memory) = aws.memory() {
+            capabilities.memory = fallback.behind(|route| sides!(memory, local.memory(), route));
+        }
+        if let Some(sessions) = aws.sessions(embedder()) {
+            capabilities.sessions =
+                fallback.behind(|route| sides!(sessions, local.sessions(), route));
+        }
+        if let Some(records) = aws.records(embedder()) {
+            capabilities.records = fallback.behind(|route| sides!(records, local.records(), route));
+        }
+        if let Some(search) = aws.search(embedder()) {
+            capabilities.search = fallback.behind(|route| sides!(search, local.search(), route));
+        }
+        if let Some(mail) = mail {
+            let (cloud, local) = (Arc::clone(mail) as _, local.mail());
+            capabilities.mailbox = fallback.behind(|route| Sides::apart(cloud, local, route));
+        }
+        if let Some(model) = aws.model(embedder()) {
+            let local = local.model();
+            capabilities.model = fallback.behind(|route| Sides::apart(model, local, route));
+            if let Some(route) = capabilities.model.route() {
+                // Nobody set it before.
+                let _ = models.set(Arc::clone(route));
+            }
+        }
+        if let Some(secrets) = secrets {
+            let local = local.secrets();
+            let cloud = Arc::new(Copied::new(Arc::clone(secrets), Arc::clone(&local)));
+            let copies = Arc::new(Copies { local });
+            capabilities.secrets = fallback.behind(|route| Sides::apart(cloud, copies, route));
+        }
+        if aws.job_executor().is_some() {
+            fallback.watch(CapabilityName::Jobs);
+        }
+        fallback.probed(Arc::new(AwsProbe(aws.clone())));
+    }
+
+    /// Puts what is configured on AWS in the place of this host's own: for a process whose disk does not last.
+    pub(crate) fn replace(&self, capabilities: &mut Capabilities, embedder: &Arc<dyn Embedder>) {
         let Some(Opened {
             aws, secrets, mail, ..
         }) = &self.opened
@@ -116,22 +208,22 @@ impl Cloud {
             return;
         };
         if let Some(files) = aws.files() {
-            capabilities.files = Failover::cloud(files);
+            capabilities.files = Failover::cloud(files as _);
         }
         if let Some(mail) = mail {
             capabilities.mailbox = Failover::cloud(Arc::clone(mail) as _);
         }
         if let Some(search) = aws.search(Arc::clone(embedder)) {
-            capabilities.search = Failover::cloud(search);
+            capabilities.search = Failover::cloud(search as _);
         }
         if let Some(memory) = aws.memory() {
-            capabilities.memory = Failover::cloud(memory);
+            capabilities.memory = Failover::cloud(memory as _);
         }
         if let Some(sessions) = aws.sessions(Arc::clone(embedder)) {
-            capabilities.sessions = Failover::cloud(sessions);
+            capabilities.sessions = Failover::cloud(sessions as _);
         }
         if let Some(records) = aws.records(Arc::clone(embedder)) {
-            capabilities.records = Failover::cloud(records);
+            capabilities.records = Failover::cloud(records as _);
         }
         if let Some(model) = aws.model(Arc::clone(embedder)) {
             capabilities.model = Failover::cloud(model);
@@ -189,10 +281,10 @@ impl Cloud {
         }
     }
 
-    /// Secrets, as the operator changes them.
-    pub(crate) fn secrets(&self) -> Option<Arc<dyn SecretStore>> {
+    /// Secrets, as the operator changes them; this host's copies follow.
+    pub(crate) fn secrets(&self, local: &Local) -> Option<Arc<dyn SecretStore>> {
         let secrets = self.opened.as_ref()?.secrets.as_ref()?;
-        Some(Arc::clone(secrets) as _)
+        Some(Arc::new(Copied::new(Arc::clone(secrets), local.secrets())))
     }
 
     /// Sets what a tenant may store with AWS.
@@ -281,7 +373,7 @@ impl Announcer {
     }
 }
 
-/// What an agent finds in the function that runs its jobs: what [`Cloud::serve`] puts on AWS, what the operator lets the
+/// What an agent finds in the function that runs its jobs: what [`Cloud::replace`] puts on AWS, what the operator lets the
 /// function keep for itself, and of `jobs` the report of progress.
 fn served(config: &AwsConfig) -> Grants {
     use CapabilityName::{A2a, Files, Jobs, Model, Search, Secrets};

@@ -8,8 +8,10 @@ use stuga_core::embed::Embedder;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{CallCtx, Clock, Result, TenantId, Timestamp};
+use stuga_local::Local;
 use stuga_resilience::Capabilities;
 
+use crate::fallback::Fallback;
 use crate::host::{Elsewhere, Happened};
 use crate::tenants::Storage;
 use crate::yaml::{Node, Report};
@@ -72,7 +74,14 @@ impl Cloud {
     }
 
     /// Everything is served here.
-    pub(crate) fn serve(&self, _: &mut Capabilities, _: &Arc<dyn Embedder>) {}
+    pub(crate) fn stand_before(
+        &self,
+        _: &mut Capabilities,
+        _: &Arc<dyn Embedder>,
+        _: &Local,
+        _: &mut Fallback,
+    ) {
+    }
 
     /// Jobs run here.
     pub(crate) fn jobs(&self) -> Option<Elsewhere> {
@@ -111,7 +120,7 @@ impl Cloud {
     pub(crate) async fn settled(&self) {}
 
     /// None.
-    pub(crate) fn secrets(&self) -> Option<Arc<dyn SecretStore>> {
+    pub(crate) fn secrets(&self, _: &Local) -> Option<Arc<dyn SecretStore>> {
         None
     }
 

@@ -163,6 +163,7 @@ impl Ledger<'_> {
         let end = End {
             lease: None,
             written: None,
+            adopted: 0,
             head: head.clone(),
             applied: &[],
             changes: &changes,

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use stuga_aws::{Aws, Pattern};
 use stuga_core::embed::HashedEmbedder;
-use stuga_core::memory::{Expected, MemoryWrite};
-use stuga_core::records::RecordWrite;
-use stuga_core::sessions::{Order, Role, SessionWrite};
-use stuga_core::{CallCtx, ErrorKind, testkit};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::sessions::{Order, Role, SessionWrite, Sessions};
+use stuga_core::{CallCtx, Capability, ErrorKind, testkit};
 use stuga_test_servers::{Ministack, Redis};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

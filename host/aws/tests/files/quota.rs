@@ -1,5 +1,7 @@
 //! What a tenant may store, as far as this host can know it.
 
+use std::sync::Arc;
+
 use stuga_aws::{Aws, CloudQuotas};
 use stuga_core::files::{Expected, Files, FilesAck, FilesWrite};
 use stuga_core::testkit::ctx;
@@ -37,7 +39,7 @@ fn limit(refused: Result<FilesAck, Error>) -> String {
 async fn a_tenant_is_held_to_its_bytes_and_paths_and_a_purge_makes_room() {
     let stage = Stage::ministack().await;
     let aws = limited(&stage);
-    let files = aws.files().unwrap();
+    let files: Arc<dyn Files> = aws.files().unwrap();
     write(&*files, "a", "12345").await;
     write(&*files, "b", "1234").await;
     assert_eq!(limit(try_write(&*files, "c", "12").await), "files_bytes");
@@ -69,13 +71,13 @@ async fn a_tenant_is_held_to_its_bytes_and_paths_and_a_purge_makes_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_host_counts_what_is_there() {
     let stage = Stage::seaweedfs().await;
-    let files = limited(&stage).files().unwrap();
+    let files: Arc<dyn Files> = limited(&stage).files().unwrap();
     write(&*files, "a", "12345").await;
     // A path that does not fit into one key has two objects, a manifest and a mark.
     let long = vec!["b".repeat(200); 4].join("/");
     write(&*files, &long, "1234").await;
     let other = limited(&stage);
-    let files = other.files().unwrap();
+    let files: Arc<dyn Files> = other.files().unwrap();
     assert_eq!(limit(try_write(&*files, "c", "12").await), "files_bytes");
     write(&*files, "c", "1").await;
     assert_eq!(limit(try_write(&*files, "d", "").await), "files_count");

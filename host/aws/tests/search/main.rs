@@ -16,13 +16,14 @@ mod hosts;
 mod isolation;
 mod outages;
 mod quota;
+mod replica;
 mod signed;
 mod tenancy;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stuga_aws::{Aws, AwsConfig};
+use stuga_aws::{Aws, AwsConfig, CloudSearch};
 use stuga_core::embed::HashedEmbedder;
 use stuga_core::search::{
     Analyzer, Change, Field, FieldKind, Fields, Operator, Outcome, Query, Search, SearchAck,
@@ -36,7 +37,12 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A host of the domain at `endpoint`, with names that begin with `prefix`.
 fn host(endpoint: &str, prefix: &str, clock: Arc<dyn Clock>) -> Arc<dyn Search> {
-    patient_host(endpoint, prefix, clock, ATTEMPT_TIMEOUT)
+    cloud(endpoint, prefix, clock)
+}
+
+/// The same, also as it takes over.
+fn cloud(endpoint: &str, prefix: &str, clock: Arc<dyn Clock>) -> Arc<CloudSearch> {
+    patient_cloud(endpoint, prefix, clock, ATTEMPT_TIMEOUT)
 }
 
 /// The same with another patience.
@@ -46,6 +52,15 @@ fn patient_host(
     clock: Arc<dyn Clock>,
     attempt_timeout: Duration,
 ) -> Arc<dyn Search> {
+    patient_cloud(endpoint, prefix, clock, attempt_timeout)
+}
+
+fn patient_cloud(
+    endpoint: &str,
+    prefix: &str,
+    clock: Arc<dyn Clock>,
+    attempt_timeout: Duration,
+) -> Arc<CloudSearch> {
     let aws = aws(endpoint, prefix, clock, attempt_timeout);
     aws.search(Arc::new(HashedEmbedder)).unwrap()
 }

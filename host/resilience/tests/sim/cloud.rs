@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite, Page};
 use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{
-    CallCtx, Capability, CapabilityName, Clock, Error, ErrorKind, Result, Write, WriteId,
+    CallCtx, Capability, CapabilityName, Clock, Error, ErrorKind, Result, Timestamp, Write, WriteId,
 };
 use stuga_resilience::Probe;
 use tokio::sync::oneshot;
@@ -90,17 +90,20 @@ pub(crate) struct Cloud {
     weather: Mutex<Weather>,
     curse: Mutex<Option<Curse>>,
     pub(crate) calls: AtomicU64,
+    /// By how many milliseconds the cloud's clock differs from a host's.
+    wrong: i64,
     dice: Dice,
     began: Instant,
 }
 
 impl Cloud {
-    pub(crate) fn new(dice: Dice, curse: Option<Curse>) -> Arc<Self> {
+    pub(crate) fn new(dice: Dice, curse: Option<Curse>, wrong: i64) -> Arc<Self> {
         Arc::new(Self {
             store: Store::default(),
             weather: Mutex::new(Weather::Fair),
             curse: Mutex::new(curse),
             calls: AtomicU64::new(0),
+            wrong,
             dice,
             began: Instant::now(),
         })
@@ -211,7 +214,12 @@ impl Capability for Reach {
     async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MemoryWrite) -> Result<MemoryAck> {
         let (operation, clock) = (write.operation(), Arc::clone(&self.clock));
         let (place, write) = (place(ctx, write.key()), write.clone());
-        let sent = self.clock.now();
+        let wrong = self.cloud.wrong;
+        let clock = move || {
+            let millis = clock.now().as_millis().saturating_add_signed(wrong);
+            Timestamp::from_millis(millis)
+        };
+        let sent = clock();
         let head = |state: &State, place: &Place| state.rows.get(place).map(|row| row.stamp);
         let seen = head(&self.cloud.store.lock(), &place);
         self.send(operation, ErrorKind::Unavailable, move |state, waits| {
@@ -219,7 +227,7 @@ impl Capability for Reach {
             if !met && !waits {
                 return Err(Error::timeout(operation, "nobody is there to try again"));
             }
-            let now = if met { sent } else { clock.now() };
+            let now = if met { sent } else { clock() };
             state.apply(&place, id, &write, now)
         })
         .await

@@ -34,8 +34,10 @@ pub(crate) struct Running {
 
 impl Host {
     pub(crate) fn new(cloud: Arc<Cloud>, clock: HostClock, dice: Dice) -> Arc<Self> {
+        let store = Arc::<Store>::default();
+        store.lock().forgets = true;
         Arc::new(Self {
-            store: Arc::default(),
+            store,
             clock: Arc::new(clock),
             cloud,
             dice,

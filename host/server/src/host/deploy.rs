@@ -92,6 +92,7 @@ impl Host {
         let tenant = Arc::clone(&running.tenant);
         self.backends.set_limits(&tenant.id, &tenant.limits);
         self.backends.set_retention(&tenant.id, &tenant.retention);
+        self.backends.set_failover(&tenant.id, &tenant.failover);
         for (entry, wanted) in plan.agents {
             let agent_before = before.and_then(|before| before.agents.get(&entry.name));
             let readied = match wanted {

@@ -33,6 +33,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::AdminKey;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -69,6 +70,7 @@ pub struct Host {
     /// When set, this tenant alone is run.
     only: Option<TenantId>,
     pepper: Pepper,
+    admin: AdminKey,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     jobs: jobs::Settings,
@@ -94,18 +96,20 @@ impl Host {
             ..RuntimeConfig::default()
         })?;
         let backends = Backends::open(config, Arc::clone(&clock))?;
+        let pepper = Pepper::open(&config.data_dir)?;
         let switchboard = Arc::new(Switchboard::default());
         let host = Arc::new(Self {
             runtime,
             capabilities: backends
                 .capabilities()
                 .with_exchange(Arc::clone(&switchboard) as _),
-            pepper: Pepper::open(&config.data_dir)?,
+            admin: AdminKey::open(&config.data_dir, &pepper)?,
+            pepper,
+            metrics: Metrics::new(backends.fallback().capabilities()),
             backends,
             store: Store::new(&config.data_dir),
             tenants_dir: config.tenants.clone(),
             only,
-            metrics: Metrics::new(),
             clock,
             jobs: jobs::Settings {
                 places: config.max_jobs,
@@ -131,6 +135,7 @@ impl Host {
         watch::start(self)?;
         // From here on: that agents are there after a start is no news.
         self.backends.announcer().start();
+        self.backends.fallback().start(&self.tasks, &self.stop)?;
         self.run_jobs(None);
         mail::start(self);
         sweep::start(self);
@@ -164,6 +169,11 @@ impl Host {
     /// What keys are verified with.
     pub fn pepper(&self) -> &Pepper {
         &self.pepper
+    }
+
+    /// The operator's key.
+    pub fn admin(&self) -> &AdminKey {
+        &self.admin
     }
 
     /// The metrics.
