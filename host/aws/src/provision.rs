@@ -5,8 +5,12 @@
 //! belong to infrastructure as code and are no steps; `stuga check aws` tells when they are missing.
 
 mod a2a;
+mod bucket;
 mod files;
 mod jobs;
+mod memory;
+mod rules;
+mod search;
 mod secrets;
 
 use std::sync::Arc;
@@ -85,6 +89,8 @@ impl Aws {
         let mut steps = Vec::new();
         steps.extend(secrets::steps(shared, tenant)?);
         steps.extend(files::steps(shared, tenant)?);
+        steps.extend(memory::steps(self, tenant)?);
+        steps.extend(search::steps(self, tenant)?);
         steps.extend(a2a::steps(shared, tenant)?);
         steps.extend(jobs::steps(shared, tenant)?);
         Ok(steps)

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use stuga_core::memory::{Expected, MemoryWrite};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
 use stuga_core::{
-    AgentName, CallCtx, InvocationId, RequestId, Result, SystemClock, TenantId, Timestamp,
+    AgentName, CallCtx, Capability, InvocationId, RequestId, Result, SystemClock, TenantId,
+    Timestamp,
 };
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;

@@ -16,6 +16,7 @@ use crate::error;
 
 mod master;
 mod seal;
+pub(crate) mod sealer;
 mod vault;
 
 pub(crate) use master::MasterKeyFile;
@@ -24,6 +25,37 @@ pub(crate) use master::MasterKeyFile;
 pub struct LocalSecrets {
     pub(crate) local: Local,
     pub(crate) master: MasterKeyFile,
+}
+
+impl LocalSecrets {
+    /// Keeps a value that another side has given, under that side's version and time, so that it can be read here while that
+    /// side is away. Keeping it again changes nothing; of a secret the newest [`stuga_core::secrets::VERSIONS_MAX`] stay.
+    ///
+    /// # Errors
+    /// As [`SecretStore::set`].
+    pub async fn keep(
+        &self,
+        tenant: &TenantId,
+        info: &SecretInfo,
+        value: &SecretValue,
+    ) -> Result<()> {
+        const OPERATION: &str = "secrets.keep";
+        check_name(OPERATION, &info.name)?;
+        let (whose, info) = (tenant.clone(), info.clone());
+        let value = SecretValue::new(value.reveal().to_vec())?;
+        let weight = value.reveal().len();
+        let tenant = self.local.tenant(tenant).await?;
+        let master = self.master.clone();
+        let masters = tenant
+            .blocking(OPERATION, move || master.read_or_create(OPERATION))
+            .await?;
+        tenant
+            .write(OPERATION, weight, move |tx| {
+                let key = vault::key(tx, OPERATION, &whose, &masters)?;
+                vault::put(tx, OPERATION, &whose, &key, &info, &value)
+            })
+            .await
+    }
 }
 
 #[async_trait]

@@ -8,6 +8,7 @@
 mod breaker;
 mod budget;
 mod counts;
+mod errand;
 mod failover;
 mod files;
 mod gossip;

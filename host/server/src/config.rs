@@ -11,10 +11,12 @@ use serde::Serialize;
 
 #[cfg(feature = "aws")]
 mod aws;
+mod failover;
 mod model;
 
 #[cfg(feature = "aws")]
 pub(crate) use aws::read as read_aws;
+pub use failover::{CapabilitySettings, FailoverSettings};
 pub use model::{Completions, EmbeddingSettings, KeyPlace, ModelSettings};
 
 use crate::cloud::{self, Settings};
@@ -82,6 +84,8 @@ pub struct Config {
     pub model: ModelSettings,
     /// What lies on AWS.
     pub aws: Settings,
+    /// How this host stands in for AWS.
+    pub failover: FailoverSettings,
     /// Jobs of all tenants that run at the same time; each has an instance of its own.
     pub max_jobs: u32,
     /// How long a job is held without a sign of life: after a crash it runs again no later than that.
@@ -107,6 +111,7 @@ impl Default for Config {
             max_instances: 1_000,
             model: ModelSettings::default(),
             aws: Settings::default(),
+            failover: FailoverSettings::default(),
             max_jobs: 16,
             job_lease: Duration::from_secs(30),
         }
@@ -208,6 +213,9 @@ impl Config {
             }
             if let Some(node) = fields.optional("aws") {
                 config.aws = cloud::read(node, &mut report);
+            }
+            if let Some(node) = fields.optional("failover") {
+                config.failover = FailoverSettings::read(node, &mut report);
             }
             if let Some(node) = fields.optional("runtime")
                 && let Some(mut runtime) = report.fields(node, "runtime")

@@ -26,12 +26,12 @@ const ROUNDS_MAX: u32 = 32;
 const DIGEST_BYTES: usize = 16;
 
 /// One write on its way.
-struct Attempt<'a> {
-    store: &'a Store,
-    ctx: &'a CallCtx,
-    operation: &'static str,
-    id: WriteId,
-    write: &'a FilesWrite,
+pub(super) struct Attempt<'a> {
+    pub(super) store: &'a Store,
+    pub(super) ctx: &'a CallCtx,
+    pub(super) operation: &'static str,
+    pub(super) id: WriteId,
+    pub(super) write: &'a FilesWrite,
     digest: String,
     now: Timestamp,
     versions: &'a Versions,
@@ -40,8 +40,8 @@ struct Attempt<'a> {
 }
 
 /// A manifest and the condition that nobody has written it since.
-struct Found {
-    manifest: Manifest,
+pub(super) struct Found {
+    pub(super) manifest: Manifest,
     condition: Condition,
 }
 
@@ -66,22 +66,31 @@ pub(super) async fn apply(
     let store = files.store(ctx)?;
     let manifest = store.kept(&key::manifest(path));
     let _turn = files.turns.take(ctx, operation, &store, &manifest).await?;
-    let mut attempt = Attempt {
-        store: &store,
-        ctx,
-        operation,
-        id,
-        write,
-        digest: digest(write),
-        now: files.shared.now(),
-        versions: &files.versions,
-        copied: None,
-    };
-    let mark = attempt.run().await?;
+    let mark = Attempt::new(files, &store, ctx, id, write).run().await?;
     Ok(ack(write, mark))
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    pub(super) fn new(
+        files: &'a S3Files,
+        store: &'a Store,
+        ctx: &'a CallCtx,
+        id: WriteId,
+        write: &'a FilesWrite,
+    ) -> Self {
+        Self {
+            store,
+            ctx,
+            operation: write.operation(),
+            id,
+            write,
+            digest: digest(write),
+            now: files.shared.now(),
+            versions: &files.versions,
+            copied: None,
+        }
+    }
+
     async fn run(&mut self) -> Result<Mark> {
         let claim = self.claim();
         let (store, ctx, operation) = (self.store, self.ctx, self.operation);
@@ -114,7 +123,7 @@ impl Attempt<'_> {
         Err(claim::busy(operation))
     }
 
-    fn claim(&self) -> Claim {
+    pub(super) fn claim(&self) -> Claim {
         Claim {
             digest: self.digest.clone(),
             path: self.write.key().to_owned(),
@@ -123,7 +132,7 @@ impl Attempt<'_> {
     }
 
     /// The manifest of a path, or that of a path that was never written.
-    async fn load(&self, path: &str) -> Result<Found> {
+    pub(super) async fn load(&self, path: &str) -> Result<Found> {
         let key = self.store.kept(&key::manifest(path));
         let object = self
             .store
@@ -150,7 +159,7 @@ impl Attempt<'_> {
     }
 
     /// What the write answered when it was applied before.
-    async fn remembered(&self, found: &Found, fresh: bool) -> Result<Option<Mark>> {
+    pub(super) async fn remembered(&self, found: &Found, fresh: bool) -> Result<Option<Mark>> {
         if let Some(recent) = found.manifest.applied(self.id) {
             if recent.digest != self.digest {
                 return Err(self.other_write());
@@ -175,7 +184,7 @@ impl Attempt<'_> {
     }
 
     /// Finds out what became of an earlier write under this id. None when this one may be applied.
-    async fn resolve(&self, mut known: Claimed) -> Result<Option<Mark>> {
+    pub(super) async fn resolve(&self, mut known: Claimed) -> Result<Option<Mark>> {
         let (store, ctx, operation) = (self.store, self.ctx, self.operation);
         for _ in 0..ROUNDS_MAX {
             if known.claim.digest == self.digest {
@@ -216,22 +225,24 @@ impl Attempt<'_> {
 
     /// Tries to take effect on the manifest as it was found. None when somebody else wrote first.
     async fn round(&mut self, mut found: Found, spooled: Option<&Source>) -> Result<Option<Mark>> {
-        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
-        let path = self.write.key();
         let mark = match self.effect(&mut found.manifest, spooled).await? {
             Effect::Again => return Ok(None),
             Effect::Change(mark) => mark,
             Effect::Nothing(mark) => {
-                let mut alone = Manifest::new(path, self.now);
-                alone.remember(self.id, &self.digest, mark.clone(), self.now);
-                if let Some(recent) = alone.applied(self.id) {
-                    claim::settle(store, ctx, operation, path, recent.clone()).await?;
-                }
+                self.settle(mark.clone()).await?;
                 return Ok(Some(mark));
             }
         };
+        let done = self.commit(&mut found, mark.clone()).await?;
+        Ok(done.then_some(mark))
+    }
+
+    /// Writes a manifest that was changed, with what the write answers; false when somebody else wrote first.
+    pub(super) async fn commit(&mut self, found: &mut Found, mark: Mark) -> Result<bool> {
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        let path = self.write.key();
         let manifest = &mut found.manifest;
-        let over = manifest.remember(self.id, &self.digest, mark.clone(), self.now);
+        let over = manifest.remember(self.id, &self.digest, mark, self.now);
         manifest.touch();
         try_join_all(
             over.into_iter()
@@ -253,14 +264,26 @@ impl Attempt<'_> {
         }
         // From here on it may have landed, whatever is answered.
         self.name_copied(true);
-        if !self.put(&found).await? {
+        if !self.put(found).await? {
             self.name_copied(false);
-            return Ok(None);
+            return Ok(false);
         }
         if let FilesWrite::Purge { .. } = self.write {
             removal::erase(store, ctx, operation, path, &found.manifest.trash).await?;
         }
-        Ok(Some(mark))
+        Ok(true)
+    }
+
+    /// Remembers a write that changes nothing.
+    pub(super) async fn settle(&self, mark: Mark) -> Result<()> {
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        let path = self.write.key();
+        let mut alone = Manifest::new(path, self.now);
+        alone.remember(self.id, &self.digest, mark, self.now);
+        if let Some(recent) = alone.applied(self.id) {
+            claim::settle(store, ctx, operation, path, recent.clone()).await?;
+        }
+        Ok(())
     }
 
     fn name_copied(&mut self, named: bool) {
@@ -295,11 +318,13 @@ impl Attempt<'_> {
             FilesWrite::Delete { .. } if !existed => Ok(Effect::Nothing(removed(false))),
             FilesWrite::Delete { .. } => {
                 manifest.end(self.now);
+                manifest.note_removal(false, self.now, self.versions);
                 Ok(Effect::Change(removed(true)))
             }
             FilesWrite::Purge { .. } if manifest.is_empty() => Ok(Effect::Nothing(removed(false))),
             FilesWrite::Purge { .. } => {
                 manifest.clear();
+                manifest.note_removal(true, self.now, self.versions);
                 Ok(Effect::Change(removed(true)))
             }
             FilesWrite::Put {
@@ -370,7 +395,7 @@ impl Attempt<'_> {
 
     /// Copies a content to a place of its own, once for all rounds. Meanwhile what the last write discarded is removed, and
     /// once a day it is looked for what others left. None when the content is not there.
-    async fn copy(
+    pub(super) async fn copy(
         &mut self,
         manifest: &mut Manifest,
         source: &Source,
@@ -414,7 +439,7 @@ impl Attempt<'_> {
         Ok(Some(content))
     }
 
-    fn not_spooled(&self, sha256: &str, size: u64) -> Error {
+    pub(super) fn not_spooled(&self, sha256: &str, size: u64) -> Error {
         Error::not_found(
             self.operation,
             "no content of this digest and size is spooled; spool it again",

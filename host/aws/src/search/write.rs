@@ -11,8 +11,10 @@ use std::collections::HashMap;
 
 use stuga_core::search::made::{Made, embed_changes, embedding_of, embeddings_of};
 use stuga_core::search::{Change, Field, INDICES_MAX, SearchAck, SearchWrite};
+use stuga_core::standby::Adopted;
 use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
 
+use super::adopt::{Known, Taking, changes_of};
 use super::catalog::{self, Found, Head, IndexEntry, Mark, Pending, used};
 use super::complete::{gets_of, numbered, standing, whole};
 use super::effects::{Decided, Effects, Standing, effects};
@@ -34,12 +36,14 @@ pub(super) struct Writing<'a> {
     pub(super) names: Names,
     pub(super) operation: &'static str,
     pub(super) write: &'a SearchWrite,
-    mark: String,
-    digest: String,
+    pub(super) mark: String,
+    pub(super) digest: String,
+    /// What is known of it when another side has acknowledged it.
+    pub(super) taking: Option<Taking<'a>>,
 }
 
-enum Turn {
-    Done(SearchAck),
+pub(super) enum Turn {
+    Done(SearchAck, Adopted),
     Again,
 }
 
@@ -60,17 +64,18 @@ impl<'a> Writing<'a> {
             names,
             operation,
             write,
+            taking: None,
         })
     }
 
     /// Applies the write. One at a time of this process works at an index; other processes are met in the catalog.
-    pub(super) async fn run(&self) -> Result<SearchAck> {
+    pub(super) async fn run(&self) -> Result<(SearchAck, Adopted)> {
         let key = self.key();
         let turn = self.search.turn(&key);
         let _turn = turn.lock().await;
         for _ in 0..TURNS_MAX {
-            if let Turn::Done(ack) = self.turn(&key).await? {
-                return Ok(ack);
+            if let Turn::Done(ack, adopted) = self.turn(&key).await? {
+                return Ok((ack, adopted));
             }
         }
         Err(Error::unavailable(
@@ -85,10 +90,7 @@ impl<'a> Writing<'a> {
     }
 
     async fn turn(&self, key: &str) -> Result<Turn> {
-        let ids: &[Change] = match self.write {
-            SearchWrite::Change { changes, .. } => changes,
-            _ => &[],
-        };
+        let ids = changes_of(self.write);
         let known = self.search.known.get(key);
         let index = known
             .as_ref()
@@ -123,20 +125,42 @@ impl<'a> Writing<'a> {
             if is_ours && pending.digest != self.digest {
                 return Err(used(self.operation));
             }
-            let is_applied = self.search.applied.get(key).as_ref() == Some(&pending.mark);
+            let is_applied = self.search.applied.get(key) == Some(pending.tag());
             if !is_applied || !found.entry.is_live() {
                 let completed = self.complete(key, found).await;
+                let taking = self.taking.as_ref();
+                // What landed here otherwise than it was answered is taken over once it stands.
+                let is_answer = taking.is_none_or(|taking| taking.made.ack == pending.ack);
                 return match completed {
-                    Ok(()) if is_ours => Ok(Turn::Done(pending.ack.clone())),
+                    Ok(()) if is_ours && is_answer => {
+                        Ok(Turn::Done(pending.ack.clone(), Adopted::Stands))
+                    }
                     Ok(()) => Ok(Turn::Again),
                     Err(error) if is_ours => Err(landed(self.operation, error)),
                     Err(error) => Err(error),
                 };
             }
         }
-        if let Some(Got::Found(_, source)) = mark {
-            let mark: Mark = read(self.operation, source.get().as_bytes())?;
-            return mark.answer(self.operation, &self.digest).map(Turn::Done);
+        let mark: Option<Mark> = match mark {
+            Some(Got::Found(_, source)) => Some(read(self.operation, source.get().as_bytes())?),
+            _ => None,
+        };
+        if let Some(taking) = &self.taking {
+            let ack = &taking.made.ack;
+            let known = Known::of(self.operation, mark, &self.digest, ack)?;
+            let documents = found.as_ref().map(|found| {
+                self.names
+                    .documents(self.write.key(), found.entry.head.generation)
+            });
+            let standing = match index.is_some() && index == documents {
+                true => Some(standing(self.operation, got)?),
+                false => None,
+            };
+            return self.take(key, taking, found, known, standing).await;
+        }
+        if let Some(mark) = mark {
+            let ack = mark.answer(self.operation, &self.digest)?;
+            return Ok(Turn::Done(ack, Adopted::Stands));
         }
         match self.write {
             SearchWrite::CreateIndex { index, fields } => {
@@ -203,6 +227,7 @@ impl<'a> Writing<'a> {
             documents: 0,
             bytes: 0,
             last,
+            made: last,
         };
         let entry = self.decided(name, head, now, last, SearchAck::Created(true));
         if !self.decide(None, &entry).await? {
@@ -228,7 +253,7 @@ impl<'a> Writing<'a> {
         }
         let completed = self.remove(key, &entry).await;
         completed.map_err(|error| landed(self.operation, error))?;
-        Ok(Turn::Done(entry.pending.ack))
+        Ok(Turn::Done(entry.pending.ack, Adopted::Stands))
     }
 
     async fn change(
@@ -268,7 +293,7 @@ impl<'a> Writing<'a> {
     }
 
     /// The entry of the index once this write is decided.
-    fn decided(
+    pub(super) fn decided(
         &self,
         name: &str,
         head: Head,
@@ -282,12 +307,13 @@ impl<'a> Writing<'a> {
             at: now,
             base,
             ack,
+            taken: None,
         };
         IndexEntry::new(self.names.agent(), name, head, pending, self.write)
     }
 
     /// Decides the write; false when somebody else was first.
-    async fn decide(&self, place: Option<Place>, entry: &IndexEntry) -> Result<bool> {
+    pub(super) async fn decide(&self, place: Option<Place>, entry: &IndexEntry) -> Result<bool> {
         let body = json(self.operation, entry)?;
         let catalog = self.names.catalog();
         let what = match place {
@@ -312,12 +338,17 @@ impl<'a> Writing<'a> {
         })
     }
 
-    fn done(&self, key: &str, entry: &IndexEntry, completed: Result<()>) -> Result<Turn> {
+    pub(super) fn done(
+        &self,
+        key: &str,
+        entry: &IndexEntry,
+        completed: Result<()>,
+    ) -> Result<Turn> {
         completed.map_err(|error| landed(self.operation, error))?;
         self.search
             .known
             .insert(key.to_owned(), entry.head.clone().into());
-        Ok(Turn::Done(entry.pending.ack.clone()))
+        Ok(Turn::Done(entry.pending.ack.clone(), Adopted::Stands))
     }
 
     /// Remembers a write that changes nothing.
@@ -331,7 +362,7 @@ impl<'a> Writing<'a> {
             what: What::Create(json(self.operation, &mark)?),
         };
         match many::put(&self.wire, self.operation, &catalog, put).await? {
-            Ok(()) => Ok(Turn::Done(ack)),
+            Ok(()) => Ok(Turn::Done(ack, Adopted::Stands)),
             Err(refusal) if refusal.is_conflict() => Ok(Turn::Again),
             Err(refusal) => Err(refusal.into_error(self.operation)),
         }
@@ -345,12 +376,12 @@ impl<'a> Writing<'a> {
 }
 
 /// The first version of a moment.
-fn version_at(now: Timestamp) -> u64 {
+pub(super) fn version_at(now: Timestamp) -> u64 {
     now.as_millis().saturating_mul(1 << VERSION_BITS)
 }
 
 /// Some bits of what tells writes apart.
-fn low_bits(digest: &str, mark: &str) -> u64 {
+pub(super) fn low_bits(digest: &str, mark: &str) -> u64 {
     let bytes = digest.bytes().chain(mark.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -359,7 +390,7 @@ fn low_bits(digest: &str, mark: &str) -> u64 {
 }
 
 /// An outage after the write was decided: it may stand, now or later.
-fn landed(operation: &'static str, error: Error) -> Error {
+pub(super) fn landed(operation: &'static str, error: Error) -> Error {
     Error::timeout(
         operation,
         "the search domain did not confirm the write; it may have been made",

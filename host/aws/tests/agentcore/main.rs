@@ -14,5 +14,6 @@ mod contract;
 mod hosts;
 mod isolation;
 mod loss;
+mod replica;
 mod tending;
 mod world;
