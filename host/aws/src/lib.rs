@@ -21,6 +21,7 @@ mod jobs;
 mod memory;
 mod model;
 mod provision;
+mod quota;
 mod records;
 mod scope;
 mod search;
@@ -51,6 +52,7 @@ pub use hosts::{Hosts, WORD_MAX_BYTES};
 pub use memory::AgentCoreMemory;
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
+pub use quota::CloudQuotas;
 pub use records::AgentCoreRecords;
 pub use search::CloudSearch;
 pub use secrets::SecretsManager;
@@ -148,6 +150,11 @@ impl Aws {
     /// Sets what a tenant may take of the models, from its next completion on.
     pub fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
         self.shared.model_limits.set(tenant, limits);
+    }
+
+    /// Sets what a tenant may store with AWS, from its next write on.
+    pub fn set_quotas(&self, tenant: &TenantId, quotas: CloudQuotas) {
+        self.shared.quotas.set(tenant, quotas);
     }
 
     /// Search on OpenSearch, with the host's embedder; none without `aws.search`.
