@@ -19,10 +19,16 @@ async fn requests_go_on_without_aws_and_what_they_wrote_reaches_it_when_it_is_ba
     let world = World::new().await;
     let host = world.host();
     let used = host.put("acme", "k", "before").await;
-    assert_eq!((&used["backend"], &used["breaker"]), (&json!("cloud"), &json!("closed")));
+    assert_eq!(
+        (&used["backend"], &used["breaker"]),
+        (&json!("cloud"), &json!("closed"))
+    );
     assert_eq!(used["pending"], 0);
     let used = host.put_file("acme", "f", "before").await;
-    assert_eq!((&used["backend"], &used["breaker"]), (&json!("cloud"), &json!("closed")));
+    assert_eq!(
+        (&used["backend"], &used["breaker"]),
+        (&json!("cloud"), &json!("closed"))
+    );
     let said = host.explained("acme", "memory").await;
     assert_eq!(said["says"], "memory is answered by AWS.", "{said}");
 
@@ -30,26 +36,55 @@ async fn requests_go_on_without_aws_and_what_they_wrote_reaches_it_when_it_is_ba
     // The very first request after the cut is answered, and so are all others.
     for n in 0..5 {
         let (text, used) = host.get("acme", "k").await;
-        assert_eq!(text, if n == 0 { "before".to_owned() } else { format!("during {}", n - 1) });
+        assert_eq!(
+            text,
+            if n == 0 {
+                "before".to_owned()
+            } else {
+                format!("during {}", n - 1)
+            }
+        );
         assert_eq!(used["backend"], "local", "{used}");
         assert!(used["staleness_ms"].is_u64(), "{used}");
         let used = host.put("acme", "k", &format!("during {n}")).await;
-        assert_eq!((&used["backend"], &used["pending"]), (&json!("local"), &json!(1)), "{used}");
+        assert_eq!(
+            (&used["backend"], &used["pending"]),
+            (&json!("local"), &json!(1)),
+            "{used}"
+        );
         let used = host.put_file("acme", "f", &format!("during {n}")).await;
-        assert_eq!((&used["backend"], &used["pending"]), (&json!("local"), &json!(1)), "{used}");
+        assert_eq!(
+            (&used["backend"], &used["pending"]),
+            (&json!("local"), &json!(1)),
+            "{used}"
+        );
     }
     let (text, used) = host.get_file("acme", "f").await;
-    assert_eq!((text, &used["backend"]), (json!("during 4"), &json!("local")));
-    let said = host.until("acme", "memory", |said| said["breaker"] != "closed").await;
-    assert_eq!((&said["reads"], &said["backlog"]["waiting"]), (&json!("local"), &json!(5)));
+    assert_eq!(
+        (text, &used["backend"]),
+        (json!("during 4"), &json!("local"))
+    );
+    let said = host
+        .until("acme", "memory", |said| said["breaker"] != "closed")
+        .await;
+    assert_eq!(
+        (&said["reads"], &said["backlog"]["waiting"]),
+        (&json!("local"), &json!(5))
+    );
     let text = host.site.stuga(&["explain", "acme"]);
-    assert!(text.contains("memory is answered by this host since "), "{text}");
+    assert!(
+        text.contains("memory is answered by this host since "),
+        "{text}"
+    );
     assert!(text.contains("5 writes wait"), "{text}");
     let listed = host.command(&["journal", "list", "--tenant", "acme"]);
     assert_eq!(listed["entries"].as_array().unwrap().len(), 10, "{listed}");
     let status = host.command(&["status"]);
     let all = status["failover"]["capabilities"].as_array().unwrap();
-    let memory = all.iter().find(|one| one["capability"] == "memory").unwrap();
+    let memory = all
+        .iter()
+        .find(|one| one["capability"] == "memory")
+        .unwrap();
     assert_eq!(memory["waiting"]["waiting"], 5, "{status}");
 
     world.heal();
@@ -58,12 +93,18 @@ async fn requests_go_on_without_aws_and_what_they_wrote_reaches_it_when_it_is_ba
         assert_eq!(said["backlog"]["parked"], 0, "{said}");
     }
     let (text, used) = host.get("acme", "k").await;
-    assert_eq!((text, &used["backend"]), (json!("during 4"), &json!("cloud")));
+    assert_eq!(
+        (text, &used["backend"]),
+        (json!("during 4"), &json!("cloud"))
+    );
     // Who knows the cloud alone sees what was written while it was away.
     let other = world.other_host();
     assert_eq!(other.get("acme", "k").await.0, "during 4");
     let (text, used) = other.get_file("acme", "f").await;
-    assert_eq!((text, &used["backend"]), (json!("during 4"), &json!("cloud")));
+    assert_eq!(
+        (text, &used["backend"]),
+        (json!("during 4"), &json!("cloud"))
+    );
     let metrics = host.server.get("/metrics").send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(
@@ -100,7 +141,10 @@ async fn a_host_that_starts_without_aws_serves() {
     world.cut();
     let host = world.host();
     let used = host.put("acme", "k", "alone").await;
-    assert_eq!((&used["backend"], &used["pending"]), (&json!("local"), &json!(1)));
+    assert_eq!(
+        (&used["backend"], &used["pending"]),
+        (&json!("local"), &json!(1))
+    );
     assert_eq!(host.get("acme", "k").await.0, "alone");
     assert_eq!(expect(host.server.get("/readyz"), 200).await["ready"], true);
     world.heal();
@@ -112,10 +156,16 @@ async fn a_host_that_starts_without_aws_serves() {
 async fn what_a_tenant_keeps_on_this_host_stays_here_whatever_aws_does() {
     let world = World::new().await;
     let host = world.host();
-    host.site.edit_tenant("acme", |text| format!("{text}failover: {{local: [memory]}}\n"));
-    host.until("acme", "memory", |said| said["mode"] == "local").await;
+    host.site.edit_tenant("acme", |text| {
+        format!("{text}failover: {{local: [memory]}}\n")
+    });
+    host.until("acme", "memory", |said| said["mode"] == "local")
+        .await;
     let used = host.put("acme", "k", "here").await;
-    assert_eq!((&used["backend"], &used["pending"]), (&json!("local"), &json!(0)));
+    assert_eq!(
+        (&used["backend"], &used["pending"]),
+        (&json!("local"), &json!(0))
+    );
     assert!(used["staleness_ms"].is_null(), "{used}");
     let used = host.put_file("acme", "f", "there").await;
     assert_eq!(used["backend"], "cloud");

@@ -155,7 +155,9 @@ impl Host {
     }
 
     pub(crate) async fn get(&self, tenant: &str, key: &str) -> (Value, Value) {
-        let (output, used) = self.call(tenant, "get", json!({"key": key}), "memory").await;
+        let (output, used) = self
+            .call(tenant, "get", json!({"key": key}), "memory")
+            .await;
         (output["text"].clone(), used)
     }
 
@@ -165,7 +167,9 @@ impl Host {
     }
 
     pub(crate) async fn get_file(&self, tenant: &str, path: &str) -> (Value, Value) {
-        let (output, used) = self.call(tenant, "get-file", json!({"path": path}), "files").await;
+        let (output, used) = self
+            .call(tenant, "get-file", json!({"path": path}), "files")
+            .await;
         (output["text"].clone(), used)
     }
 

@@ -136,7 +136,9 @@ async fn a_copy_stands_under_the_version_and_time_of_the_side_that_gave_it_and_i
         &database(&house, "acme"),
         "SELECT sealed FROM secret WHERE version = 9",
     );
-    let holds = kept.windows(PLAIN.len()).any(|part| part == PLAIN.as_bytes());
+    let holds = kept
+        .windows(PLAIN.len())
+        .any(|part| part == PLAIN.as_bytes());
     assert!(!holds, "the value lies there in the clear");
     // As many stay as of a store's own.
     store.keep(&acme, &info(30), &value).await.unwrap();

@@ -165,7 +165,12 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let pepper = Pepper::open(dir.path()).unwrap();
-        assert!(key(dir.path()).unwrap_err().message().contains("--data-dir"));
+        assert!(
+            key(dir.path())
+                .unwrap_err()
+                .message()
+                .contains("--data-dir")
+        );
         let first = AdminKey::open(dir.path(), &pepper).unwrap();
         let text = key(dir.path()).unwrap();
         assert!(first.verify(&text, &pepper));

@@ -54,7 +54,9 @@ fn authorize(app: &App, request: &RequestId, headers: &HeaderMap) -> Result<Oper
         ));
     }
     tracing::info!(target: "audit", event = "admin-refused", %request, key = id, "a key that is not the admin key was used on /v1/admin");
-    Err(auth::unauthorized("the key is not the admin key of this host"))
+    Err(auth::unauthorized(
+        "the key is not the admin key of this host",
+    ))
 }
 
 /// A tenant that this host knows, or has entries of.

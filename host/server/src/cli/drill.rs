@@ -75,7 +75,8 @@ pub(crate) async fn run(
             at,
         } => {
             let for_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
-            let body = json!({ "tenant": tenant, "capability": capability, "for_ms": for_ms, "why": why });
+            let body =
+                json!({ "tenant": tenant, "capability": capability, "for_ms": for_ms, "why": why });
             let drill: Isolation = Operator::find(config, &at)?.post("drills", &body).await?;
             printer.print(&drill, |drill| {
                 let until = drill.until.map(show_time).unwrap_or_default();

@@ -138,7 +138,14 @@ pub(crate) async fn run(
                     done.push(*entry);
                 }
             }
-            return changed(&entries, &done, "is not parked", "retried", "wait again", printer);
+            return changed(
+                &entries,
+                &done,
+                "is not parked",
+                "retried",
+                "wait again",
+                printer,
+            );
         }
         Command::Discard {
             tenant,
@@ -247,7 +254,10 @@ fn show_entry(entry: &EntryDetail) -> String {
         units::show_bytes(info.bytes),
     ];
     if let Some(reason) = &info.reason {
-        lines.push(format!("refused {} times, at last: {reason}", info.refusals));
+        lines.push(format!(
+            "refused {} times, at last: {reason}",
+            info.refusals
+        ));
     }
     for (name, value) in [("write", &entry.write), ("answer", &entry.answer)] {
         if let Some(value) = value {

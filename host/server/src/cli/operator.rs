@@ -72,7 +72,8 @@ impl Operator {
         path: &str,
         body: &impl Serialize,
     ) -> anyhow::Result<T> {
-        self.answer(self.request(Method::POST, path).json(body)).await
+        self.answer(self.request(Method::POST, path).json(body))
+            .await
     }
 
     /// Ends something.
@@ -95,7 +96,10 @@ impl Operator {
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
         let response = request.send().await;
         let response = response.with_context(|| {
-            format!("{} cannot be reached; is `stuga serve` running there?", self.url)
+            format!(
+                "{} cannot be reached; is `stuga serve` running there?",
+                self.url
+            )
         })?;
         let succeeded = response.status().is_success();
         let text = response.text().await.context("the answer broke off")?;

@@ -71,12 +71,20 @@ impl<S: Secrets> Copied<S> {
         }
         self.know(tenant, name, |known| {
             known.latest = Some(latest);
-            known.values.retain(|value| latest.is_some_and(|latest| *value <= latest));
+            known
+                .values
+                .retain(|value| latest.is_some_and(|latest| *value <= latest));
         });
         Ok(())
     }
 
-    async fn copy(&self, ctx: &CallCtx, name: &str, version: u64, value: &SecretValue) -> Result<()> {
+    async fn copy(
+        &self,
+        ctx: &CallCtx,
+        name: &str,
+        version: u64,
+        value: &SecretValue,
+    ) -> Result<()> {
         // The cloud has just been asked for it.
         if let Some(info) = self.cloud.find(ctx, name, Some(version)).await? {
             self.local.keep(&ctx.tenant, &info, value).await?;
@@ -106,7 +114,11 @@ impl<S: Secrets> Secrets for Copied<S> {
         let found = self.cloud.find(ctx, name, version).await?;
         let latest = found.as_ref().map(|info| info.version);
         if version.is_none() && self.known(&ctx.tenant, name).latest != Some(latest) {
-            said(self.follow(&ctx.tenant, name, latest).await, &ctx.tenant, name);
+            said(
+                self.follow(&ctx.tenant, name, latest).await,
+                &ctx.tenant,
+                name,
+            );
         }
         Ok(found)
     }
@@ -116,7 +128,11 @@ impl<S: Secrets> Secrets for Copied<S> {
         if let Some(value) = &value
             && !self.known(&ctx.tenant, name).values.contains(&version)
         {
-            said(self.copy(ctx, name, version, value).await, &ctx.tenant, name);
+            said(
+                self.copy(ctx, name, version, value).await,
+                &ctx.tenant,
+                name,
+            );
         }
         Ok(value)
     }
@@ -256,7 +272,10 @@ mod tests {
         let ctx = ctx("acme", "scribe");
         let unread = copies.find(&ctx, "k", None).await.unwrap_err();
         assert_eq!(unread.kind(), ErrorKind::Unavailable);
-        assert_eq!(copied.find(&ctx, "k", None).await.unwrap(), Some(first.clone()));
+        assert_eq!(
+            copied.find(&ctx, "k", None).await.unwrap(),
+            Some(first.clone())
+        );
         assert_eq!(revealed(&copied, 1).await.unwrap().unwrap(), "one");
         assert_eq!(copies.find(&ctx, "k", None).await.unwrap(), Some(first));
         assert_eq!(revealed(&copies, 1).await.unwrap().unwrap(), "one");

@@ -40,7 +40,9 @@ impl Default for FailoverSettings {
         let all = CapabilityName::ALL.into_iter();
         Self {
             health: HealthSettings::default(),
-            capabilities: all.map(|name| (name, CapabilitySettings::of(name))).collect(),
+            capabilities: all
+                .map(|name| (name, CapabilitySettings::of(name)))
+                .collect(),
         }
     }
 }
@@ -299,10 +301,19 @@ mod tests {
             health: {every: 1s}\n";
         let settings = read_text(text).unwrap();
         let (files, memory) = (settings.of(Files), settings.of(Memory));
-        assert_eq!((files.budget.call, memory.budget.call), (30 * SECOND, SECOND));
+        assert_eq!(
+            (files.budget.call, memory.budget.call),
+            (30 * SECOND, SECOND)
+        );
         assert_eq!(files.breaker.open_for, 500 * MS);
-        assert_eq!((files.breaker.failure_rate, memory.breaker.probes), (0.25, 3));
-        assert_eq!((files.replay.entry, memory.replay.entry), (HOUR, 30 * SECOND));
+        assert_eq!(
+            (files.breaker.failure_rate, memory.breaker.probes),
+            (0.25, 3)
+        );
+        assert_eq!(
+            (files.replay.entry, memory.replay.entry),
+            (HOUR, 30 * SECOND)
+        );
         assert_eq!(settings.health.every, SECOND);
         let silent = FailoverSettings::default().of(Files);
         assert_eq!(silent.budget.call, 15 * SECOND);
@@ -335,7 +346,10 @@ mod tests {
         assert_eq!(shown(FailoverSettings::default()), serde_json::json!({}));
         let other = read_text("capabilities: {memory: {budget: {call: 1s}}}\n").unwrap();
         let other = shown(other);
-        assert!(other["memory"].as_str().unwrap().contains("call: 1s"), "{other}");
+        assert!(
+            other["memory"].as_str().unwrap().contains("call: 1s"),
+            "{other}"
+        );
         assert!(other.get("files").is_none(), "{other}");
     }
 }

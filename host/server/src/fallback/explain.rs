@@ -84,7 +84,9 @@ fn reason(known: &Known<'_>, why: Why) -> String {
                 "an operator keeps all tenants from AWS ({why}); `stuga breaker release {capability}` ends it"
             ),
             (BreakerState::Isolated, None) => {
-                format!("an operator keeps all tenants from AWS; `stuga breaker release {capability}` ends it")
+                format!(
+                    "an operator keeps all tenants from AWS; `stuga breaker release {capability}` ends it"
+                )
             }
             _ => format!(
                 "AWS does not answer; {}",
@@ -218,20 +220,44 @@ mod tests {
 
     #[test]
     fn an_outage_says_since_when_when_it_is_asked_again_and_what_waits() {
-        let text = said(Some(Why::Breaker), Mode::Cloud, BreakerState::Open, 0, 2, None);
+        let text = said(
+            Some(Why::Breaker),
+            Mode::Cloud,
+            BreakerState::Open,
+            0,
+            2,
+            None,
+        );
         assert_eq!(
             text,
             "memory is answered by this host since 2026-11-23 07:59:48Z: AWS does not answer; it is asked again in 3s. \
              2 writes are parked because AWS refuses them for good; see `stuga journal list --tenant acme --state parked`."
         );
-        let text = said(Some(Why::Waiting), Mode::Cloud, BreakerState::Open, 7, 0, None);
+        let text = said(
+            Some(Why::Waiting),
+            Mode::Cloud,
+            BreakerState::Open,
+            7,
+            0,
+            None,
+        );
         assert_eq!(
             text,
             "memory is answered by this host since 2026-11-23 07:59:51Z: AWS does not know yet what the tenant wrote \
              meanwhile; it is told when it answers again. 7 writes wait (7KiB) for AWS, the oldest for 9s."
         );
-        let text = said(Some(Why::Waiting), Mode::Cloud, BreakerState::Closed, 1, 0, None);
-        assert!(text.contains("it is being told. 1 write waits (1KiB) for AWS"), "{text}");
+        let text = said(
+            Some(Why::Waiting),
+            Mode::Cloud,
+            BreakerState::Closed,
+            1,
+            0,
+            None,
+        );
+        assert!(
+            text.contains("it is being told. 1 write waits (1KiB) for AWS"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -246,7 +272,10 @@ mod tests {
         );
         let repair = Some((None, "mona: repair"));
         let text = said(Some(Why::Mode), Mode::Isolated, isolated, 0, 0, repair);
-        assert!(text.contains("`stuga breaker release memory --tenant acme` ends it"), "{text}");
+        assert!(
+            text.contains("`stuga breaker release memory --tenant acme` ends it"),
+            "{text}"
+        );
         let text = said(Some(Why::Mode), Mode::Local, isolated, 0, 0, None);
         assert!(text.contains("the tenant's file says"), "{text}");
     }

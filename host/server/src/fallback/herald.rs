@@ -41,7 +41,9 @@ impl Transitions {
 
     /// By state, as in [`STATES`].
     pub(super) fn read(&self) -> [u64; STATES.len()] {
-        self.0.each_ref().map(|counter| counter.load(Ordering::Relaxed))
+        self.0
+            .each_ref()
+            .map(|counter| counter.load(Ordering::Relaxed))
     }
 }
 
@@ -86,7 +88,8 @@ impl Herald {
                 return;
             }
         };
-        let detail = json!({ "event": "breaker", "capability": capability, "from": from, "to": to });
+        let detail =
+            json!({ "event": "breaker", "capability": capability, "from": from, "to": to });
         self.pass(what, None, at, detail);
     }
 
@@ -99,8 +102,13 @@ impl Herald {
             until,
             why,
         } = isolation;
-        let event = if until.is_some() { "drill" } else { "isolation" };
-        let detail = json!({ "event": event, "capability": capability, "until": until, "why": why });
+        let event = if until.is_some() {
+            "drill"
+        } else {
+            "isolation"
+        };
+        let detail =
+            json!({ "event": event, "capability": capability, "until": until, "why": why });
         self.pass(Happened::Failover, Some(tenant), *since, detail);
     }
 
@@ -153,7 +161,10 @@ mod tests {
         herald.drained(CapabilityName::Memory, 7, NOW);
         let heard = heard.lock().unwrap();
         let told: Vec<_> = heard.iter().map(|news| news.what).collect();
-        assert_eq!(told, [Happened::Failover, Happened::Recovery, Happened::Recovery]);
+        assert_eq!(
+            told,
+            [Happened::Failover, Happened::Recovery, Happened::Recovery]
+        );
         assert_eq!(heard[0].detail["to"], "open");
         assert_eq!(heard[2].detail["entries"], 7);
     }

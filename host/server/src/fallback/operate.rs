@@ -169,7 +169,9 @@ impl Fallback {
             }
         }
         for isolation in tenants {
-            let left = isolation.until.map(|until| until.since(now).min(DRILL_LONGEST));
+            let left = isolation
+                .until
+                .map(|until| until.since(now).min(DRILL_LONGEST));
             if left.is_some_and(|left| left.is_zero()) {
                 continue;
             }
@@ -272,8 +274,9 @@ impl Fallback {
                 true => "none does: `aws:` of stuga.yaml names none".to_owned(),
                 false => there.join(", "),
             };
-            let message =
-                format!("{capability} does not lie on AWS, so nothing stands before it; what does: {there}");
+            let message = format!(
+                "{capability} does not lie on AWS, so nothing stands before it; what does: {there}"
+            );
             Error::not_found(operation, message)
         })
     }

@@ -112,7 +112,9 @@ impl Fallback {
     }
 
     fn note(&self, capability: CapabilityName, waiting: Waiting) {
-        let replayed = self.route(capability).map(|route| route.status().counts.replayed);
+        let replayed = self
+            .route(capability)
+            .map(|route| route.status().counts.replayed);
         let (replayed, now) = (replayed.unwrap_or_default(), Instant::now());
         let drained = {
             let mut measured = self.measured();
@@ -146,7 +148,10 @@ impl Fallback {
         others: &[TenantId],
     ) -> Result<Waiting> {
         let mut tenants = self.journal.tenants().await?;
-        let others = others.iter().filter(|other| !tenants.contains(other)).cloned();
+        let others = others
+            .iter()
+            .filter(|other| !tenants.contains(other))
+            .cloned();
         let others: Vec<TenantId> = others.collect();
         tenants.extend(others);
         let mut sum = Waiting {
@@ -215,7 +220,10 @@ mod tests {
         for one in [backlog(2, Some(9)), backlog(0, None), backlog(3, Some(4))] {
             sum.add(&one);
         }
-        assert_eq!((sum.tenants, sum.waiting, sum.bytes, sum.parked), (2, 5, 50, 3));
+        assert_eq!(
+            (sum.tenants, sum.waiting, sum.bytes, sum.parked),
+            (2, 5, 50, 3)
+        );
         assert_eq!(sum.oldest, Some(Timestamp::from_millis(4)));
     }
 }

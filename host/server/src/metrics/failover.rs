@@ -86,29 +86,83 @@ const COUNTS: [(&str, &str); 10] = [
 
 fn describe() {
     for (name, what) in [
-        ("stuga_breaker_state", "1 for the state that the breaker before the cloud is in"),
-        ("stuga_breaker_failure_rate", "Failures of the calls in the breaker's window, 0 to 1"),
-        ("stuga_cloud_silence_seconds", "Time since the cloud answered last: how old a copy on this host may be"),
-        ("stuga_journal_tenants", "Tenants of whom writes wait for the cloud, at most 256 counted"),
-        ("stuga_journal_entries", "Writes that wait for the cloud, of at most 256 tenants"),
+        (
+            "stuga_breaker_state",
+            "1 for the state that the breaker before the cloud is in",
+        ),
+        (
+            "stuga_breaker_failure_rate",
+            "Failures of the calls in the breaker's window, 0 to 1",
+        ),
+        (
+            "stuga_cloud_silence_seconds",
+            "Time since the cloud answered last: how old a copy on this host may be",
+        ),
+        (
+            "stuga_journal_tenants",
+            "Tenants of whom writes wait for the cloud, at most 256 counted",
+        ),
+        (
+            "stuga_journal_entries",
+            "Writes that wait for the cloud, of at most 256 tenants",
+        ),
         ("stuga_journal_bytes", "Bytes of the writes that wait"),
-        ("stuga_journal_oldest_seconds", "Age of the oldest write that waits"),
+        (
+            "stuga_journal_oldest_seconds",
+            "Age of the oldest write that waits",
+        ),
     ] {
         describe_gauge!(name, what);
     }
     for (name, what) in [
-        ("stuga_breaker_transitions_total", "Times that the breaker came into a state"),
-        ("stuga_breaker_trips_total", "Times that the breaker tripped"),
-        ("stuga_breaker_not_permitted_total", "Calls that the breaker did not let through"),
-        ("stuga_cloud_answered_total", "Calls that the cloud answered, refusals included"),
-        ("stuga_cloud_failed_total", "Calls that the cloud did not answer, or said that it cannot"),
-        ("stuga_failover_reads_total", "Reads that this host answered in the cloud's place"),
-        ("stuga_journal_noted_total", "Writes that this host took in the cloud's place"),
-        ("stuga_copies_missed_total", "Writes to the cloud that this host's copy did not get"),
-        ("stuga_journal_drained_total", "Writes that the cloud took over"),
-        ("stuga_journal_superseded_total", "Writes that lost against a later one in the cloud"),
-        ("stuga_journal_refused_total", "Refusals of the cloud to take a write over"),
-        ("stuga_journal_parked_total", "Writes that the cloud refused for good"),
+        (
+            "stuga_breaker_transitions_total",
+            "Times that the breaker came into a state",
+        ),
+        (
+            "stuga_breaker_trips_total",
+            "Times that the breaker tripped",
+        ),
+        (
+            "stuga_breaker_not_permitted_total",
+            "Calls that the breaker did not let through",
+        ),
+        (
+            "stuga_cloud_answered_total",
+            "Calls that the cloud answered, refusals included",
+        ),
+        (
+            "stuga_cloud_failed_total",
+            "Calls that the cloud did not answer, or said that it cannot",
+        ),
+        (
+            "stuga_failover_reads_total",
+            "Reads that this host answered in the cloud's place",
+        ),
+        (
+            "stuga_journal_noted_total",
+            "Writes that this host took in the cloud's place",
+        ),
+        (
+            "stuga_copies_missed_total",
+            "Writes to the cloud that this host's copy did not get",
+        ),
+        (
+            "stuga_journal_drained_total",
+            "Writes that the cloud took over",
+        ),
+        (
+            "stuga_journal_superseded_total",
+            "Writes that lost against a later one in the cloud",
+        ),
+        (
+            "stuga_journal_refused_total",
+            "Refusals of the cloud to take a write over",
+        ),
+        (
+            "stuga_journal_parked_total",
+            "Writes that the cloud refused for good",
+        ),
     ] {
         describe_counter!(name, what);
     }

@@ -63,7 +63,10 @@ mod tests {
             let found = read_text(Path::new("acme.yaml"), &text).unwrap_err();
             let found: Vec<String> = found.iter().map(ToString::to_string).collect();
             assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].contains("acme.yaml:2:") && found[0].contains(told), "{found:?}");
+            assert!(
+                found[0].contains("acme.yaml:2:") && found[0].contains(told),
+                "{found:?}"
+            );
         }
     }
 }

@@ -186,7 +186,10 @@ pub(crate) async fn start_drill(
     let lasts = Some(Duration::from_millis(drill.for_ms));
     let fallback = app.host.backends().fallback();
     let started = fallback.isolate_tenant(&by, &tenant, capability, lasts, &drill.why);
-    started.await.map(Json).map_err(|error| problem(&request, &error))
+    started
+        .await
+        .map(Json)
+        .map_err(|error| problem(&request, &error))
 }
 
 /// Ends a drill before its time.

@@ -77,10 +77,12 @@ pub(crate) async fn list(
 ) -> Result<Json<JournalPage>, Problem> {
     authorize(&app, &request, &headers)?;
     let tenant = known_tenant(&app, &request, &tenant).await?;
-    let state = query.state.as_deref().unwrap_or(EntryState::Waiting.as_str());
-    let state = EntryState::from_name(state).ok_or_else(|| {
-        Problem::bad_request("`state` is one of waiting, parked, superseded")
-    })?;
+    let state = query
+        .state
+        .as_deref()
+        .unwrap_or(EntryState::Waiting.as_str());
+    let state = EntryState::from_name(state)
+        .ok_or_else(|| Problem::bad_request("`state` is one of waiting, parked, superseded"))?;
     let limit = query.limit.unwrap_or(LIMIT);
     if !(1..=PAGE_MAX_ENTRIES).contains(&limit) {
         let message = format!("`limit` is from 1 to {PAGE_MAX_ENTRIES}");
@@ -156,7 +158,12 @@ pub(crate) async fn retry(
 ) -> Result<Json<Changed>, Problem> {
     let by = authorize(&app, &request, &headers)?;
     let tenant = known_tenant(&app, &request, &tenant).await?;
-    let done = app.host.backends().fallback().retry(&by, &tenant, seq).await;
+    let done = app
+        .host
+        .backends()
+        .fallback()
+        .retry(&by, &tenant, seq)
+        .await;
     let changed = done.map_err(|error| problem(&request, &error))?;
     Ok(Json(Changed { changed }))
 }
@@ -183,7 +190,12 @@ pub(crate) async fn discard(
 ) -> Result<Json<Changed>, Problem> {
     let by = authorize(&app, &request, &headers)?;
     let tenant = known_tenant(&app, &request, &tenant).await?;
-    let done = app.host.backends().fallback().discard(&by, &tenant, seq).await;
+    let done = app
+        .host
+        .backends()
+        .fallback()
+        .discard(&by, &tenant, seq)
+        .await;
     let changed = done.map_err(|error| problem(&request, &error))?;
     Ok(Json(Changed { changed }))
 }

@@ -32,5 +32,7 @@ pub(crate) async fn explain(
     authorize(&app, &request, &headers)?;
     let tenant = known_tenant(&app, &request, &tenant).await?;
     let explained = app.host.backends().fallback().explain(&tenant).await;
-    explained.map(Json).map_err(|error| problem(&request, &error))
+    explained
+        .map(Json)
+        .map_err(|error| problem(&request, &error))
 }

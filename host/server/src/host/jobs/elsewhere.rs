@@ -74,7 +74,10 @@ pub(super) async fn run(
         return None;
     }
     let fallback = host.backends.fallback();
-    if !fallback.is_seen_elsewhere(tenant.id(), agent.grants()).await {
+    if !fallback
+        .is_seen_elsewhere(tenant.id(), agent.grants())
+        .await
+    {
         tracing::info!("an attempt runs here: the cloud does not know all that the tenant wrote");
         return None;
     }
