@@ -27,6 +27,7 @@ use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{CallCtx, Capability, Error, Result, WriteId};
 
 use crate::Shared;
+use crate::quota::meter::Meter;
 use cleanup::Cleanup;
 use known::Known;
 use manifest::{MANIFEST_MAX_BYTES, Manifest, Version, Versions};
@@ -51,9 +52,12 @@ mod removal;
 mod store;
 mod turns;
 mod upload;
+mod usage;
 
 /// How often a read begins again because the content it was about to read was removed meanwhile.
 const READ_ROUNDS_MAX: u32 = 3;
+/// What the limits of files are called.
+const LIMITS: [&str; 2] = ["files_count", "files_bytes"];
 /// Bytes that a version adds to a path in a cursor.
 const CURSOR_VERSION_BYTES: usize = 20;
 
@@ -65,11 +69,13 @@ pub struct S3Files {
     turns: Turns,
     uploads: UploadTurns,
     cleanup: Arc<Cleanup>,
+    meter: Meter,
 }
 
 impl S3Files {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            meter: Meter::new(usage::Objects(Arc::clone(&shared)), LIMITS),
             shared,
             versions: Versions::default(),
             known: Known::new(),

@@ -16,10 +16,12 @@ mod error;
 mod events;
 mod files;
 mod health;
+mod hosts;
 mod jobs;
 mod memory;
 mod model;
 mod provision;
+mod quota;
 mod records;
 mod scope;
 mod search;
@@ -46,9 +48,11 @@ pub use config::{
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
 pub use files::{Download, S3Files};
 pub use health::{PROBE_TIMEOUT, Probe, Probed};
+pub use hosts::{Hosts, WORD_MAX_BYTES};
 pub use memory::AgentCoreMemory;
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
+pub use quota::CloudQuotas;
 pub use records::AgentCoreRecords;
 pub use search::CloudSearch;
 pub use secrets::SecretsManager;
@@ -116,6 +120,13 @@ impl Aws {
         Some(EventPublisher::start(Arc::clone(&self.shared), config))
     }
 
+    /// What the hosts of this region tell each other, over the Redis of `aws.memory`; none without it.
+    pub fn hosts(&self) -> Option<Hosts> {
+        let memory = self.shared.config.memory.as_ref()?;
+        let redis = memory.redis.clone();
+        Some(Hosts::new(redis, &self.shared.config.region))
+    }
+
     /// What makes vectors on Bedrock; none without `aws.model.embeddings`.
     ///
     /// # Errors
@@ -139,6 +150,11 @@ impl Aws {
     /// Sets what a tenant may take of the models, from its next completion on.
     pub fn set_model_limits(&self, tenant: &TenantId, limits: ModelLimits) {
         self.shared.model_limits.set(tenant, limits);
+    }
+
+    /// Sets what a tenant may store with AWS, from its next write on.
+    pub fn set_quotas(&self, tenant: &TenantId, quotas: CloudQuotas) {
+        self.shared.quotas.set(tenant, quotas);
     }
 
     /// Search on OpenSearch, with the host's embedder; none without `aws.search`.

@@ -12,6 +12,7 @@ mod memory;
 mod rules;
 mod search;
 mod secrets;
+mod streams;
 
 use std::sync::Arc;
 

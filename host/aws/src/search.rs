@@ -32,6 +32,7 @@ mod shape;
 mod sweep;
 mod taken;
 mod tenancy;
+mod usage;
 mod wire;
 mod write;
 
@@ -59,6 +60,7 @@ use tokio::sync::Mutex;
 
 use crate::Shared;
 use crate::error::deadline_passed;
+use crate::quota::meter::Meter;
 use adopt::Taking;
 use answer::Asking;
 use catalog::{Found, Head, IndexEntry};
@@ -73,6 +75,8 @@ pub(crate) use domain::{Domain, Whose};
 pub(crate) use tenancy::Tenancy;
 
 const OPERATION_QUERY: &str = "search.query";
+/// What the limits of search are called.
+const LIMITS: [&str; 2] = ["search_documents", "search_bytes"];
 /// Most indices whose declaration is remembered, of all tenants.
 const KNOWN_MAX_INDICES: u64 = 10_000;
 /// How long a declaration is remembered. It belongs to documents under a name of their own: when they are gone, it is read again.
@@ -89,6 +93,7 @@ pub struct CloudSearch {
     /// By index the latest write that stands for certain.
     applied: Cache<String, String>,
     turns: Cache<String, Arc<Mutex<()>>>,
+    meter: Meter,
 }
 
 impl CloudSearch {
@@ -98,7 +103,12 @@ impl CloudSearch {
         domain: Arc<Domain>,
         embedder: Arc<dyn Embedder>,
     ) -> Self {
+        let catalogs = usage::Catalogs {
+            shared: Arc::clone(&shared),
+            domain: Arc::clone(&domain),
+        };
         Self {
+            meter: Meter::new(catalogs, LIMITS),
             domain,
             sweeps: Sweeps::new(Arc::clone(&shared)),
             shared,

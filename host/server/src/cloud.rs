@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::Value;
 use stuga_aws::{
-    Aws, AwsConfig, EventKind, EventPublisher, HostEvent, SecretsManager, SqsMail, Tended,
+    Aws, AwsConfig, CloudQuotas, EventKind, EventPublisher, HostEvent, SecretsManager, SqsMail,
+    Tended,
 };
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 pub(crate) use crate::config::read_aws as read;
 use crate::fallback::Fallback;
 use crate::host::{Elsewhere, Happened};
+use crate::tenants::Storage;
 use copies::{Copied, Copies};
 use guarded::{AwsProbe, GuardedEmbedder};
 
@@ -283,6 +285,20 @@ impl Cloud {
     pub(crate) fn secrets(&self, local: &Local) -> Option<Arc<dyn SecretStore>> {
         let secrets = self.opened.as_ref()?.secrets.as_ref()?;
         Some(Arc::new(Copied::new(Arc::clone(secrets), local.secrets())))
+    }
+
+    /// Sets what a tenant may store with AWS.
+    pub(crate) fn set_storage_limits(&self, tenant: &TenantId, storage: &Storage) {
+        if let Some(aws) = self.aws() {
+            let quotas = CloudQuotas {
+                files_bytes: storage.files,
+                files_count: storage.files_count,
+                search_documents: storage.search_documents,
+                search_bytes: storage.search,
+                mailbox_messages: storage.mailbox_messages,
+            };
+            aws.set_quotas(tenant, quotas);
+        }
     }
 
     /// Sets what a tenant may take of the models.

@@ -13,6 +13,7 @@ use stuga_resilience::Capabilities;
 
 use crate::fallback::Fallback;
 use crate::host::{Elsewhere, Happened};
+use crate::tenants::Storage;
 use crate::yaml::{Node, Report};
 
 /// There is nothing to say.
@@ -122,6 +123,9 @@ impl Cloud {
     pub(crate) fn secrets(&self, _: &Local) -> Option<Arc<dyn SecretStore>> {
         None
     }
+
+    /// Nobody stores anything.
+    pub(crate) fn set_storage_limits(&self, _: &TenantId, _: &Storage) {}
 
     /// Nobody takes anything.
     pub(crate) fn set_model_limits(&self, _: &TenantId, _: ModelLimits) {}

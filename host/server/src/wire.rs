@@ -187,6 +187,7 @@ impl Backends {
         };
         self.local.set_model_limits(tenant, limits);
         self.cloud.set_model_limits(tenant, limits);
+        self.cloud.set_storage_limits(tenant, storage);
     }
 
     /// Sets what a tenant's file says of the cloud.

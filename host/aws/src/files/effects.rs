@@ -19,6 +19,7 @@ use super::manifest::{Draft, MANIFEST_MAX_BYTES, Manifest, Mark, Versions};
 use super::removal::{self, Copied};
 use super::store::{Condition, Store};
 use super::{S3Files, key};
+use crate::quota::meter::Held;
 
 /// How often a write begins again because others wrote its path meanwhile.
 const ROUNDS_MAX: u32 = 32;
@@ -35,6 +36,7 @@ pub(super) struct Attempt<'a> {
     digest: String,
     now: Timestamp,
     versions: &'a Versions,
+    files: &'a S3Files,
     /// The content, once it was copied.
     copied: Option<Copied>,
 }
@@ -87,6 +89,7 @@ impl<'a> Attempt<'a> {
             digest: digest(write),
             now: files.shared.now(),
             versions: &files.versions,
+            files,
             copied: None,
         }
     }
@@ -225,6 +228,10 @@ impl<'a> Attempt<'a> {
 
     /// Tries to take effect on the manifest as it was found. None when somebody else wrote first.
     async fn round(&mut self, mut found: Found, spooled: Option<&Source>) -> Result<Option<Mark>> {
+        let purged: u64 = match self.write {
+            FilesWrite::Purge { .. } => found.manifest.versions().map(|v| v.size).sum(),
+            _ => 0,
+        };
         let mark = match self.effect(&mut found.manifest, spooled).await? {
             Effect::Again => return Ok(None),
             Effect::Change(mark) => mark,
@@ -234,6 +241,13 @@ impl<'a> Attempt<'a> {
             }
         };
         let done = self.commit(&mut found, mark.clone()).await?;
+        if done && purged > 0 {
+            let gone = Held {
+                count: 0,
+                bytes: purged,
+            };
+            self.files.meter.release(&self.ctx.tenant, gone);
+        }
         Ok(done.then_some(mark))
     }
 
@@ -346,6 +360,7 @@ impl<'a> Attempt<'a> {
                 let Some(spooled) = spooled else {
                     return Err(self.not_spooled(sha256, *size));
                 };
+                self.make_room(manifest, *size).await?;
                 let Some(copied) = self.copy(manifest, spooled, content_type, sha256).await? else {
                     return Err(self.not_spooled(sha256, *size));
                 };
@@ -364,6 +379,7 @@ impl<'a> Attempt<'a> {
                     )
                     .with_context("version", version));
                 };
+                self.make_room(manifest, old.size).await?;
                 let source = content::find_version(self.store, path, &old);
                 let copied = self.copy(manifest, &source, &old.content_type, &old.sha256);
                 let Some(content) = copied.await? else {
@@ -437,6 +453,33 @@ impl<'a> Attempt<'a> {
         let content = place.content;
         self.copied = Some(place);
         Ok(Some(content))
+    }
+
+    /// Holds the tenant to its quota before another version is made. Where there is no room, the earlier versions of the path
+    /// give way; those of other paths do not.
+    async fn make_room(&self, manifest: &mut Manifest, size: u64) -> Result<()> {
+        if self.copied.is_some() {
+            // It was let in when the content was copied.
+            return Ok(());
+        }
+        let limit = self.files.shared.quotas.of(&self.ctx.tenant).files();
+        let count = u64::from(manifest.is_new());
+        let admit = async |bytes: u64| {
+            let (meter, tenant) = (&self.files.meter, &self.ctx.tenant);
+            let more = Held { count, bytes };
+            meter
+                .admit(self.operation, tenant, more, limit, self.ctx.deadline)
+                .await
+        };
+        let Err(refused) = admit(size).await else {
+            return Ok(());
+        };
+        let freed = manifest.earlier_bytes();
+        if freed == 0 || admit(size.saturating_sub(freed)).await.is_err() {
+            return Err(refused);
+        }
+        manifest.give_way();
+        Ok(())
     }
 
     pub(super) fn not_spooled(&self, sha256: &str, size: u64) -> Error {

@@ -244,6 +244,26 @@ impl Manifest {
         self.standing.is_none() && self.earlier.is_empty()
     }
 
+    /// Whether nothing was ever written to the path.
+    pub(super) fn is_new(&self) -> bool {
+        self.serial == 0
+    }
+
+    /// Bytes of the earlier versions.
+    pub(super) fn earlier_bytes(&self) -> u64 {
+        self.earlier
+            .iter()
+            .map(|earlier| earlier.version.size)
+            .sum()
+    }
+
+    /// Lets all earlier versions go.
+    pub(super) fn give_way(&mut self) {
+        for earlier in std::mem::take(&mut self.earlier) {
+            self.discard(earlier.version.content);
+        }
+    }
+
     /// Checks what a put expects.
     pub(super) fn check_expected(&self, operation: &'static str, expected: Expected) -> Result<()> {
         let actual = self.standing.as_ref().map(|standing| standing.version);

@@ -355,8 +355,10 @@ fn of_no_interest<T>(answer: Result<T>) -> Result<()> {
 fn refused_as_meant<T>(answer: Result<T>) -> Result<()> {
     match answer {
         Err(error) if error.kind() == ErrorKind::Invalid => {
-            let is_unknown = |words: &&str| error.message().contains(*words);
-            match UNKNOWN_MODEL.iter().any(|words| is_unknown(words)) {
+            let is_unknown = UNKNOWN_MODEL
+                .iter()
+                .any(|words| error.message().contains(words));
+            match is_unknown {
                 true => Err(error.with_context(CLOUD, error::MISSING)),
                 false => Ok(()),
             }

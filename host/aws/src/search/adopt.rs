@@ -90,7 +90,7 @@ impl Known {
 impl<'a> Writing<'a> {
     pub(super) async fn taking(
         search: &'a CloudSearch,
-        ctx: &CallCtx,
+        ctx: &'a CallCtx,
         id: WriteId,
         write: &'a SearchWrite,
         taking: Taking<'a>,

@@ -9,6 +9,9 @@ use stuga_core::{Error, Result, Timestamp};
 use super::many::Place;
 use super::wire::read;
 
+/// Most indices of a tenant that are counted: what one search answers.
+const TENANT_INDICES_MAX: usize = 10_000;
+
 /// An index as it stands in the catalog.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Head {
@@ -213,6 +216,15 @@ pub(super) fn indices_of(agent: &str, max: usize) -> Json {
         "_source": {"excludes": ["work"]},
         "query": {"bool": {"filter": [{"term": {"kind": "index"}}, {"term": {"agent": agent}}]}},
         "sort": [{"name": "asc"}],
+    })
+}
+
+/// The query for the counts of all indices of a tenant.
+pub(super) fn counts() -> Json {
+    json!({
+        "size": TENANT_INDICES_MAX,
+        "_source": ["head.documents", "head.bytes"],
+        "query": {"bool": {"filter": [{"term": {"kind": "index"}}]}},
     })
 }
 

@@ -92,11 +92,11 @@ impl Refusal {
     /// The error of `operation`. What only the operator can mend is logged with the fix.
     pub(super) fn into_error(self, operation: &'static str) -> Error {
         let (kind, message, fix) = meaning(self.status, &self.kind);
-        if is_asking(operation) {
-            // Who asks what is there and what is missing is told anyway.
-        } else if !fix.is_empty() {
+        // Who asks what is there and what is missing is told anyway.
+        let is_news = !is_asking(operation);
+        if is_news && !fix.is_empty() {
             tracing::warn!(operation, failure = %self, fix, actions = ACTIONS, "OpenSearch needs the operator");
-        } else if kind == ErrorKind::Internal {
+        } else if is_news && kind == ErrorKind::Internal {
             tracing::error!(operation, failure = %self, "OpenSearch refuses a request of this host");
         }
         let error = Error::new(kind, operation, message);

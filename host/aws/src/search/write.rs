@@ -23,6 +23,7 @@ use super::many::{self, Get, Got, Place, Put, What};
 use super::names::{Index, Names};
 use super::wire::{Wire, json, read};
 use super::{CloudSearch, digest, missing};
+use crate::quota::meter::Held;
 
 /// Most attempts at a write; each but the first follows another host's write to the same index, or its completion.
 const TURNS_MAX: u32 = 64;
@@ -32,6 +33,7 @@ const VERSION_BITS: u32 = 10;
 /// A write on its way.
 pub(super) struct Writing<'a> {
     pub(super) search: &'a CloudSearch,
+    ctx: &'a CallCtx,
     pub(super) wire: Wire,
     pub(super) names: Names,
     pub(super) operation: &'static str,
@@ -50,7 +52,7 @@ pub(super) enum Turn {
 impl<'a> Writing<'a> {
     pub(super) async fn new(
         search: &'a CloudSearch,
-        ctx: &CallCtx,
+        ctx: &'a CallCtx,
         id: WriteId,
         write: &'a SearchWrite,
     ) -> Result<Self> {
@@ -61,6 +63,7 @@ impl<'a> Writing<'a> {
             mark: names.mark(id),
             digest: digest(operation, &names, write)?,
             search,
+            ctx,
             names,
             operation,
             write,
@@ -280,16 +283,38 @@ impl<'a> Writing<'a> {
             standing,
             Decided { base, now },
         )?;
+        let (more, less) = (held(more), held(less));
+        let (grown, shrunk) = (more.without(less), less.without(more));
+        self.admit(grown).await?;
         head.last = base.saturating_add(changes.len() as u64);
-        head.documents = head.documents.saturating_add(more.0).saturating_sub(less.0);
-        head.bytes = head.bytes.saturating_add(more.1).saturating_sub(less.1);
+        head.documents = head
+            .documents
+            .saturating_add(more.count)
+            .saturating_sub(less.count);
+        head.bytes = head
+            .bytes
+            .saturating_add(more.bytes)
+            .saturating_sub(less.bytes);
         let ack = SearchAck::Changed(outcomes);
         let entry = self.decided(self.write.key(), head, now, base, ack);
+        let meter = &self.search.meter;
         if !self.decide(Some(found.place), &entry).await? {
+            meter.release(&self.ctx.tenant, grown);
             return Ok(Turn::Again);
         }
+        meter.release(&self.ctx.tenant, shrunk);
         let completed = self.finish(key, &entry, index, documents).await;
         self.done(key, &entry, completed)
+    }
+
+    /// Holds the tenant to its quota.
+    async fn admit(&self, more: Held) -> Result<()> {
+        let (tenant, deadline) = (&self.ctx.tenant, self.ctx.deadline);
+        let limit = self.search.shared.quotas.of(tenant).search();
+        let meter = &self.search.meter;
+        meter
+            .admit(self.operation, tenant, more, limit, deadline)
+            .await
     }
 
     /// The entry of the index once this write is decided.
@@ -373,6 +398,11 @@ impl<'a> Writing<'a> {
         let host = embedding_of(embedder);
         embed_changes(&head.fields, &head.embeddings, changes, embedder, &host).await
     }
+}
+
+/// Documents and their bytes.
+fn held((count, bytes): (u64, u64)) -> Held {
+    Held { count, bytes }
 }
 
 /// The first version of a moment.

@@ -13,6 +13,7 @@ mod download;
 mod faults;
 mod hosts;
 mod isolation;
+mod quota;
 mod replica;
 mod stage;
 mod tap;

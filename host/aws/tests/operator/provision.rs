@@ -119,7 +119,7 @@ async fn a_memory_of_the_tenants_own_is_made_by_its_name_and_goes_with_the_tenan
     let stem = unique("m").replace('-', "_");
     let stem = &stem[stem.len().saturating_sub(12)..];
     let aws = with_memory(&format!("m{stem}_{{tenant}}")).await;
-    let memory = aws.memory().unwrap();
+    let memory: Arc<dyn Memory> = aws.memory().unwrap();
     let refused = memory.get(&ctx("acme", "scribe"), "k").await.unwrap_err();
     assert!(
         refused.message().contains("provision the tenant"),
@@ -150,7 +150,7 @@ async fn a_tenant_takes_its_own_out_of_a_memory_that_all_share() {
     let stem = unique("m").replace('-', "_");
     let stem = &stem[stem.len().saturating_sub(12)..];
     let aws = with_memory(&format!("m{stem}")).await;
-    let memory = aws.memory().unwrap();
+    let memory: Arc<dyn Memory> = aws.memory().unwrap();
     for tenant in [tenant(), neighbour()] {
         aws.provision(&tenant).await.unwrap();
         keep(&memory, &tenant, tenant.as_str()).await;

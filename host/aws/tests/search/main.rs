@@ -15,6 +15,7 @@ mod graph;
 mod hosts;
 mod isolation;
 mod outages;
+mod quota;
 mod replica;
 mod signed;
 mod tenancy;

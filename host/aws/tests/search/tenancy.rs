@@ -63,7 +63,7 @@ async fn a_tenants_catalog_is_made_once_and_goes_with_all_its_indices_and_nobody
         assert!(probed.problem.is_none(), "{probed:?}");
     }
 
-    let search = aws.search(Arc::new(HashedEmbedder)).unwrap();
+    let search: Arc<dyn Search> = aws.search(Arc::new(HashedEmbedder)).unwrap();
     write(&search, "acme", "scribe").await;
     write(&search, "acme", "clerk").await;
     write(&search, "acme-2", "scribe").await;
