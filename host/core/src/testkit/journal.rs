@@ -2,7 +2,7 @@
 
 mod model;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use self::model::whatever_happens_the_journal_is_what_a_list_would_be;
@@ -60,8 +60,9 @@ fn ctx() -> CallCtx {
     ctx_of("acme", "scribe")
 }
 
-fn acme() -> TenantId {
-    tenant("acme")
+fn acme() -> &'static TenantId {
+    static ACME: LazyLock<TenantId> = LazyLock::new(|| tenant("acme"));
+    &ACME
 }
 
 fn tenant(name: &str) -> TenantId {
@@ -104,7 +105,7 @@ impl Desks {
     /// What waits of the tenant that a case uses when it does not matter which.
     async fn waiting(&self) -> Vec<Entry> {
         let journal = &self.backend.journal;
-        let page = journal.next(&acme(), MEMORY, 0, PAGE_MAX_ENTRIES).await;
+        let page = journal.next(acme(), MEMORY, 0, PAGE_MAX_ENTRIES).await;
         page.unwrap()
     }
 
@@ -121,23 +122,23 @@ impl Desks {
     }
 
     async fn backlog(&self) -> Backlog {
-        self.backend.journal.backlog(&acme(), MEMORY).await.unwrap()
+        self.backend.journal.backlog(acme(), MEMORY).await.unwrap()
     }
 
     async fn waits(&self, key: &str) -> bool {
         let agent = ctx().agent;
-        let waits = self.backend.journal.waits(&acme(), MEMORY, &agent, key);
+        let waits = self.backend.journal.waits(acme(), MEMORY, &agent, key);
         waits.await.unwrap()
     }
 
     async fn settle(&self, seq: u64, settled: Settled) {
-        let settling = self.backend.journal.settle(&acme(), seq, settled);
+        let settling = self.backend.journal.settle(acme(), seq, settled);
         settling.await.unwrap();
     }
 
     /// Keys of the entries in a state.
     async fn listed(&self, state: EntryState) -> Vec<String> {
-        let listing = self.backend.journal.list(&acme(), state, 0, 1_000).await;
+        let listing = self.backend.journal.list(acme(), state, 0, 1_000).await;
         let listed = listing.unwrap().into_iter();
         listed.map(|info| info.key).collect()
     }
@@ -165,9 +166,9 @@ async fn an_entry_is_what_was_written_and_what_was_answered(desk: Desks) {
     let backlog = desk.backlog().await;
     assert_eq!((backlog.waiting, backlog.bytes), (1, info.bytes));
     assert_eq!((backlog.oldest, backlog.parked), (Some(info.at), 0));
-    let found = desk.backend.journal.find(&acme(), info.seq).await.unwrap();
+    let found = desk.backend.journal.find(acme(), info.seq).await.unwrap();
     assert_eq!(found, Some(entry));
-    let files = desk.backend.journal.backlog(&acme(), CapabilityName::Files);
+    let files = desk.backend.journal.backlog(acme(), CapabilityName::Files);
     assert_eq!(files.await.unwrap(), Backlog::default());
 }
 
@@ -184,7 +185,7 @@ async fn pages_follow_each_other(desk: Desks) {
     let mut keys = Vec::new();
     let mut after = 0;
     for _ in 0..10 {
-        let page = desk.backend.journal.next(&acme(), MEMORY, after, 2).await;
+        let page = desk.backend.journal.next(acme(), MEMORY, after, 2).await;
         let page = page.unwrap();
         assert!(page.len() <= 2);
         let Some(last) = page.last() else { break };
@@ -260,7 +261,7 @@ async fn an_adopted_entry_goes(desk: Desks) {
     let place = desk.place("a").await;
     desk.settle(place, Settled::Adopted).await;
     assert_eq!(desk.keys().await, ["b"]);
-    let found = desk.backend.journal.find(&acme(), place).await.unwrap();
+    let found = desk.backend.journal.find(acme(), place).await.unwrap();
     assert_eq!(found, None);
     desk.settle(place, Settled::Adopted).await;
     let place = desk.place("b").await;
@@ -278,7 +279,7 @@ async fn a_superseded_entry_is_kept_for_a_week(desk: Desks) {
         .advance(SUPERSEDED_KEPT - Duration::from_millis(1));
     desk.note_all(&["b"]).await;
     assert_eq!(desk.listed(EntryState::Superseded).await, ["a"]);
-    let found = desk.backend.journal.find(&acme(), place).await.unwrap();
+    let found = desk.backend.journal.find(acme(), place).await.unwrap();
     assert!(!found.unwrap().write.is_empty(), "nothing of it is lost");
     desk.clock.advance(Duration::from_secs(2));
     desk.note_all(&["c"]).await;
@@ -311,10 +312,7 @@ async fn a_parked_entry_holds_nothing_up(desk: Desks) {
     assert!(!desk.waits("a").await);
     let backlog = desk.backlog().await;
     assert_eq!((backlog.waiting, backlog.parked), (1, 1));
-    let listing = desk
-        .backend
-        .journal
-        .list(&acme(), EntryState::Parked, 0, 10);
+    let listing = desk.backend.journal.list(acme(), EntryState::Parked, 0, 10);
     let parked = listing.await.unwrap().remove(0);
     assert_eq!((parked.seq, parked.state), (place, EntryState::Parked));
     assert_eq!(parked.reason.unwrap(), "it is not valid there");
@@ -324,17 +322,17 @@ async fn a_parked_entry_is_put_back_or_removed(desk: Desks) {
     desk.note_all(&["a", "b"]).await;
     let (a, b) = (desk.place("a").await, desk.place("b").await);
     let journal = Arc::clone(&desk.backend.journal);
-    assert!(!journal.retry(&acme(), a).await.unwrap(), "it waits");
+    assert!(!journal.retry(acme(), a).await.unwrap(), "it waits");
     for seq in [a, b] {
         desk.settle(seq, Settled::Parked("no".to_owned())).await;
     }
-    assert!(journal.retry(&acme(), a).await.unwrap());
+    assert!(journal.retry(acme(), a).await.unwrap());
     let back = desk.waiting().await.pop().unwrap().info;
     assert_eq!((back.seq, back.refusals, back.reason), (a, 0, None));
     assert!(desk.waits("a").await);
-    assert!(journal.discard(&acme(), b).await.unwrap());
-    assert!(!journal.discard(&acme(), b).await.unwrap());
-    assert!(!journal.retry(&acme(), b).await.unwrap());
+    assert!(journal.discard(acme(), b).await.unwrap());
+    assert!(!journal.discard(acme(), b).await.unwrap());
+    assert!(!journal.retry(acme(), b).await.unwrap());
     assert!(desk.listed(EntryState::Parked).await.is_empty());
     let backlog = desk.backlog().await;
     assert_eq!((backlog.waiting, backlog.parked), (1, 0));
@@ -344,11 +342,11 @@ async fn what_waits_cannot_be_discarded(desk: Desks) {
     desk.note_all(&["a"]).await;
     let place = desk.place("a").await;
     let journal = &desk.backend.journal;
-    assert!(!journal.discard(&acme(), place).await.unwrap());
-    assert!(!journal.discard(&acme(), place + 1).await.unwrap());
+    assert!(!journal.discard(acme(), place).await.unwrap());
+    assert!(!journal.discard(acme(), place + 1).await.unwrap());
     assert_eq!(desk.keys().await, ["a"]);
     desk.settle(place, Settled::Superseded).await;
-    assert!(journal.discard(&acme(), place).await.unwrap());
+    assert!(journal.discard(acme(), place).await.unwrap());
 }
 
 async fn what_does_not_wait_is_not_settled_again(desk: Desks) {
@@ -363,10 +361,7 @@ async fn what_does_not_wait_is_not_settled_again(desk: Desks) {
     ] {
         desk.settle(place, late).await;
     }
-    let listing = desk
-        .backend
-        .journal
-        .list(&acme(), EntryState::Parked, 0, 10);
+    let listing = desk.backend.journal.list(acme(), EntryState::Parked, 0, 10);
     let parked = listing.await.unwrap().remove(0);
     assert_eq!((parked.refusals, parked.reason.unwrap()), (1, "no".into()));
 }
@@ -383,7 +378,7 @@ async fn a_key_waits_as_long_as_an_entry_of_it_does(desk: Desks) {
     }
     assert!(!desk.waits("a").await && desk.waits("b").await);
     let (other, journal) = (ctx_of("acme", "other").agent, &desk.backend.journal);
-    let waits = journal.waits(&acme(), MEMORY, &other, "b").await;
+    let waits = journal.waits(acme(), MEMORY, &other, "b").await;
     assert!(!waits.unwrap(), "of another agent");
 }
 
@@ -400,7 +395,7 @@ async fn the_oldest_entry_is_the_oldest_that_waits(desk: Desks) {
     assert_eq!(desk.backlog().await.oldest, after(0));
     desk.settle(a, Settled::Parked("no".to_owned())).await;
     assert_eq!(desk.backlog().await.oldest, after(2));
-    desk.backend.journal.retry(&acme(), a).await.unwrap();
+    desk.backend.journal.retry(acme(), a).await.unwrap();
     assert_eq!(desk.backlog().await.oldest, after(0));
 }
 
@@ -412,12 +407,12 @@ async fn tenants_with_waiting_entries_are_named(desk: Desks) {
     desk.try_note(&other, &put("a", "1")).await.unwrap();
     let mut named = journal.tenants().await.unwrap();
     named.sort();
-    assert_eq!(named, [acme(), tenant("other")]);
+    assert_eq!(named, [acme().clone(), tenant("other")]);
     let (a, b) = (desk.place("a").await, desk.place("b").await);
     desk.settle(a, Settled::Adopted).await;
     desk.settle(b, Settled::Parked("no".to_owned())).await;
     assert_eq!(journal.tenants().await.unwrap(), [tenant("other")]);
-    journal.retry(&acme(), b).await.unwrap();
+    journal.retry(acme(), b).await.unwrap();
     assert_eq!(journal.tenants().await.unwrap().len(), 2);
 }
 
@@ -441,14 +436,14 @@ async fn nobody_meets_anothers_entries(desk: Desks) {
 async fn arguments_are_bounded(desk: Desks) {
     for limit in [0, PAGE_MAX_ENTRIES + 1] {
         let journal = &desk.backend.journal;
-        let next = journal.next(&acme(), MEMORY, 0, limit).await;
+        let next = journal.next(acme(), MEMORY, 0, limit).await;
         assert_eq!(next.unwrap_err().kind(), ErrorKind::Invalid);
-        let list = journal.list(&acme(), EntryState::Parked, 0, limit).await;
+        let list = journal.list(acme(), EntryState::Parked, 0, limit).await;
         assert_eq!(list.unwrap_err().kind(), ErrorKind::Invalid);
     }
     desk.note_all(&["a"]).await;
-    let beyond = desk.backend.journal.next(&acme(), MEMORY, u64::MAX, 1);
+    let beyond = desk.backend.journal.next(acme(), MEMORY, u64::MAX, 1);
     assert!(beyond.await.unwrap().is_empty());
-    let found = desk.backend.journal.find(&acme(), u64::MAX).await;
+    let found = desk.backend.journal.find(acme(), u64::MAX).await;
     assert_eq!(found.unwrap(), None);
 }

@@ -53,7 +53,7 @@ pub(super) async fn whatever_happens_the_journal_is_what_a_list_would_be(desk: D
             (5, Some(at)) => {
                 let parked = model[at].state == EntryState::Parked;
                 let seq = model[at].seq;
-                let done = desk.backend.journal.retry(&acme(), seq).await.unwrap();
+                let done = desk.backend.journal.retry(acme(), seq).await.unwrap();
                 assert_eq!(done, parked);
                 if parked {
                     (model[at].state, model[at].refusals) = (EntryState::Waiting, 0);
@@ -62,7 +62,7 @@ pub(super) async fn whatever_happens_the_journal_is_what_a_list_would_be(desk: D
             (6, Some(at)) => {
                 let free = model[at].state != EntryState::Waiting;
                 let seq = model[at].seq;
-                let done = desk.backend.journal.discard(&acme(), seq).await.unwrap();
+                let done = desk.backend.journal.discard(acme(), seq).await.unwrap();
                 assert_eq!(done, free);
                 if free {
                     model.remove(at);
@@ -107,7 +107,7 @@ async fn check(desk: &Desks, model: &[Noted]) {
         .map(|noted| (noted.seq, noted.key, noted.refusals))
         .collect();
     assert_eq!(seen, expected);
-    let backlog = desk.backend.journal.backlog(&acme(), MEMORY).await.unwrap();
+    let backlog = desk.backend.journal.backlog(acme(), MEMORY).await.unwrap();
     let bytes: u64 = found.iter().map(|entry| entry.info.bytes).sum();
     let parked = in_state(EntryState::Parked).count() as u64;
     assert_eq!(

@@ -109,7 +109,7 @@ async fn a_removal_removes_what_it_removed_and_leaves_what_came_later(both: Both
     both.follow(put("a", "one")).await;
     both.follow(delete("a")).await;
     assert_eq!(both.there("a").await, None);
-    both.follow(delete("never there")).await;
+    both.follow(delete("never-there")).await;
     both.follow(put("b", "one")).await;
     let removal = both.make(delete("b")).await;
     both.tick();
