@@ -97,6 +97,19 @@ pub(crate) struct Elsewhere<'m, A> {
     pub(crate) known: Option<A>,
 }
 
+impl<A> Elsewhere<'_, A> {
+    /// Whether a removal comes too late for what stands with that version and time. Its stamp is larger than what it removed
+    /// where answers of removals say versions; where they do not, the time tells. Of one moment the removal is the later.
+    pub(crate) fn comes_before(&self, version: u64, written_at: u64) -> bool {
+        version >= self.made.stamp && self.comes_before_time(written_at)
+    }
+
+    /// The same for what has no version.
+    pub(crate) fn comes_before_time(&self, written_at: u64) -> bool {
+        written_at > self.made.at.as_millis()
+    }
+}
+
 /// A write that is ready for its turn.
 struct Turn<W: LocalWrite> {
     scope: Scope,

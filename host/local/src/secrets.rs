@@ -16,6 +16,7 @@ use crate::error;
 
 mod master;
 mod seal;
+pub(crate) mod sealer;
 mod vault;
 
 pub(crate) use master::MasterKeyFile;

@@ -110,6 +110,8 @@ impl Backends {
                 search_bytes: storage.search,
                 mailbox_messages: storage.mailbox_messages,
                 mailbox_bytes: storage.mailbox,
+                journal_entries: storage.journal_entries,
+                journal_bytes: storage.journal,
             },
         );
         let limits = ModelLimits {

@@ -6,7 +6,7 @@ use stuga_core::{Result, Write};
 
 use super::effects::{put_row, remove, stand};
 use super::naming;
-use super::versions::{self, Standing};
+use super::versions::{self, Standing, VERSION_MAX};
 use crate::effects::{Elsewhere, other_answer};
 use crate::scope::Scope;
 use crate::tally::replace;
@@ -23,8 +23,13 @@ pub(super) fn adopt(
     let (made, place) = (origin.made, (scope, path));
     let found = versions::standing(tx, operation, scope, path)?;
     match (write, &made.ack.info) {
+        (FilesWrite::Delete { .. } | FilesWrite::Purge { .. }, None) if origin.known.is_some() => {
+            Ok(Adopted::Stands)
+        }
         (FilesWrite::Delete { .. }, None) => match found {
-            Some(found) if found.version >= made.stamp => Ok(Adopted::Superseded),
+            Some(found) if origin.comes_before(found.version, found.updated_at) => {
+                Ok(Adopted::Superseded)
+            }
             Some(found) => {
                 versions::retire(tx, operation, place, &found, made.at)?;
                 remove(tx, operation, &found)?;
@@ -33,12 +38,17 @@ pub(super) fn adopt(
             None => Ok(Adopted::Stands),
         },
         (FilesWrite::Purge { .. }, None) => {
-            if let Some(found) = found.filter(|found| found.version < made.stamp) {
-                naming::unname(tx, operation, &found.sha256)?;
-                remove(tx, operation, &found)?;
-            }
             // What was stored later stays; what it purged is gone.
-            versions::purge(tx, operation, place, made.stamp)?;
+            let below = match found {
+                Some(found) if origin.comes_before(found.version, found.updated_at) => made.stamp,
+                Some(found) => {
+                    naming::unname(tx, operation, &found.sha256)?;
+                    remove(tx, operation, &found)?;
+                    VERSION_MAX
+                }
+                None => VERSION_MAX,
+            };
+            versions::purge(tx, operation, place, below)?;
             Ok(Adopted::Stands)
         }
         (FilesWrite::Put { .. } | FilesWrite::Restore { .. }, Some(info)) if says(write, info) => {

@@ -1,6 +1,6 @@
 //! Numbers of rows apart from versions: what another side made keeps its version, which is unique for one key only.
 
-/// Items, records and documents with a version of their own; indices with the place of their making among all writes.
+/// Items, records and documents with a version of their own.
 pub(super) const V1: &str = "
 DROP INDEX memory_item_expiry;
 ALTER TABLE memory_item RENAME TO memory_item_before;
@@ -59,8 +59,4 @@ INSERT INTO search_document
     SELECT seq, seq, search_index, id, fields, created_at, updated_at, bytes FROM search_document_before ORDER BY seq;
 DROP TABLE search_document_before;
 CREATE INDEX search_document_order ON search_document (search_index, seq);
-
--- Where the making of the index stands among all writes.
-ALTER TABLE search_index ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
-UPDATE search_index SET version = id;
 ";

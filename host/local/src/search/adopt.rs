@@ -1,6 +1,6 @@
 //! Documents and indices that another side wrote.
 //!
-//! Each document of a change stands or loses by itself, by its version. What is derived follows the sequence of this store, so
+//! Each document of a change stands or loses by itself, by its version; an index by when it was made. What is derived follows the sequence of this store, so
 //! every row gets a new place in it, whatever its version.
 
 use stuga_core::search::{Change, Field, Outcome, SearchAck, SearchWrite, Value};
@@ -26,9 +26,14 @@ pub(super) fn adopt(
         (SearchWrite::CreateIndex { index, fields }, SearchAck::Created(_)) => {
             create_index(tx, scope, (index, fields), prepared, origin)
         }
+        (SearchWrite::DropIndex { .. }, SearchAck::Dropped(_)) if origin.known.is_some() => {
+            Ok(Adopted::Stands)
+        }
         (SearchWrite::DropIndex { index }, SearchAck::Dropped(_)) => {
             match find(tx, operation, scope, index)? {
-                Some(found) if found.version >= made.stamp => return Ok(Adopted::Superseded),
+                Some(found) if origin.comes_before_time(found.created_at.as_millis()) => {
+                    return Ok(Adopted::Superseded);
+                }
                 Some(found) => drop_index(tx, operation, &found)?,
                 None => {}
             }
@@ -71,7 +76,9 @@ fn create_index(
     const OPERATION: &str = "search.create-index";
     match find(tx, OPERATION, scope, name)? {
         Some(found) if found.fields == fields => return Ok(Adopted::Stands),
-        Some(found) if found.version >= origin.made.stamp => return Ok(Adopted::Superseded),
+        Some(found) if origin.comes_before_time(found.created_at.as_millis()) => {
+            return Ok(Adopted::Superseded);
+        }
         Some(found) => drop_index(tx, OPERATION, &found)?,
         // It was here, and was dropped since.
         None if origin.known.is_some() => return Ok(Adopted::Superseded),
@@ -81,7 +88,6 @@ fn create_index(
         name,
         fields,
         id: tx.next_version(),
-        version: origin.made.stamp,
         created_at: origin.made.at.as_millis(),
     };
     create(tx, OPERATION, scope, &index, prepared)?;
@@ -108,13 +114,17 @@ impl One<'_, '_> {
         let (made, version) = (self.origin.made, self.outcome.version);
         let standing = self.applying.standing(tx, change.id())?;
         match (change, &standing) {
+            (Change::Delete { .. }, _) if self.origin.known.is_some() => return Ok(true),
             (Change::Delete { .. }, None) => return Ok(true),
             (Change::Delete { .. }, Some(standing)) => {
-                let is_earlier = standing.version < made.stamp;
-                if is_earlier {
-                    self.applying.delete(tx, standing)?;
+                if self
+                    .origin
+                    .comes_before(standing.version, standing.updated_at)
+                {
+                    return Ok(false);
                 }
-                return Ok(is_earlier);
+                self.applying.delete(tx, standing)?;
+                return Ok(true);
             }
             (_, Some(standing)) if standing.version > version => return Ok(false),
             (_, Some(standing)) if standing.version == version => {

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use stuga_core::{Error, Result, TenantId};
 use zeroize::Zeroizing;
 
-use super::master::{MasterKeyFile, MasterKeys};
+use super::master::MasterKeyFile;
 use super::seal::{Bound, Key};
 use super::vault;
 use crate::error;

@@ -6,6 +6,7 @@ use stuga_core::{Error, Result, TenantId, Timestamp};
 
 use super::master::MasterKeys;
 use super::seal::{Bound, Key};
+use super::sealer;
 use crate::error;
 use crate::tx::WriteTx;
 
@@ -15,7 +16,17 @@ pub(super) struct SealedKey {
     sealed: Vec<u8>,
 }
 
+const SEALED_KEY: &str = "SELECT sealed_by, sealed FROM secret_key WHERE id = 0";
+
 impl SealedKey {
+    /// The key in the columns sealed_by, sealed.
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            sealed_by: row.get(0)?,
+            sealed: row.get(1)?,
+        })
+    }
+
     /// Opens it with the master key that sealed it.
     pub(super) fn open(
         &self,
@@ -41,6 +52,13 @@ fn damaged(operation: &'static str) -> Error {
         operation,
         "the tenant's secret is damaged or was moved; the operator must set it again",
     )
+}
+
+/// The tenant's key as it is stored; none when it has none.
+pub(super) fn sealed_key(conn: &Connection) -> rusqlite::Result<Option<SealedKey>> {
+    conn.prepare_cached(SEALED_KEY)?
+        .query_row([], SealedKey::of)
+        .optional()
 }
 
 /// A value as it is stored, and the key that sealed it, read in one look.
@@ -113,18 +131,7 @@ pub(super) fn key(
     tenant: &TenantId,
     masters: &MasterKeys,
 ) -> Result<Key> {
-    let found = tx.first(
-        operation,
-        "SELECT sealed_by, sealed FROM secret_key WHERE id = 0",
-        [],
-        |row| {
-            Ok(SealedKey {
-                sealed_by: row.get(0)?,
-                sealed: row.get(1)?,
-            })
-        },
-    )?;
-    match found {
+    match tx.first(operation, SEALED_KEY, [], SealedKey::of)? {
         Some(sealed) => sealed.open(operation, tenant, masters),
         None => replace_key(tx, operation, tenant, masters),
     }
@@ -231,13 +238,14 @@ pub(super) fn remove(
 
 /// Seals all values anew under a new key and says how many.
 pub(super) fn rotate(
-    tx: &WriteTx<'_>,
+    tx: &mut WriteTx<'_>,
     operation: &'static str,
     tenant: &TenantId,
     masters: &MasterKeys,
 ) -> Result<u64> {
     let old = key(tx, operation, tenant, masters)?;
     let new = replace_key(tx, operation, tenant, masters)?;
+    sealer::rotate(tx, operation, tenant, &old, &new)?;
     let rows: Vec<(String, u64)> = tx
         .statement(operation, "SELECT name, version FROM secret")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -1,6 +1,7 @@
 //! Sessions and events that another side made.
 //!
-//! An event keeps its id and its time, and stands where its stamp says. Two sessions that both sides began under one name
+//! An event keeps its id and its time, and stands where its stamp says. Answers of sessions say no version, so of two
+//! sessions of one name the one that began later is the later one. Two sessions that both sides began under one name
 //! without seeing each other become one: what is known of it is of the later one, and no event is lost.
 
 use stuga_core::sessions::{SessionAck, SessionWrite};
@@ -71,9 +72,15 @@ pub(super) fn adopt(
             };
             insert(tx, operation, &session, event, is_known)
         }
+        (SessionWrite::Close { .. }, SessionAck::Closed { .. })
+        | (SessionWrite::Delete { .. }, SessionAck::Deleted { .. })
+            if is_known =>
+        {
+            Ok(Adopted::Stands)
+        }
         (SessionWrite::Close { actor, session }, SessionAck::Closed { .. }) => {
             match find(tx, operation, scope, actor, session)? {
-                Some(found) if found.row < stamp => {
+                Some(found) if !origin.comes_before_time(found.created_at) => {
                     close(tx, operation, &found, origin.made.at.as_millis())?;
                     Ok(Adopted::Stands)
                 }
@@ -82,7 +89,9 @@ pub(super) fn adopt(
         }
         (SessionWrite::Delete { actor, session }, SessionAck::Deleted { .. }) => {
             match find(tx, operation, scope, actor, session)? {
-                Some(found) if found.row >= stamp => return Ok(Adopted::Superseded),
+                Some(found) if origin.comes_before_time(found.created_at) => {
+                    return Ok(Adopted::Superseded);
+                }
                 Some(found) => give_up_name(tx, operation, found.row)?,
                 None => {}
             }
@@ -102,7 +111,7 @@ fn create(
     let found = find(tx, operation, scope, session.actor, session.name)?;
     match found {
         Some(found) if found.created_at == session.created_at => Ok(Adopted::Stands),
-        Some(found) if found.row >= session.row => Ok(Adopted::Superseded),
+        Some(found) if found.created_at > session.created_at => Ok(Adopted::Superseded),
         Some(found) if found.live => {
             take_over(tx, operation, &found, &session, is_known)?;
             Ok(Adopted::Stands)
