@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod files;
 mod health;
+mod hosts;
 mod jobs;
 mod memory;
 mod model;
@@ -47,6 +48,7 @@ pub use config::{
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
 pub use files::{Download, S3Files};
 pub use health::{PROBE_TIMEOUT, Probe, Probed};
+pub use hosts::{Hosts, WORD_MAX_BYTES};
 pub use memory::AgentCoreMemory;
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
@@ -116,6 +118,13 @@ impl Aws {
     pub fn events(&self) -> Option<EventPublisher> {
         let config = self.shared.config.events.clone()?;
         Some(EventPublisher::start(Arc::clone(&self.shared), config))
+    }
+
+    /// What the hosts of this region tell each other, over the Redis of `aws.memory`; none without it.
+    pub fn hosts(&self) -> Option<Hosts> {
+        let memory = self.shared.config.memory.as_ref()?;
+        let redis = memory.redis.clone();
+        Some(Hosts::new(redis, &self.shared.config.region))
     }
 
     /// What makes vectors on Bedrock; none without `aws.model.embeddings`.

@@ -12,10 +12,11 @@ use stuga_aws::{
     Aws, AwsConfig, CloudQuotas, EventKind, EventPublisher, HostEvent, SecretsManager, SqsMail,
     Tended,
 };
+use stuga_core::a2a::Mailbox;
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
 use stuga_core::model::ModelLimits;
-use stuga_core::secrets::SecretStore;
+use stuga_core::secrets::{SecretStore, Secrets};
 use stuga_core::{CallCtx, CapabilityName, Clock, Grants, Result, TenantId, Timestamp};
 use stuga_local::Local;
 use stuga_resilience::{Capabilities, Failover, FileCarrier, Route, Sides};
@@ -176,7 +177,8 @@ impl Cloud {
             capabilities.search = fallback.behind(|route| sides!(search, local.search(), route));
         }
         if let Some(mail) = mail {
-            let (cloud, local) = (Arc::clone(mail) as _, local.mail());
+            let cloud: Arc<dyn Mailbox> = Arc::clone(mail) as _;
+            let local: Arc<dyn Mailbox> = local.mail();
             capabilities.mailbox = fallback.behind(|route| Sides::apart(cloud, local, route));
         }
         if let Some(model) = aws.model(embedder()) {
@@ -189,8 +191,9 @@ impl Cloud {
         }
         if let Some(secrets) = secrets {
             let local = local.secrets();
-            let cloud = Arc::new(Copied::new(Arc::clone(secrets), Arc::clone(&local)));
-            let copies = Arc::new(Copies { local });
+            let cloud: Arc<dyn Secrets> =
+                Arc::new(Copied::new(Arc::clone(secrets), Arc::clone(&local)));
+            let copies: Arc<dyn Secrets> = Arc::new(Copies { local });
             capabilities.secrets = fallback.behind(|route| Sides::apart(cloud, copies, route));
         }
         if aws.job_executor().is_some() {

@@ -108,9 +108,9 @@ fn capability(name: &str) -> Result<CapabilityName, Problem> {
 /// 400 with the position of what is wrong, 413 when it is too large.
 async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     let bytes = body::read(headers, body, BODY_MAX_BYTES).await?;
-    let text = match &*bytes {
-        b"" => b"{}",
-        bytes => bytes,
+    let text: &[u8] = match bytes.is_empty() {
+        true => b"{}",
+        false => &bytes,
     };
     serde_json::from_slice(text)
         .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))

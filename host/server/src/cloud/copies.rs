@@ -231,3 +231,77 @@ fn host_write() -> WriteId {
         call: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stuga_core::ErrorKind;
+    use stuga_core::SystemClock;
+    use stuga_core::testkit::ctx;
+    use stuga_local::{Local, LocalConfig};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A store; another host's stands for the cloud here.
+    fn store() -> (TempDir, Arc<LocalSecrets>) {
+        let dir = TempDir::new().unwrap();
+        let local = Local::open(dir.path(), Arc::new(SystemClock), LocalConfig::default());
+        (dir, local.unwrap().secrets())
+    }
+
+    fn tenant() -> TenantId {
+        TenantId::new("acme").unwrap()
+    }
+
+    fn value(text: &str) -> SecretValue {
+        SecretValue::new(text.into()).unwrap()
+    }
+
+    async fn revealed(side: &dyn Secrets, version: u64) -> Result<Option<String>> {
+        let value = side.reveal(&ctx("acme", "scribe"), "k", version).await?;
+        Ok(value.map(|value| String::from_utf8(value.reveal().to_vec()).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn what_was_read_once_can_be_read_while_the_cloud_is_away() {
+        let ((_there, cloud), (_here, local)) = (store(), store());
+        let copied = Copied::new(Arc::clone(&cloud), Arc::clone(&local));
+        let copies = Copies { local };
+        let set = cloud.set(&tenant(), host_write(), "k", &value("one"));
+        let first = set.await.unwrap();
+        let ctx = ctx("acme", "scribe");
+        let unread = copies.find(&ctx, "k", None).await.unwrap_err();
+        assert_eq!(unread.kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            copied.find(&ctx, "k", None).await.unwrap(),
+            Some(first.clone())
+        );
+        assert_eq!(revealed(&copied, 1).await.unwrap().unwrap(), "one");
+        assert_eq!(copies.find(&ctx, "k", None).await.unwrap(), Some(first));
+        assert_eq!(revealed(&copies, 1).await.unwrap().unwrap(), "one");
+        let unread = revealed(&copies, 2).await.unwrap_err();
+        assert_eq!(unread.kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_copy_goes_with_its_secret_whoever_removes_it() {
+        let ((_there, cloud), (_here, local)) = (store(), store());
+        let copied = Copied::new(Arc::clone(&cloud), Arc::clone(&local));
+        let ctx = ctx("acme", "scribe");
+        for text in ["one", "two"] {
+            let set = copied.set(&tenant(), host_write(), "k", &value(text));
+            set.await.unwrap();
+        }
+        assert_eq!(local.list(&tenant()).await.unwrap().len(), 2);
+        // The operator, here.
+        let gone = copied.remove(&tenant(), host_write(), "k", Removal::Version(1));
+        assert_eq!(gone.await.unwrap(), 1);
+        assert_eq!(local.list(&tenant()).await.unwrap().len(), 1);
+        // Another host: noticed when somebody asks, also by a process that has just begun.
+        let gone = cloud.remove(&tenant(), host_write(), "k", Removal::All);
+        assert_eq!(gone.await.unwrap(), 1);
+        let fresh = Copied::new(cloud, Arc::clone(&local));
+        assert_eq!(fresh.find(&ctx, "k", None).await.unwrap(), None);
+        assert!(local.list(&tenant()).await.unwrap().is_empty());
+    }
+}

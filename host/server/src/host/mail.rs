@@ -3,8 +3,9 @@
 //! One task for each place with mailboxes looks, at most [`DELIVERIES_MAX`] deliver. While the cloud is away the mailboxes
 //! there rest, and those of this host have what is posted meanwhile; a message that came into both is the same invocation
 //! twice, so what it writes happens once.
-//! A tenant is looked at when something was posted or settled in it,
-//! when a message of its becomes due, when its agents change, and when another process has added something.
+//!
+//! A tenant is looked at when something was posted or settled in it, when a message of its becomes due, when its agents
+//! change, and when another process has added something.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};

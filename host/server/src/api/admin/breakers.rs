@@ -165,7 +165,7 @@ pub(crate) async fn release(
     tag = "admin",
     request_body = Drill,
     responses(
-        (status = 200, description = "The drill", body = Object),
+        (status = 200, description = "The drill: tenant, capability, since, until, why"),
         (status = 400, description = "The time or the reason is out of bounds", body = Document, content_type = "application/problem+json"),
         (status = 401, description = "No admin key", body = Document, content_type = "application/problem+json"),
         (status = 403, description = "A tenant's key", body = Document, content_type = "application/problem+json"),
