@@ -13,8 +13,8 @@ use stuga_core::{Error, Result};
 
 pub use pattern::Pattern;
 pub use sections::{
-    A2aConfig, EmbeddingConfig, EventsConfig, FilesConfig, JobsConfig, MemoryConfig, ModelConfig,
-    SearchConfig, SecretsConfig,
+    A2aConfig, EmbeddingConfig, EventsConfig, FilesConfig, JobsConfig, KmsConfig, MemoryConfig,
+    ModelConfig, SearchConfig, SecretsConfig,
 };
 
 /// Longest time for one attempt, however it is configured.
@@ -61,6 +61,8 @@ pub struct AwsConfig {
     pub model: Option<ModelConfig>,
     /// Secrets in Secrets Manager.
     pub secrets: Option<SecretsConfig>,
+    /// Keys of this host's own stores, wrapped by KMS.
+    pub kms: Option<KmsConfig>,
     /// Events of the host on EventBridge.
     pub events: Option<EventsConfig>,
 }
@@ -85,6 +87,7 @@ impl Default for AwsConfig {
             a2a: None,
             model: None,
             secrets: None,
+            kms: None,
             events: None,
         }
     }

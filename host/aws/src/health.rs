@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use aws_sdk_kms::operation::describe_key::DescribeKeyOutput;
 use aws_sdk_s3::types::BucketVersioningStatus;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -149,12 +150,11 @@ impl Aws {
             let secrets = secrets.filters(filter).send();
             probes.push(Probe::new("secrets", secrets, |_| Ok(())));
             let key = clients.kms().describe_key().key_id(scope.secrets_key()?);
-            probes.push(Probe::new("secrets", key.send(), |answer| {
-                match answer.key_metadata {
-                    Some(key) if key.enabled => Ok(()),
-                    _ => Err(missing("the KMS key is switched off; enable it")),
-                }
-            }));
+            probes.push(Probe::new("secrets", key.send(), is_enabled));
+        }
+        if config.kms.is_some() {
+            let key = clients.kms().describe_key().key_id(scope.local_key()?);
+            probes.push(Probe::new("kms", key.send(), is_enabled));
         }
         if let Some(events) = &config.events {
             let host = self.shared.clients.host();
@@ -162,6 +162,13 @@ impl Aws {
             probes.push(Probe::new("events", bus, |_| Ok(())));
         }
         Ok(probes)
+    }
+}
+
+fn is_enabled(answer: DescribeKeyOutput) -> Result<()> {
+    match answer.key_metadata {
+        Some(key) if key.enabled => Ok(()),
+        _ => Err(missing("the KMS key is switched off; enable it")),
     }
 }
 

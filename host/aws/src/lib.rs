@@ -16,6 +16,7 @@ mod events;
 mod files;
 mod health;
 mod jobs;
+mod keys;
 mod memory;
 mod model;
 mod provision;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use stuga_core::embed::Embedder;
 use stuga_core::files::Files;
 use stuga_core::jobs::elsewhere::Executor;
+use stuga_core::keys::KeyWrap;
 use stuga_core::memory::Memory;
 use stuga_core::model::{Model, ModelLimits};
 use stuga_core::records::Records;
@@ -45,7 +47,7 @@ pub use agentcore::tend::Tended;
 pub use clients::AccessKeys;
 pub use config::{
     A2aConfig, AwsConfig, EmbeddingConfig, Endpoints, EventsConfig, FilesConfig, JobsConfig,
-    MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
+    KmsConfig, MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
 };
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
 pub use files::Download;
@@ -150,6 +152,12 @@ impl Aws {
     pub fn secrets(&self) -> Option<Arc<SecretsManager>> {
         self.shared.config.secrets.as_ref()?;
         Some(Arc::new(SecretsManager::new(Arc::clone(&self.shared))))
+    }
+
+    /// What wraps the keys of this host's own stores; none without `aws.kms`. What one of them has opened another one has not.
+    pub fn key_wrap(&self) -> Option<Arc<dyn KeyWrap>> {
+        self.shared.config.kms.as_ref()?;
+        Some(Arc::new(keys::KmsKeys::new(Arc::clone(&self.shared))))
     }
 
     /// Memory on AgentCore; none without `aws.memory`.

@@ -17,6 +17,7 @@ pub mod id;
 pub mod invocation;
 pub mod jobs;
 pub mod journal;
+pub mod keys;
 pub mod lease;
 pub mod memory;
 pub mod metadata;

@@ -6,6 +6,7 @@ pub mod files;
 pub mod invocation;
 pub mod job_queue;
 pub mod jobs;
+pub mod keys;
 pub mod memory;
 pub mod model;
 pub mod records;

@@ -43,5 +43,5 @@ pub use mailbox::LocalMail;
 pub use model::{EndpointConfig, EndpointEmbedder, ModelLimits, Models, check_endpoint_url};
 pub use registry::{Local, LocalConfig};
 pub use retention::{Keep, Retention};
-pub use secrets::LocalSecrets;
+pub use secrets::{KeyAtRest, LocalSecrets};
 pub use tally::{Quotas, Usage};

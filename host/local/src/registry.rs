@@ -14,6 +14,7 @@ use stuga_core::files::Files;
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::Jobs;
 use stuga_core::jobs::queue::JobQueue;
+use stuga_core::keys::KeyWrap;
 use stuga_core::memory::Memory;
 use stuga_core::model::{LimitTable, Model, ModelLimits};
 use stuga_core::records::Records;
@@ -38,7 +39,7 @@ use crate::records::LocalRecords;
 use crate::retention::Retention;
 use crate::scope;
 use crate::search::{LocalSearch, SearchRoom};
-use crate::secrets::{LocalSecrets, MasterKeyFile};
+use crate::secrets::{Keeper, LocalSecrets, MasterKeyFile};
 use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
 use crate::tenant::{Shared, Tenant};
@@ -91,6 +92,7 @@ struct Inner {
     open: Mutex<Open>,
     jobs: Arc<Marks>,
     mail: Arc<Marks>,
+    key_wrap: Option<Arc<dyn KeyWrap>>,
 }
 
 #[derive(Default)]
@@ -126,6 +128,20 @@ impl Local {
         config: LocalConfig,
         models: &Models,
     ) -> Result<Self> {
+        Self::open_wrapped(data_dir, clock, config, models, None)
+    }
+
+    /// As [`Local::open_with`], with a key service that wraps tenants' keys in the place of the master key file.
+    ///
+    /// # Errors
+    /// As [`Local::open_with`]. The service is not asked before a secret is.
+    pub fn open_wrapped(
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        config: LocalConfig,
+        models: &Models,
+        key_wrap: Option<Arc<dyn KeyWrap>>,
+    ) -> Result<Self> {
         let open = || {
             Dir::create_ambient_dir_all(data_dir, ambient_authority())?;
             let root = Dir::open_ambient_dir(data_dir, ambient_authority())?;
@@ -160,6 +176,7 @@ impl Local {
             open: Mutex::default(),
             jobs: Arc::new(jobs),
             mail: Arc::new(mail),
+            key_wrap,
             config,
         })))
     }
@@ -220,7 +237,7 @@ impl Local {
         let path = named.unwrap_or_else(|| self.0.path.join("keys/master.key"));
         Arc::new(LocalSecrets {
             local: self.clone(),
-            master: MasterKeyFile::at(path),
+            keeper: Keeper::new(MasterKeyFile::at(path), self.0.key_wrap.clone()),
         })
     }
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 use stuga_aws::{Aws, AwsConfig, SecretsManager, SqsMail};
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
+use stuga_core::keys::KeyWrap;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{CapabilityName, Clock, Grants, Result, TenantId};
@@ -87,6 +88,11 @@ impl Cloud {
     /// `Invalid` naming the setting that is wrong.
     pub(crate) fn embedder(&self) -> Result<Option<Arc<dyn Embedder>>> {
         self.aws().map_or(Ok(None), Aws::embedder)
+    }
+
+    /// What wraps the keys of this host's own stores.
+    pub(crate) fn key_wrap(&self) -> Option<Arc<dyn KeyWrap>> {
+        self.aws()?.key_wrap()
     }
 
     /// Puts what is configured on AWS in the place of this host's own.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
+use stuga_core::keys::KeyWrap;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{Clock, Result, TenantId};
@@ -50,6 +51,11 @@ impl Cloud {
     /// Never.
     pub(crate) fn embedder(&self) -> Result<Option<Arc<dyn Embedder>>> {
         Ok(None)
+    }
+
+    /// None.
+    pub(crate) fn key_wrap(&self) -> Option<Arc<dyn KeyWrap>> {
+        None
     }
 
     /// Everything is served here.

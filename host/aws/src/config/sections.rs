@@ -165,6 +165,14 @@ pub struct SecretsConfig {
     pub cache_ttl: Duration,
 }
 
+/// KMS, for keys that this host keeps on its disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KmsConfig {
+    /// The KMS key (id, ARN or alias) that wraps a tenant's keys; `{tenant}` gives each its own.
+    pub key: Pattern,
+}
+
 /// Events of the host on EventBridge.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

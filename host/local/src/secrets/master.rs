@@ -1,4 +1,4 @@
-//! The host's master keys: a file that stands outside of all tenants' stores and seals their keys.
+//! The host's master keys: a file that stands outside of all tenants' stores and seals their keys, where no key service does.
 //!
 //! One key a line, 64 hexadecimal digits, the current one first; lines that begin with `#` are remarks. The file is read
 //! when it is needed and held no longer, so a key that is put on top is used from the next call on.
@@ -8,11 +8,12 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use stuga_core::keys::KEY_BYTES;
 use stuga_core::{Error, Result};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::seal::{KEY_BYTES, Key};
+use super::seal::Key;
 
 /// Most keys in the file: the current one and those that it replaced.
 const KEYS_MAX: usize = 32;

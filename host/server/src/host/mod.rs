@@ -10,6 +10,7 @@ mod exchange;
 mod failure;
 mod invoke;
 mod jobs;
+mod keys;
 mod mail;
 mod plan;
 mod recent;
@@ -125,6 +126,7 @@ impl Host {
     pub fn tend(self: &Arc<Self>) -> Result<()> {
         watch::start(self)?;
         self.run_jobs(None);
+        keys::start(self);
         mail::start(self);
         sweep::start(self);
         let (host, stop) = (Arc::downgrade(self), self.stop.clone());
