@@ -50,4 +50,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use grant::Grants;
 pub use id::{AgentName, InvocationId, RequestId, TenantId, WriteId};
 pub use receipt::{Backend, BreakerState, Receipt};
-pub use version::next_version;
+pub use version::{VERSION_BITS, first_version, next_version, version_time};

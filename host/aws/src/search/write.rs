@@ -11,7 +11,9 @@ use std::collections::HashMap;
 
 use stuga_core::search::made::{Made, embed_changes, embedding_of, embeddings_of};
 use stuga_core::search::{Change, Field, INDICES_MAX, SearchAck, SearchWrite};
-use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
+use stuga_core::{
+    CallCtx, Error, Result, Timestamp, VERSION_BITS, Write, WriteId, first_version, next_version,
+};
 
 use super::catalog::{self, Found, Head, IndexEntry, Mark, Pending, used};
 use super::complete::{gets_of, numbered, standing, whole};
@@ -24,8 +26,6 @@ use super::{CloudSearch, digest, missing};
 
 /// Most attempts at a write; each but the first follows another host's write to the same index, or its completion.
 const TURNS_MAX: u32 = 64;
-/// Bits of a version below the milliseconds: so many changes fit into one without running ahead of the clock.
-const VERSION_BITS: u32 = 10;
 
 /// A write on its way.
 pub(super) struct Writing<'a> {
@@ -193,7 +193,7 @@ impl<'a> Writing<'a> {
             .with_context("limit", INDICES_MAX));
         }
         let now = self.search.shared.now();
-        let last = version_at(now);
+        let last = first_version(now);
         let head = Head {
             // Another one even within the millisecond in which an index of this name was dropped.
             generation: last.saturating_add(low_bits(&self.digest, &self.mark)),
@@ -242,7 +242,7 @@ impl<'a> Writing<'a> {
         let mut head = found.entry.head;
         let made = self.embed(&head, changes).await?;
         let now = self.search.shared.now();
-        let base = head.last.max(version_at(now).saturating_sub(1));
+        let base = next_version(head.last, now).saturating_sub(1);
         let Effects {
             outcomes,
             documents,
@@ -342,11 +342,6 @@ impl<'a> Writing<'a> {
         let host = embedding_of(embedder);
         embed_changes(&head.fields, &head.embeddings, changes, embedder, &host).await
     }
-}
-
-/// The first version of a moment.
-fn version_at(now: Timestamp) -> u64 {
-    now.as_millis().saturating_mul(1 << VERSION_BITS)
 }
 
 /// Some bits of what tells writes apart.
