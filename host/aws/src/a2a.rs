@@ -33,8 +33,9 @@ use async_trait::async_trait;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use stuga_core::a2a::{Address, Mailbox, MailboxAck, MailboxWrite};
-use stuga_core::{CallCtx, Capability, Error, Result, TenantId, Timestamp, Write, WriteId};
-use tokio::time::Instant;
+use stuga_core::{
+    CallCtx, Capability, Error, Result, TenantId, Timestamp, Write, WriteId, next_version,
+};
 
 use self::held::Held;
 use self::letter::{Letter, Phase, Posted};
@@ -43,29 +44,16 @@ use self::names::{Pair, Place};
 use self::queue::{Queue, Token};
 use self::shelf::Shelf;
 use crate::Shared;
+use crate::objects::At;
 
 /// Longest time of what the runner or the operator asks, all its requests together.
 const OPERATION_MAX: Duration = Duration::from_secs(30);
 /// Tenants whose queue's address is remembered.
 const QUEUES_MAX: u64 = 10_000;
-/// Bits of a place that count within a millisecond.
-const PLACE_BITS: u32 = 10;
 
-/// What is asked, and until when: for each request on the way.
-#[derive(Clone, Copy, Debug)]
-struct At {
-    operation: &'static str,
-    deadline: Instant,
-}
-
-impl At {
-    /// Something that no invocation asked for.
-    fn now(operation: &'static str) -> Self {
-        Self {
-            operation,
-            deadline: Instant::now() + OPERATION_MAX,
-        }
-    }
+/// What no invocation asked for.
+fn asked(operation: &'static str) -> At {
+    At::within(operation, OPERATION_MAX)
 }
 
 /// The mailboxes of all tenants: as agents post into them, as their runner empties them, and as the operator sees them.
@@ -79,7 +67,7 @@ pub struct SqsMail {
 
 /// Makes the queues of a tenant as they must be; that they are there already is no error.
 pub(crate) async fn provision(shared: &Shared, tenant: &TenantId) -> Result<()> {
-    queue::provision(shared, At::now("aws.provision"), tenant).await
+    queue::provision(shared, asked("aws.provision"), tenant).await
 }
 
 impl SqsMail {
@@ -110,17 +98,14 @@ impl SqsMail {
         Ok(queue)
     }
 
-    /// A place behind all that this process gave: by the clock, as long as that does not go back.
+    /// A place behind all that this process gave. Places grow as versions do.
     fn next_place(&self) -> u64 {
-        let floor = self.now().as_millis() << PLACE_BITS;
-        let next = |last: u64| last.saturating_add(1).max(floor);
-        let update = self
-            .last_place
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-                Some(next(last))
-            });
-        // The closure never refuses.
-        next(update.unwrap_or_default())
+        let now = self.now();
+        let next = |last: u64| next_version(last, now);
+        next(
+            self.last_place
+                .update(Ordering::Relaxed, Ordering::Relaxed, next),
+        )
     }
 
     /// Makes known that a letter waits: its place, the tenant's mark and a token. Repeating it does no harm.
@@ -165,7 +150,7 @@ impl Capability for SqsMail {
         let new = Letter::new(posted, self.next_place(), self.now());
         let letter = match shelf.add(at, &new).await? {
             None => new,
-            Some(kept) if kept.letter.digest == new.digest => kept.letter,
+            Some(kept) if kept.value.digest == new.digest => kept.value,
             Some(_) => return Err(used(at.operation)),
         };
         let ack = MailboxAck {

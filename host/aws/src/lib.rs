@@ -19,6 +19,7 @@ mod jobs;
 mod keys;
 mod memory;
 mod model;
+mod objects;
 mod provision;
 mod records;
 mod scope;
