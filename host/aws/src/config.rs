@@ -3,6 +3,7 @@
 //! Credentials do not stand here: they come from the SDK's default chain (environment, shared profile, web identity,
 //! container or instance role), and each tenant's calls run with the tenant's own role when [`AwsConfig::role_arn`] says so.
 
+mod access;
 mod pattern;
 mod sections;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stuga_core::{Error, Result};
 
+pub use access::RedisAccess;
 pub use pattern::Pattern;
 pub use sections::{
     A2aConfig, EmbeddingConfig, EventsConfig, FilesConfig, JobsConfig, KmsConfig, MemoryConfig,

@@ -48,7 +48,7 @@ pub use agentcore::tend::Tended;
 pub use clients::AccessKeys;
 pub use config::{
     A2aConfig, AwsConfig, EmbeddingConfig, Endpoints, EventsConfig, FilesConfig, JobsConfig,
-    KmsConfig, MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
+    KmsConfig, MemoryConfig, ModelConfig, Pattern, RedisAccess, SearchConfig, SecretsConfig,
 };
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
 pub use files::Download;
@@ -103,7 +103,7 @@ impl Aws {
         let files = shared.config.files.as_ref();
         let files = files.map(|_| Arc::new(files::S3Files::new(Arc::clone(&shared))));
         Ok(Self {
-            store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
+            store: Arc::new(agentcore::ledger::Store::open(Arc::clone(&shared))?),
             files,
             mail: Arc::new(SqsMail::new(Arc::clone(&shared))),
             jobs: Arc::new(jobs::LambdaJobs::new(Arc::clone(&shared))),

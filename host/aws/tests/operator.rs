@@ -22,7 +22,7 @@ fn settings(endpoint: &str) -> AwsConfig {
         files: Some(serde_json::from_value(files).unwrap()),
         a2a: Some(A2aConfig {
             queue_prefix: Pattern::new("stuga_{tenant}_").unwrap(),
-            ..serde_json::from_str("{}").unwrap()
+            bucket: Some(unique("no-such-mail")),
         }),
         secrets: Some(SecretsConfig {
             kms_key: Pattern::new("alias/none-{tenant}").unwrap(),
