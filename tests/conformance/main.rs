@@ -6,6 +6,7 @@
 
 mod facade;
 mod mock;
+mod states;
 
 use std::sync::Arc;
 
@@ -35,12 +36,25 @@ fn open_local() -> (Local, Arc<ManualClock>, TempDir) {
 }
 
 fn open_local_with(models: &Models) -> (Local, Arc<ManualClock>, TempDir) {
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+    let clock = clock();
+    let (local, directory) = open_local_by_with(&clock, models);
+    (local, clock, directory)
+}
+
+fn open_local_by(clock: &Arc<ManualClock>) -> (Local, TempDir) {
+    open_local_by_with(clock, &Models::default())
+}
+
+fn open_local_by_with(clock: &Arc<ManualClock>, models: &Models) -> (Local, TempDir) {
     let directory = TempDir::new().unwrap();
-    let time = Arc::clone(&clock) as Arc<dyn Clock>;
+    let time = Arc::clone(clock) as Arc<dyn Clock>;
     let config = LocalConfig::default();
     let local = Local::open_with(directory.path(), time, config, models).unwrap();
-    (local, clock, directory)
+    (local, directory)
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use stuga_core::testkit::job_queue::JobSides;
 use stuga_core::testkit::{self, Fixture, ManualClock, prove};
-use stuga_core::{Clock, Timestamp};
+use stuga_core::Clock;
 use stuga_local::Models;
 use stuga_mock::{State, World};
 use stuga_resilience::Capabilities;
 use stuga_tests::openai::OpenAi;
 
+use crate::clock;
 use crate::facade::{
     FacadeFiles, FacadeJobs, FacadeMail, FacadeMemory, FacadeModel, FacadeRecords, FacadeSearch,
     FacadeSecrets, FacadeSessions,
 };
-
-fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
-}
 
 fn mock(state: State) -> (Capabilities, Arc<ManualClock>, World) {
     let clock = clock();

@@ -89,7 +89,8 @@ impl Site {
         site
     }
 
-    fn empty() -> Self {
+    /// A directory with nothing in it yet.
+    pub(crate) fn empty() -> Self {
         Self {
             dir: TempDir::new().unwrap(),
             environment: Mutex::default(),
@@ -99,7 +100,7 @@ impl Site {
     /// Sets a variable in the environment of commands and servers from now on.
     #[allow(
         dead_code,
-        reason = "only the tests of Lambda, which share this file, need it"
+        reason = "only the tests of AWS, which share this file, need it"
     )]
     pub(crate) fn set(&self, name: &str, value: &str) {
         let mut environment = self.environment.lock().unwrap();

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use stage::{Stage, everybody, mark, mark_of};
 use stuga_core::ErrorKind;
 use stuga_core::invocation::{Answer, Claim};
+use stuga_core::memory::Memory;
 use stuga_core::testkit::ctx;
-use stuga_core::{CapabilityName, TenantId, Timestamp};
+use stuga_core::{Capability, CapabilityName, TenantId, Timestamp};
 use stuga_local::Quotas;
 use wit_parser::Resolve;
 
@@ -154,6 +155,8 @@ async fn a_tenant_at_its_quota_takes_nothing_from_another() {
         search_documents: 0,
         mailbox_messages: 0,
         mailbox_bytes: 0,
+        journal_entries: 0,
+        journal_bytes: 0,
     };
     stage.local.set_quotas(&full.tenant, none);
     let refused = stage.try_put(&full, "k", "x").await.unwrap_err();

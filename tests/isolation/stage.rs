@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
 use stuga_core::testkit::{ManualClock, ctx};
-use stuga_core::{CallCtx, Clock, Result, Timestamp};
+use stuga_core::{CallCtx, Capability, Clock, Result, Timestamp};
 use stuga_local::{Local, LocalConfig};
 use stuga_tests::openai::OpenAi;
 use tempfile::TempDir;

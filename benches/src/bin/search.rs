@@ -12,10 +12,12 @@ use hnsw_rs::prelude::{DistL2, Distance, Hnsw};
 use serde_json::{Value as Json, json};
 use stuga_core::embed::{DIMENSION, embed};
 use stuga_core::search::{
-    Analyzer, Answer, Change, Field, FieldKind, Fields, Near, Operator, Query, SearchWrite,
+    Analyzer, Answer, Change, Field, FieldKind, Fields, Near, Operator, Query, Search, SearchWrite,
     TextPart, Value, VectorPart, VectorSource, analysis,
 };
-use stuga_core::{AgentName, CallCtx, InvocationId, RequestId, SystemClock, TenantId, Timestamp};
+use stuga_core::{
+    AgentName, CallCtx, Capability, InvocationId, RequestId, SystemClock, TenantId, Timestamp,
+};
 use stuga_local::{Local, LocalConfig, Quotas};
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, Occur, TermQuery};

@@ -146,7 +146,7 @@ async fn main() {
         ..AwsConfig::default()
     };
     let aws = Aws::open(config, Arc::new(SystemClock)).unwrap();
-    let search = aws.search(Arc::new(HashedEmbedder)).unwrap();
+    let search: Arc<dyn Search> = aws.search(Arc::new(HashedEmbedder)).unwrap();
     let create = SearchWrite::CreateIndex {
         index: "notes".to_owned(),
         fields: vec![Field {

@@ -24,6 +24,7 @@ mod names;
 mod queue;
 mod shelf;
 mod take;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +35,8 @@ use moka::future::Cache;
 use sha2::{Digest, Sha256};
 use stuga_core::a2a::{Address, Mailbox, MailboxAck, MailboxWrite};
 use stuga_core::{
-    CallCtx, Capability, Error, Result, TenantId, Timestamp, Write, WriteId, next_version,
+    CallCtx, Capability, Error, ErrorKind, Result, TenantId, Timestamp, Write, WriteId,
+    next_version,
 };
 
 use self::held::Held;
@@ -45,7 +47,10 @@ use self::queue::{Queue, Token};
 use self::shelf::Shelf;
 use crate::Shared;
 use crate::objects::At;
+use crate::quota::meter::{Held as Stored, Meter};
 
+/// What the limits of mailboxes are called; bytes have none here.
+const LIMITS: [&str; 2] = ["mailbox_messages", "mailbox_bytes"];
 /// Longest time of what the runner or the operator asks, all its requests together.
 const OPERATION_MAX: Duration = Duration::from_secs(30);
 /// Tenants whose queue's address is remembered.
@@ -63,6 +68,7 @@ pub struct SqsMail {
     bell: Bell,
     queues: Cache<TenantId, Arc<Queue>>,
     last_place: AtomicU64,
+    meter: Meter,
 }
 
 /// Makes the queues of a tenant as they must be; that they are there already is no error.
@@ -73,6 +79,7 @@ pub(crate) async fn provision(shared: &Shared, tenant: &TenantId) -> Result<()> 
 impl SqsMail {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            meter: Meter::new(usage::Places(Arc::clone(&shared)), LIMITS),
             shared,
             held: Held::default(),
             bell: Bell::default(),
@@ -106,6 +113,32 @@ impl SqsMail {
             self.last_place
                 .update(Ordering::Relaxed, Ordering::Relaxed, next),
         )
+    }
+
+    /// Holds the receiver to its quota. Tenants who write to another one have half of its room among them.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`; a stranger is not told how much there is.
+    async fn admit(&self, ctx: &CallCtx, at: At, to: &TenantId) -> Result<()> {
+        let is_stranger = ctx.tenant != *to;
+        let mut limit = self.shared.quotas.of(to).mailbox();
+        if is_stranger && limit.count != u64::MAX {
+            limit.count /= 2;
+        }
+        let more = Stored { count: 1, bytes: 0 };
+        let admitted = self
+            .meter
+            .admit(at.operation, to, more, limit, at.deadline)
+            .await;
+        match admitted {
+            Err(error) if is_stranger && error.kind() == ErrorKind::QuotaExceeded => {
+                Err(Error::quota_exceeded(
+                    at.operation,
+                    "the other tenant's mailbox takes no more messages now",
+                ))
+            }
+            admitted => admitted,
+        }
     }
 
     /// Makes known that a letter waits: its place, the tenant's mark and a token. Repeating it does no harm.
@@ -148,7 +181,15 @@ impl Capability for SqsMail {
         // The receiver's objects and queue, not the sender's: this is the one call of this crate that crosses.
         let shelf = self.shelf(&to.tenant)?;
         let new = Letter::new(posted, self.next_place(), self.now());
-        let letter = match shelf.add(at, &new).await? {
+        let kept = match self.admit(ctx, at, &to.tenant).await {
+            Ok(()) => shelf.add(at, &new).await?,
+            // One that is there already takes no room.
+            Err(full) => match shelf.read(at, &new.id, &new.sender).await? {
+                None => return Err(full),
+                kept => kept,
+            },
+        };
+        let letter = match kept {
             None => new,
             Some(kept) if kept.value.digest == new.digest => kept.value,
             Some(_) => return Err(used(at.operation)),

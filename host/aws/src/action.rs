@@ -31,8 +31,10 @@ pub enum Service {
     AgentCore,
     /// EventBridge.
     Events,
-    /// OpenSearch Service: its control plane.
+    /// OpenSearch Service: its control plane, and its data plane, whose errors are its own.
     OpenSearch,
+    /// ElastiCache, which is reached by Redis's protocol.
+    ElastiCache,
 }
 
 impl Service {
@@ -49,6 +51,7 @@ impl Service {
             Self::AgentCore => "bedrock-agentcore",
             Self::Events => "events",
             Self::OpenSearch => "es",
+            Self::ElastiCache => "elasticache",
         }
     }
 }

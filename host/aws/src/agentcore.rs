@@ -3,19 +3,23 @@
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | `home` | which memory of AgentCore is a tenant's |
 //! | `stream` | the requests to AgentCore about events |
 //! | `entry`, `fold` | what stands beside an event, and which events of a stream count |
 //! | `card`, `redis` | the cards and indexes in Redis, whose scripts lie in `card/` |
 //! | `reach`, `ledger`, `write` | reading without Redis and with it; writing once |
+//! | `adopt` | writes that another side has acknowledged |
 //! | `content` | what events hold, kept in this process and in Redis |
 //! | `index`, `shelf` | what there is, in an order; things by key |
 //! | `tend` | what removes and renews |
 
+pub(crate) mod adopt;
 pub(crate) mod card;
 mod content;
 pub(crate) mod digest;
 pub(crate) mod entry;
 pub(crate) mod fold;
+pub(crate) mod home;
 pub(crate) mod index;
 pub(crate) mod ledger;
 pub(crate) mod reach;

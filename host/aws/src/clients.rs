@@ -93,7 +93,7 @@ impl Clients {
     }
 
     /// The clients with the host's own credentials, for what belongs to no tenant.
-    pub(crate) fn host(&self) -> &TenantClients {
+    pub(crate) fn host(&self) -> &Arc<TenantClients> {
         &self.host
     }
 

@@ -84,7 +84,7 @@ pub(crate) fn classify<E: Action, R: Reply>(
     }
     match meaning {
         // Who asks what is there and what is missing is told anyway.
-        _ if ASKING.contains(&operation) => {}
+        _ if is_asking(operation) => {}
         Meaning::Forbidden | Meaning::Credentials | Meaning::Missing | Meaning::Limited => {
             tracing::warn!(operation, action = E::IAM, %failure, fix = meaning.fix(), "AWS needs the operator");
         }
@@ -94,6 +94,11 @@ pub(crate) fn classify<E: Action, R: Reply>(
         _ => {}
     }
     told(operation, meaning, &failure).with_source(failure)
+}
+
+/// Whether it is an operator who asks what works, or a monitor: whoever asks is told, and the log need not be.
+pub(crate) fn is_asking(operation: &str) -> bool {
+    ASKING.contains(&operation)
 }
 
 /// An absent thing as none.

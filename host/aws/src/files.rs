@@ -13,6 +13,7 @@
 //! | upload | a multipart upload, and one small `PutObject` at its end | nothing is seen before a put names it |
 //! | `put`, `restore` | claim, manifest and content at once, `CopyObject`, conditional `PutObject` | one step |
 //! | `delete`, `purge` | claim and manifest at once, conditional `PutObject`; a purge then removes the contents | one step |
+//! | adopt | as the write itself, and `HeadObject` of the content of a restore | one step, where its version says |
 
 use std::sync::Arc;
 
@@ -22,9 +23,11 @@ use stuga_core::files::{
     File, FileInfo, Files, FilesAck, FilesWrite, PATH_MAX_BYTES, Page, Part, Spooled, Upload,
     VersionPage, check_content, check_limit, check_path, check_prefix, check_range, check_whole,
 };
+use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{CallCtx, Capability, Error, Result, WriteId};
 
 use crate::Shared;
+use crate::quota::meter::Meter;
 use cleanup::Cleanup;
 use known::Known;
 use manifest::{MANIFEST_MAX_BYTES, Manifest, Version, Versions};
@@ -34,6 +37,7 @@ use upload::{S3Upload, UploadTurns};
 
 pub use download::Download;
 
+mod adopt;
 mod claim;
 mod cleanup;
 mod content;
@@ -48,25 +52,30 @@ mod removal;
 mod store;
 mod turns;
 mod upload;
+mod usage;
 
 /// How often a read begins again because the content it was about to read was removed meanwhile.
 const READ_ROUNDS_MAX: u32 = 3;
+/// What the limits of files are called.
+const LIMITS: [&str; 2] = ["files_count", "files_bytes"];
 /// Bytes that a version adds to a path in a cursor.
 const CURSOR_VERSION_BYTES: usize = 20;
 
 /// Files of all tenants on S3.
-pub(crate) struct S3Files {
+pub struct S3Files {
     shared: Arc<Shared>,
     versions: Versions,
     known: Known,
     turns: Turns,
     uploads: UploadTurns,
     cleanup: Arc<Cleanup>,
+    meter: Meter,
 }
 
 impl S3Files {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            meter: Meter::new(usage::Objects(Arc::clone(&shared)), LIMITS),
             shared,
             versions: Versions::default(),
             known: Known::new(),
@@ -115,6 +124,20 @@ impl Capability for S3Files {
     async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &FilesWrite) -> Result<FilesAck> {
         write.check()?;
         effects::apply(self, ctx, id, write).await
+    }
+}
+
+#[async_trait]
+impl Replica<FilesWrite> for S3Files {
+    async fn adopt(
+        &self,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &FilesWrite,
+        made: &Made<FilesAck>,
+    ) -> Result<Adopted> {
+        write.check()?;
+        adopt::adopt(self, ctx, id, write, made).await
     }
 }
 

@@ -1,29 +1,30 @@
-//! One cheap question for each service that is configured: can it be reached, with these credentials, and is there what
-//! a tenant needs. Nothing is changed, and nothing of a tenant's data is read.
+//! Cheap questions to each service that is configured: can it be reached, with these credentials, and is there what a
+//! tenant needs. Nothing is changed, and nothing of a tenant's data is read.
 //!
-//! `stuga check aws` shows what they answer to an operator; a breaker may ask them without traffic.
+//! `stuga check aws` shows an operator what they answer. [`Aws::probe`] asks those of one capability for a monitor.
+
+mod ask;
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
-use aws_sdk_kms::operation::describe_key::DescribeKeyOutput;
-use aws_sdk_s3::types::BucketVersioningStatus;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
-use stuga_core::{Error, Result, TenantId};
+use futures::FutureExt;
+use futures::future::{BoxFuture, try_join_all};
+use stuga_core::{CapabilityName, Error, Result, TenantId};
 use tokio::time::Instant;
 
 use crate::Aws;
-use crate::action::{Action, Service};
-use crate::call::call_until;
+use crate::action::Service;
 use crate::error::{self, CLOUD};
+use ask::Asking;
 
 pub(crate) const OPERATION: &str = "aws.probe";
 /// Longest wait for the answer of one probe.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// In whose name [`Aws::probe`] asks for what each tenant has of its own: nobody needs to have that name.
+const NOBODY: &str = "stuga-probe";
+
+type Ask = Box<dyn FnOnce(Instant) -> BoxFuture<'static, Result<()>> + Send>;
 
 /// A question that was not asked yet.
 pub struct Probe {
@@ -31,9 +32,15 @@ pub struct Probe {
     pub section: &'static str,
     /// Whom.
     pub service: Service,
-    /// What must be allowed; `sts:GetCallerIdentity` always is.
+    /// What must be allowed; `sts:GetCallerIdentity` always is. What is no service of IAM's has its command here.
     pub action: &'static str,
-    ask: Pin<Box<dyn Future<Output = Result<()>> + Send>>,
+    /// What is asked about, such as `bucket stuga-data`.
+    pub what: String,
+    /// Whether the capability cannot serve without the answer.
+    is_vital: bool,
+    /// Whether it is asked about what a tenant has of its own.
+    is_own: bool,
+    ask: Ask,
 }
 
 /// What a probe found.
@@ -45,6 +52,8 @@ pub struct Probed {
     pub service: Service,
     /// What must be allowed.
     pub action: &'static str,
+    /// What was asked about.
+    pub what: String,
     /// None when it works.
     pub problem: Option<Error>,
     /// What the operator does about it; none when it works.
@@ -56,43 +65,42 @@ impl fmt::Debug for Probe {
         f.debug_struct("Probe")
             .field("section", &self.section)
             .field("action", &self.action)
+            .field("what", &self.what)
             .finish_non_exhaustive()
     }
 }
 
 impl Probe {
-    /// A probe that calls AWS and judges the answer.
-    fn new<T, E, F>(
-        section: &'static str,
-        send: F,
-        judge: impl FnOnce(T) -> Result<()> + Send + 'static,
-    ) -> Self
-    where
-        E: Action,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let ask = async move {
-            let deadline = Instant::now() + PROBE_TIMEOUT;
-            judge(call_until(deadline, OPERATION, send).await?)
-        };
-        Self {
-            section,
-            service: E::SERVICE,
-            action: E::IAM,
-            ask: Box::pin(ask),
-        }
-    }
-
     /// Asks.
     pub async fn run(self) -> Probed {
-        let problem = self.ask.await.err();
+        let problem = (self.ask)(Instant::now() + PROBE_TIMEOUT).await.err();
         Probed {
             fix: problem.as_ref().map(|error| fix(error, self.action)),
             section: self.section,
             service: self.service,
             action: self.action,
+            what: self.what,
             problem,
+        }
+    }
+
+    /// Asks whether the service answers, whatever the answer is.
+    async fn answers(self, deadline: Instant) -> Result<()> {
+        let Err(error) = (self.ask)(deadline).await else {
+            return Ok(());
+        };
+        match error.context_value(CLOUD) {
+            // It knows who asks. Whether calls may do what they do, they find out.
+            Some(error::FORBIDDEN) => Ok(()),
+            Some(error::MISSING | error::ABSENT) if self.is_own => Ok(()),
+            Some(error::ABSENT) => Err(Error::unavailable(
+                OPERATION,
+                format!("the cloud does not have the {}", self.what),
+            )
+            .with_context(CLOUD, error::MISSING)
+            .with_source(error)),
+            _ if error.kind().is_outage() => Err(error),
+            _ => Ok(()),
         }
     }
 }
@@ -103,77 +111,52 @@ impl Aws {
     /// # Errors
     /// `Unavailable` when a section is incomplete.
     pub fn probes(&self, tenant: &TenantId) -> Result<Vec<Probe>> {
-        let (config, scope) = (&self.shared.config, self.shared.scope(tenant));
-        let clients = self.shared.clients.of(tenant);
-        let identity = clients.sts().get_caller_identity().send();
-        let mut probes = vec![Probe::new("identity", identity, |_| Ok(()))];
-        if config.files.is_some() {
-            let (s3, bucket) = (clients.s3(), scope.bucket()?);
-            let head = s3.head_bucket().bucket(&bucket).send();
-            probes.push(Probe::new("files", head, |_| Ok(())));
-            let versioning = s3.get_bucket_versioning().bucket(bucket).send();
-            probes.push(Probe::new("files", versioning, |answer| {
-                match answer.status {
-                    Some(BucketVersioningStatus::Enabled) => Ok(()),
-                    _ => Err(missing(
-                        "the bucket keeps no versions; switch its versioning on",
-                    )),
-                }
-            }));
-        }
-        if config.memory.is_some() {
-            let memory = clients.agentcore_control().get_memory();
-            let memory = memory.memory_id(scope.memory_id()?).send();
-            probes.push(Probe::new("memory", memory, |_| Ok(())));
-        }
-        if let Some(domain) = config.search.as_ref().and_then(|s| s.domain.as_ref()) {
-            let domain = clients
-                .opensearch_control()
-                .describe_domain()
-                .domain_name(domain);
-            probes.push(Probe::new("search", domain.send(), |_| Ok(())));
-        }
-        if config.jobs.is_some() {
-            let function = clients.lambda().get_function_configuration();
-            let function = function.function_name(scope.function()?).send();
-            probes.push(Probe::new("jobs", function, |_| Ok(())));
-        }
-        if config.a2a.is_some() {
-            let queues = clients.sqs().list_queues().max_results(1);
-            let queues = queues.queue_name_prefix(scope.tenant_queues()?).send();
-            probes.push(Probe::new("a2a", queues, |_| Ok(())));
-        }
-        if config.secrets.is_some() {
-            let name = FilterNameStringType::Name;
-            let filter = Filter::builder().key(name).values(scope.secrets()?).build();
-            let secrets = clients.secrets().list_secrets().max_results(1);
-            let secrets = secrets.filters(filter).send();
-            probes.push(Probe::new("secrets", secrets, |_| Ok(())));
-            let key = clients.kms().describe_key().key_id(scope.secrets_key()?);
-            probes.push(Probe::new("secrets", key.send(), is_enabled));
-        }
-        if config.kms.is_some() {
-            let key = clients.kms().describe_key().key_id(scope.local_key()?);
-            probes.push(Probe::new("kms", key.send(), is_enabled));
-        }
-        if let Some(events) = &config.events {
-            let host = self.shared.clients.host();
-            let bus = host.events().describe_event_bus().name(&events.bus).send();
-            probes.push(Probe::new("events", bus, |_| Ok(())));
+        let asking = Asking::of_tenant(self, tenant);
+        let mut probes = vec![asking.identity()];
+        for section in [
+            asking.files()?,
+            asking.memory()?,
+            asking.search()?,
+            asking.jobs()?,
+            asking.a2a()?,
+            asking.model()?,
+            asking.secrets()?,
+            asking.kms()?,
+            asking.events(),
+        ] {
+            probes.extend(section);
         }
         Ok(probes)
     }
-}
 
-fn is_enabled(answer: DescribeKeyOutput) -> Result<()> {
-    match answer.key_metadata {
-        Some(key) if key.enabled => Ok(()),
-        _ => Err(missing("the KMS key is switched off; enable it")),
+    /// Asks the services that a capability stands on whether they answer, all at once, with the host's own credentials:
+    /// for a monitor that wants to know of an outage before a call does. Costs one to three requests, changes nothing, and
+    /// is over at `deadline`. `Ok` when the capability is not on AWS.
+    ///
+    /// What only the operator of one tenant could mend is no outage: a permission that the host's own role lacks, a
+    /// bucket or function of one tenant's. What all tenants share must be there.
+    ///
+    /// # Errors
+    /// `Timeout` at the deadline; else as a call would fail: `Unavailable` when a service cannot be reached, fails,
+    /// throttles, does not accept the host's credentials, or lacks what all tenants share.
+    pub async fn probe(&self, capability: CapabilityName, deadline: Instant) -> Result<()> {
+        let nobody = TenantId::new(NOBODY)?;
+        let asking = Asking::of_host(self, &nobody);
+        let probes = match capability {
+            CapabilityName::Memory | CapabilityName::Sessions | CapabilityName::Records => {
+                asking.memory()?
+            }
+            CapabilityName::Files => asking.files()?,
+            CapabilityName::Search => asking.search()?,
+            CapabilityName::Jobs => asking.jobs()?,
+            CapabilityName::Model => asking.model()?,
+            CapabilityName::A2a => asking.a2a()?,
+            CapabilityName::Secrets => asking.secrets()?,
+        };
+        let vital = probes.into_iter().filter(|probe| probe.is_vital);
+        let answers = vital.map(|probe| probe.answers(deadline).boxed());
+        try_join_all(answers).await.map(drop)
     }
-}
-
-fn missing(what: &'static str) -> Error {
-    Error::unavailable(OPERATION, what).with_context(CLOUD, error::MISSING)
 }
 
 fn fix(error: &Error, action: &str) -> String {

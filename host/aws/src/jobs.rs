@@ -34,6 +34,7 @@ use crate::call::call_until;
 use crate::config::JobsConfig;
 use crate::objects::At;
 
+pub(crate) use drawer::KEPT_DAYS;
 pub use function::{Work, serve};
 pub use provision::FunctionCode;
 
@@ -75,7 +76,8 @@ impl LambdaJobs {
         if self.stocked.get(&key).await.is_some() {
             return Ok(());
         }
-        if !drawer.has(at, &order.component).await? {
+        let now = self.shared.now();
+        if !drawer.has(at, &order.component, now).await? {
             let bytes = from.component().await?;
             drawer.stock(at, &order.component, bytes).await?;
         }

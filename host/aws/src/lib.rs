@@ -7,6 +7,7 @@
 
 mod a2a;
 mod action;
+mod adopted;
 mod agentcore;
 mod call;
 mod clients;
@@ -15,12 +16,14 @@ mod error;
 mod events;
 mod files;
 mod health;
+mod hosts;
 mod jobs;
 mod keys;
 mod memory;
 mod model;
 mod objects;
 mod provision;
+mod quota;
 mod records;
 mod scope;
 mod search;
@@ -32,14 +35,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stuga_core::embed::Embedder;
-use stuga_core::files::Files;
 use stuga_core::jobs::elsewhere::Executor;
 use stuga_core::keys::KeyWrap;
-use stuga_core::memory::Memory;
 use stuga_core::model::{Model, ModelLimits};
-use stuga_core::records::Records;
-use stuga_core::search::Search;
-use stuga_core::sessions::Sessions;
 use stuga_core::{CallCtx, Clock, Error, Result, TenantId};
 
 pub use a2a::SqsMail;
@@ -51,11 +49,17 @@ pub use config::{
     KmsConfig, MemoryConfig, ModelConfig, Pattern, RedisAccess, SearchConfig, SecretsConfig,
 };
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
-pub use files::Download;
+pub use files::{Download, S3Files};
 pub use health::{PROBE_TIMEOUT, Probe, Probed};
+pub use hosts::{Hosts, WORD_MAX_BYTES};
+pub use memory::AgentCoreMemory;
 pub use model::BedrockEmbedder;
 pub use provision::{Planned, State};
+pub use quota::CloudQuotas;
+pub use records::AgentCoreRecords;
+pub use search::CloudSearch;
 pub use secrets::SecretsManager;
+pub use sessions::AgentCoreSessions;
 
 pub use jobs::{FunctionCode, Work, serve as serve_jobs};
 
@@ -66,7 +70,8 @@ pub(crate) use shared::Shared;
 pub struct Aws {
     shared: Arc<Shared>,
     store: Arc<agentcore::ledger::Store>,
-    files: Option<Arc<files::S3Files>>,
+    domain: Arc<search::Domain>,
+    files: Option<Arc<S3Files>>,
     mail: Arc<SqsMail>,
     jobs: Arc<jobs::LambdaJobs>,
 }
@@ -101,9 +106,10 @@ impl Aws {
         config.check()?;
         let shared = Arc::new(Shared::new(config, clock, keys));
         let files = shared.config.files.as_ref();
-        let files = files.map(|_| Arc::new(files::S3Files::new(Arc::clone(&shared))));
+        let files = files.map(|_| Arc::new(S3Files::new(Arc::clone(&shared))));
         Ok(Self {
             store: Arc::new(agentcore::ledger::Store::open(Arc::clone(&shared))?),
+            domain: Arc::new(search::Domain::new(Arc::clone(&shared))),
             files,
             mail: Arc::new(SqsMail::new(Arc::clone(&shared))),
             jobs: Arc::new(jobs::LambdaJobs::new(Arc::clone(&shared))),
@@ -115,6 +121,13 @@ impl Aws {
     pub fn events(&self) -> Option<EventPublisher> {
         let config = self.shared.config.events.clone()?;
         Some(EventPublisher::start(Arc::clone(&self.shared), config))
+    }
+
+    /// What the hosts of this region tell each other, over the Redis of `aws.memory`; none without it.
+    pub fn hosts(&self) -> Option<Hosts> {
+        let memory = self.shared.config.memory.as_ref()?;
+        let redis = memory.redis.clone();
+        Some(Hosts::new(redis, &self.shared.config.region))
     }
 
     /// What makes vectors on Bedrock; none without `aws.model.embeddings`.
@@ -142,11 +155,16 @@ impl Aws {
         self.shared.model_limits.set(tenant, limits);
     }
 
+    /// Sets what a tenant may store with AWS, from its next write on.
+    pub fn set_quotas(&self, tenant: &TenantId, quotas: CloudQuotas) {
+        self.shared.quotas.set(tenant, quotas);
+    }
+
     /// Search on OpenSearch, with the host's embedder; none without `aws.search`.
-    pub fn search(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Search>> {
+    pub fn search(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<CloudSearch>> {
         self.shared.config.search.as_ref()?;
-        let shared = Arc::clone(&self.shared);
-        Some(Arc::new(search::CloudSearch::new(shared, embedder)))
+        let (shared, domain) = (Arc::clone(&self.shared), Arc::clone(&self.domain));
+        Some(Arc::new(CloudSearch::new(shared, domain, embedder)))
     }
 
     /// Secrets in Secrets Manager, as invocations read them and as the operator changes them; none without `aws.secrets`.
@@ -162,10 +180,10 @@ impl Aws {
     }
 
     /// Memory on AgentCore; none without `aws.memory`.
-    pub fn memory(&self) -> Option<Arc<dyn Memory>> {
+    pub fn memory(&self) -> Option<Arc<AgentCoreMemory>> {
         self.shared.config.memory.as_ref()?;
         let store = Arc::clone(&self.store);
-        Some(Arc::new(memory::AgentCoreMemory::new(store)))
+        Some(Arc::new(AgentCoreMemory::new(store)))
     }
 
     /// Removes events of the call's agent that nobody needs any more, and writes items and records anew that AgentCore would
@@ -181,30 +199,29 @@ impl Aws {
     }
 
     /// Sessions on AgentCore, recalled with the host's embedder; none without `aws.memory`.
-    pub fn sessions(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Sessions>> {
+    pub fn sessions(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<AgentCoreSessions>> {
         self.shared.config.memory.as_ref()?;
         let store = Arc::clone(&self.store);
-        Some(Arc::new(sessions::AgentCoreSessions::new(store, embedder)))
+        Some(Arc::new(AgentCoreSessions::new(store, embedder)))
     }
 
     /// Records on AgentCore, recalled with the host's embedder; none without `aws.memory`.
-    pub fn records(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<dyn Records>> {
+    pub fn records(&self, embedder: Arc<dyn Embedder>) -> Option<Arc<AgentCoreRecords>> {
         self.shared.config.memory.as_ref()?;
         let store = Arc::clone(&self.store);
-        Some(Arc::new(records::AgentCoreRecords::new(store, embedder)))
+        Some(Arc::new(AgentCoreRecords::new(store, embedder)))
     }
 
     /// Files on S3; none without `aws.files`.
-    pub fn files(&self) -> Option<Arc<dyn Files>> {
-        let files = self.files.as_ref()?;
-        Some(Arc::clone(files) as Arc<dyn Files>)
+    pub fn files(&self) -> Option<Arc<S3Files>> {
+        self.files.clone()
     }
 
     /// An address from which `version` of `path`, or the file that stands there, can be fetched from S3 for `lifetime` (up to an
     /// hour): for answers too large to pass through this host. None when there is no such file or version.
     ///
     /// # Errors
-    /// As [`Files::get`]; `Invalid` for a lifetime of nothing or over an hour; `Unavailable` without `aws.files`.
+    /// As [`stuga_core::files::Files::get`]; `Invalid` for a lifetime of nothing or over an hour; `Unavailable` without `aws.files`.
     pub async fn download(
         &self,
         ctx: &CallCtx,

@@ -6,6 +6,7 @@
 //! | list | as get for each item; when the index is lost `ListSessions` and `ListEvents` of all keys | every acknowledged write; right after Redis was lost what AgentCore lists |
 //! | put, delete | `CreateEvent`; `ListEvents` when the card is lost | durable when acknowledged |
 //! | compare-and-set | `ListEvents`, `CreateEvent` | the condition is checked against AgentCore, under the lease |
+//! | adopt | as put, or nothing when a later write stands | the later write by version, of whatever side |
 
 use std::sync::Arc;
 
@@ -16,21 +17,24 @@ use stuga_core::memory::{
     Expected, Item, KEY_MAX_BYTES, Memory, MemoryAck, MemoryWrite, PAGE_MAX_BYTES, Page, check_key,
     check_limit, check_prefix,
 };
-use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Write, WriteId};
+use stuga_core::standby::{Adopted, Made, Replica};
+use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write, WriteId};
 
+use crate::adopted::stamp_of;
+use crate::agentcore::adopt::{Adopting, Thing};
 use crate::agentcore::digest::Digest;
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::ledger::Store;
 use crate::agentcore::redis;
 use crate::agentcore::shelf::{Reached, Shelf};
 use crate::agentcore::stream::Content;
-use crate::agentcore::write::{Draft, Writing};
+use crate::agentcore::write::{Draft, Seen, Writing};
 
 /// Under which name an agent's items lie.
 const NAME: &str = CapabilityName::Memory.as_str();
 
 /// Items on AgentCore.
-pub(crate) struct AgentCoreMemory {
+pub struct AgentCoreMemory {
     store: Arc<Store>,
 }
 
@@ -60,6 +64,7 @@ impl Capability for AgentCoreMemory {
             id,
             digest: &digest,
             strict,
+            adopts: None,
         };
         let decide = |head: Option<&Entry>| self.draft(operation, write, head);
         let entry = ledger
@@ -69,6 +74,46 @@ impl Capability for AgentCoreMemory {
             version: entry.shown,
             existed: entry.existed,
         })
+    }
+}
+
+#[async_trait]
+impl Replica<MemoryWrite> for AgentCoreMemory {
+    /// AgentCore: `CreateEvent`, unless a later write stands; before it `ListEvents` when the key's card is lost.
+    async fn adopt(
+        &self,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &MemoryWrite,
+        made: &Made<MemoryAck>,
+    ) -> Result<Adopted> {
+        write.check()?;
+        let operation = write.operation();
+        ctx.check_deadline(operation)?;
+        let stamp = stamp_of::<MemoryWrite>(operation, made)?;
+        let ledger = self.store.ledger(ctx, operation).await?;
+        let shelf = Shelf::of(ctx, &ledger.memory, NAME);
+        let stream = shelf.stream(write.key());
+        let digest = digest(ctx, write);
+        let writing = Writing {
+            stream: &stream,
+            id,
+            digest: &digest,
+            strict: false,
+            adopts: Some(Adopting { stamp, since: None }),
+        };
+        let thing = Thing {
+            write: &id.to_name(),
+            stamp,
+            version: made.ack.version,
+            is_removed: matches!(write, MemoryWrite::Delete { .. }),
+            existed: made.ack.existed,
+            at: made.at,
+        };
+        let judge = |seen: &Seen<'_>| Ok(thing.judge(seen, draft(write, made.at)));
+        ledger
+            .adopt(&writing, &shelf, &judge, &|_, _| Vec::new())
+            .await
     }
 }
 
@@ -92,7 +137,7 @@ impl Memory for AgentCoreMemory {
             // The truth is not in Redis.
             Err(error) if redis::is_cause(&error) => {
                 tracing::debug!(%error, "memory.get goes to AgentCore directly");
-                let reach = self.store.reach(ctx, OPERATION)?;
+                let reach = self.store.reach(ctx, OPERATION).await?;
                 let stream = Shelf::of(ctx, &reach.memory, NAME).stream(key);
                 let latest = reach.latest(&stream).await?;
                 latest.filter(|(head, _)| head.is_live(now))
@@ -147,41 +192,46 @@ impl AgentCoreMemory {
     ) -> Result<Draft> {
         let now = self.store.now();
         let live = head.filter(|head| head.is_live(now));
-        let draft = |kind, key: &String| Draft {
-            kind,
-            existed: live.is_some(),
-            shown: None,
-            at: now,
-            created_at: live.map_or(now, |live| live.created_at),
-            expires_at: None,
-            closed_at: None,
-            incarnation: Some(0),
-            origin: String::new(),
-            key: key.clone(),
-            content: Content::default(),
-        };
-        match write {
-            MemoryWrite::Put {
-                key,
-                value,
-                ttl,
-                expected,
-            } => {
+        let shown = match write {
+            MemoryWrite::Put { expected, .. } => {
                 check_expected(operation, *expected, live)?;
-                Ok(Draft {
-                    expires_at: ttl.map(|ttl| now.saturating_add(ttl)),
-                    content: Content {
-                        said: None,
-                        data: Bytes::copy_from_slice(value),
-                    },
-                    ..draft(Kind::Put, key)
-                })
+                None
             }
-            MemoryWrite::Delete { key } => Ok(Draft {
-                shown: Some(live.map_or(0, |live| live.shown)),
-                ..draft(Kind::Delete, key)
-            }),
-        }
+            MemoryWrite::Delete { .. } => Some(live.map_or(0, |live| live.shown)),
+        };
+        Ok(Draft {
+            existed: live.is_some(),
+            shown,
+            created_at: live.map_or(now, |live| live.created_at),
+            ..draft(write, now)
+        })
+    }
+}
+
+/// What a write at that moment makes of a key where nothing stands.
+fn draft(write: &MemoryWrite, at: Timestamp) -> Draft {
+    let (kind, expires_at, data) = match write {
+        MemoryWrite::Put { value, ttl, .. } => (
+            Kind::Put,
+            ttl.map(|ttl| at.saturating_add(ttl)),
+            Bytes::copy_from_slice(value),
+        ),
+        MemoryWrite::Delete { .. } => (Kind::Delete, None, Bytes::new()),
+    };
+    Draft {
+        kind,
+        existed: false,
+        stamp: None,
+        shown: None,
+        at,
+        created_at: at,
+        expires_at,
+        closed_at: None,
+        incarnation: Some(0),
+        place: None,
+        origin: String::new(),
+        key: write.key().to_owned(),
+        content: Content { said: None, data },
     }
 }
 

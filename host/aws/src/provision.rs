@@ -5,9 +5,14 @@
 //! belong to infrastructure as code and are no steps; `stuga check aws` tells when they are missing.
 
 mod a2a;
+mod bucket;
 mod files;
 mod jobs;
+mod memory;
+mod rules;
+mod search;
 mod secrets;
+mod streams;
 
 use std::sync::Arc;
 
@@ -85,6 +90,8 @@ impl Aws {
         let mut steps = Vec::new();
         steps.extend(secrets::steps(shared, tenant)?);
         steps.extend(files::steps(shared, tenant)?);
+        steps.extend(memory::steps(self, tenant)?);
+        steps.extend(search::steps(self, tenant)?);
         steps.extend(a2a::steps(shared, tenant)?);
         steps.extend(jobs::steps(shared, tenant)?);
         Ok(steps)

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | get, list | as those of memory | as those of memory |
 //! | put, delete | `CreateEvent`; `ListEvents` when the card is lost | durable when acknowledged |
+//! | adopt | as put, or nothing when a later write stands | the later write by version, of whatever side |
 //! | recall | `GetEvent` for hits and vectors that neither this process nor Redis has | every acknowledged record, from its acknowledgement on |
 //!
 //! A record is an event of its own stream and not one of AgentCore's memory records: those are listed and retrieved some time
@@ -23,8 +24,11 @@ use stuga_core::records::{
     Hit, NAMESPACE_MAX_BYTES, PAGE_MAX_BYTES, Page, Record, RecordAck, RecordWrite, Records,
     check_id, check_limit, check_namespace, check_recall, check_under,
 };
-use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Write, WriteId};
+use stuga_core::standby::{Adopted, Made, Replica};
+use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write, WriteId};
 
+use crate::adopted::stamp_of;
+use crate::agentcore::adopt::{Adopting, Thing};
 use crate::agentcore::card::{Change, What};
 use crate::agentcore::digest::Digest;
 use crate::agentcore::entry::{Entry, Kind};
@@ -33,7 +37,7 @@ use crate::agentcore::redis;
 use crate::agentcore::shelf::{Reached, Shelf};
 use crate::agentcore::stream::{Content, Stream, damaged};
 use crate::agentcore::vector::{self, Kept};
-use crate::agentcore::write::{Draft, Fresh, Writing};
+use crate::agentcore::write::{Draft, Fresh, Seen, Writing};
 
 /// Under which name an agent's records lie.
 const NAME: &str = CapabilityName::Records.as_str();
@@ -45,7 +49,7 @@ const BETWEEN: char = '\u{1}';
 const KEY_MAX_BYTES: usize = NAMESPACE_MAX_BYTES + 1 + stuga_core::sessions::SESSION_ID_MAX_BYTES;
 
 /// Records on AgentCore.
-pub(crate) struct AgentCoreRecords {
+pub struct AgentCoreRecords {
     store: Arc<Store>,
     embedder: Arc<dyn Embedder>,
 }
@@ -88,16 +92,8 @@ impl Capability for AgentCoreRecords {
         write.check()?;
         let operation = write.operation();
         ctx.check_deadline(operation)?;
-        let (name, text) = match write {
-            RecordWrite::Put { id: name, text, .. } => {
-                (name.clone().unwrap_or_else(|| id.to_name()), Some(text))
-            }
-            RecordWrite::Delete { id, .. } => (id.clone(), None),
-        };
-        let vector = match text {
-            Some(text) => vector::of(&*self.embedder, text).await?,
-            None => Kept::default(),
-        };
+        let name = record_of(write, id);
+        let vector = self.vector(write).await?;
         let ledger = self.store.ledger(ctx, operation).await?;
         let shelves = Shelves(Shelf::of(ctx, &ledger.memory, NAME));
         let key = key(write.key(), &name);
@@ -108,6 +104,7 @@ impl Capability for AgentCoreRecords {
             id,
             digest: &digest,
             strict: false,
+            adopts: None,
         };
         let data = data(operation, write, &vector)?;
         let now = self.store.now();
@@ -115,33 +112,71 @@ impl Capability for AgentCoreRecords {
             let live = head.filter(|head| head.is_live(now));
             let deletes = matches!(write, RecordWrite::Delete { .. });
             Ok(Draft {
-                kind: if deletes { Kind::Delete } else { Kind::Put },
                 existed: live.is_some(),
                 shown: deletes.then(|| live.map_or(0, |live| live.shown)),
-                at: now,
                 created_at: live.map_or(now, |live| live.created_at),
-                expires_at: None,
-                closed_at: None,
-                incarnation: Some(0),
-                origin: String::new(),
-                key: key.clone(),
-                content: Content {
-                    said: None,
-                    data: data.clone(),
-                },
+                ..draft(write, &key, now, &data)
             })
         };
-        let follow = |entry: &Entry, fresh| match fresh {
-            Fresh::Yes => recall::known(entry, &vector).into_iter().collect(),
-            // What stands there may be another one.
-            Fresh::No => Vec::new(),
-        };
+        let follow = |entry: &Entry, fresh| follow(entry, fresh, &vector);
         let entry = ledger.write(&writing, &shelves, &decide, &follow).await?;
         Ok(RecordAck {
             id: name,
             version: entry.shown,
             existed: entry.existed,
         })
+    }
+}
+
+#[async_trait]
+impl Replica<RecordWrite> for AgentCoreRecords {
+    /// AgentCore: `CreateEvent`, unless a later write stands; before it `ListEvents` when the record's card is lost.
+    async fn adopt(
+        &self,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &RecordWrite,
+        made: &Made<RecordAck>,
+    ) -> Result<Adopted> {
+        write.check()?;
+        let operation = write.operation();
+        ctx.check_deadline(operation)?;
+        let stamp = stamp_of::<RecordWrite>(operation, made)?;
+        let vector = self.vector(write).await?;
+        let ledger = self.store.ledger(ctx, operation).await?;
+        let shelves = Shelves(Shelf::of(ctx, &ledger.memory, NAME));
+        let key = key(write.key(), &record_of(write, id));
+        let stream = shelves.0.stream(&key);
+        let digest = digest(ctx, write);
+        let writing = Writing {
+            stream: &stream,
+            id,
+            digest: &digest,
+            strict: false,
+            adopts: Some(Adopting { stamp, since: None }),
+        };
+        let data = data(operation, write, &vector)?;
+        let thing = Thing {
+            write: &id.to_name(),
+            stamp,
+            version: made.ack.version,
+            is_removed: matches!(write, RecordWrite::Delete { .. }),
+            existed: made.ack.existed,
+            at: made.at,
+        };
+        let judge = |seen: &Seen<'_>| Ok(thing.judge(seen, draft(write, &key, made.at, &data)));
+        let follow = |entry: &Entry, fresh| follow(entry, fresh, &vector);
+        ledger.adopt(&writing, &shelves, &judge, &follow).await
+    }
+}
+
+impl AgentCoreRecords {
+    /// What the text of a write is near to.
+    async fn vector(&self, write: &RecordWrite) -> Result<Kept> {
+        match write {
+            RecordWrite::Put { text, .. } => vector::of(&*self.embedder, text).await,
+            RecordWrite::Delete { .. } => Ok(Kept::default()),
+        }
     }
 }
 
@@ -166,7 +201,7 @@ impl Records for AgentCoreRecords {
         let found = match found {
             // The truth is not in Redis.
             Err(error) if redis::is_cause(&error) => {
-                let reach = self.store.reach(ctx, OPERATION)?;
+                let reach = self.store.reach(ctx, OPERATION).await?;
                 let stream = Shelf::of(ctx, &reach.memory, NAME).stream(&key);
                 let latest = reach.latest(&stream).await?;
                 latest.filter(|(head, _)| head.is_live(now))
@@ -233,6 +268,48 @@ impl Records for AgentCoreRecords {
 
 fn key(namespace: &str, id: &str) -> String {
     format!("{namespace}{BETWEEN}{id}")
+}
+
+/// Which record a write is of.
+fn record_of(write: &RecordWrite, id: WriteId) -> String {
+    match write {
+        RecordWrite::Put { id: name, .. } => name.clone().unwrap_or_else(|| id.to_name()),
+        RecordWrite::Delete { id: name, .. } => name.clone(),
+    }
+}
+
+/// What a write at that moment makes of a record that is absent.
+fn draft(write: &RecordWrite, key: &str, at: Timestamp, data: &Bytes) -> Draft {
+    Draft {
+        kind: match write {
+            RecordWrite::Put { .. } => Kind::Put,
+            RecordWrite::Delete { .. } => Kind::Delete,
+        },
+        existed: false,
+        stamp: None,
+        shown: None,
+        at,
+        created_at: at,
+        expires_at: None,
+        closed_at: None,
+        incarnation: Some(0),
+        place: None,
+        origin: String::new(),
+        key: key.to_owned(),
+        content: Content {
+            said: None,
+            data: data.clone(),
+        },
+    }
+}
+
+/// What a write means for the hash of vectors.
+fn follow(entry: &Entry, fresh: Fresh, vector: &Kept) -> Vec<Change> {
+    match fresh {
+        Fresh::Yes | Fresh::Anew => recall::known(entry, vector).into_iter().collect(),
+        // What stands there may be another one.
+        Fresh::No => Vec::new(),
+    }
 }
 
 /// The key after which a listing reads on.

@@ -18,6 +18,24 @@ const FIFO: &str = ".fifo";
 const HASH_DIGITS: usize = 24;
 /// What the keys begin with that say which tenants have messages.
 const MAIL_MARKS: &str = "_pending/mail/";
+/// What the keys of all tenants' mailboxes begin with; no tenant has such a name.
+pub(crate) const MAIL: &str = "_mail/";
+/// What the keys of all tenants' attempts of jobs begin with; no tenant has such a name.
+pub(crate) const JOBS: &str = "_jobs/";
+
+/// Longest name of an AgentCore memory.
+const MEMORY_NAME_MAX_BYTES: usize = 48;
+/// What stands before the hash in the name of a memory that is too long. No name of a tenant has a capital.
+const MEMORY_NAME_CUT: &str = "_H";
+
+/// How the AgentCore memory of a tenant is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum MemoryOf {
+    /// By the id that AWS gave it.
+    Id(String),
+    /// By the name that it was made under, whole.
+    Name(String),
+}
 
 /// What belongs to one tenant.
 #[derive(Clone, Copy)]
@@ -67,13 +85,23 @@ impl<'a> Scope<'a> {
     }
 
     /// The AgentCore memory that holds the tenant's.
-    pub(crate) fn memory_id(&self) -> Result<String> {
-        Ok(self.memory()?.memory_id.of(self.tenant))
+    pub(crate) fn memory_of(&self) -> Result<MemoryOf> {
+        let config = self.memory()?;
+        if let Some(id) = &config.memory_id {
+            return Ok(MemoryOf::Id(id.of(self.tenant)));
+        }
+        let name = there(&config.name, "aws.memory.name")?.of(self.tenant);
+        Ok(MemoryOf::Name(memory_name(&name)))
+    }
+
+    /// What all keys of the tenant in Redis begin with; ends with `:`.
+    pub(crate) fn tenant_cached(&self) -> String {
+        format!("stuga:{}:", self.tenant)
     }
 
     /// What all keys of an agent in Redis begin with; ends with `:`.
     pub(crate) fn cached(&self, agent: &AgentName) -> String {
-        format!("stuga:{}:{agent}:", self.tenant)
+        format!("{}{agent}:", self.tenant_cached())
     }
 
     /// What the names of all indices of the tenant begin with.
@@ -96,9 +124,9 @@ impl<'a> Scope<'a> {
         common_bucket(self.config, "aws.a2a.bucket", self.a2a()?.bucket.as_ref())
     }
 
-    /// What all keys of the tenant's mailboxes begin with; no tenant is named `_mail`.
+    /// What all keys of the tenant's mailboxes begin with.
     pub(crate) fn mail_objects(&self) -> String {
-        format!("_mail/{}/", self.tenant)
+        format!("{MAIL}{}/", self.tenant)
     }
 
     /// The key that says that the tenant has messages.
@@ -127,9 +155,9 @@ impl<'a> Scope<'a> {
         common_bucket(self.config, "aws.jobs.bucket", self.jobs()?.bucket.as_ref())
     }
 
-    /// What all keys of the tenant's attempts of jobs begin with; no tenant is named `_jobs`.
+    /// What all keys of the tenant's attempts of jobs begin with.
     pub(crate) fn job_objects(&self) -> String {
-        format!("_jobs/{}/", self.tenant)
+        format!("{JOBS}{}/", self.tenant)
     }
 
     /// The function that runs the tenant's jobs.
@@ -235,6 +263,20 @@ fn shortened(name: String, max: usize) -> String {
     short + &hash
 }
 
+/// The name of a memory as AgentCore takes it. Names of tenants hold no `_`, so two of them stay two.
+fn memory_name(name: &str) -> String {
+    let mut taken = name.replace('-', "_");
+    if taken.len() > MEMORY_NAME_MAX_BYTES {
+        let hash = hex::encode(Sha256::digest(name));
+        let hash: String = hash.chars().take(HASH_DIGITS).collect();
+        // What it is made of are single bytes.
+        taken.truncate(MEMORY_NAME_MAX_BYTES - MEMORY_NAME_CUT.len() - HASH_DIGITS);
+        taken.push_str(MEMORY_NAME_CUT);
+        taken.push_str(&hash);
+    }
+    taken
+}
+
 fn there<'a, T>(section: &'a Option<T>, setting: &'static str) -> Result<&'a T> {
     section.as_ref().ok_or_else(|| {
         Error::unavailable("aws.scope", format!("`{setting}` is not configured"))
@@ -300,6 +342,18 @@ mod tests {
         let queues = ["a", "b"].map(|end| queue(&format!("{}{end}", "a".repeat(40))));
         assert!(queues.iter().all(|q| q.len() <= 80 && q.ends_with(".fifo")));
         assert_ne!(queues[0], queues[1]);
+    }
+
+    #[test]
+    fn memories_of_two_tenants_have_two_names_that_agentcore_takes() {
+        let long = "a".repeat(62);
+        let tenants = ["acme", "acme-2", "acme-2-h", &long, &format!("{long}b")];
+        let names = tenants.map(|tenant| memory_name(&format!("stuga_{tenant}")));
+        for name in &names {
+            assert!(name.len() <= 48 && !name.contains('-'), "{name}");
+            assert_eq!(names.iter().filter(|other| *other == name).count(), 1);
+        }
+        assert_eq!(names[1], "stuga_acme_2");
     }
 
     #[test]

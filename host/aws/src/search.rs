@@ -14,9 +14,11 @@
 //! | a change | `_mget` of the catalog and the documents, `_bulk` that decides, `_bulk` that completes | all or none, once for its id |
 //! | making an index | the same, `_refresh` and `_search` of the catalog, `PUT` of the index | likewise |
 //! | dropping one | the same, `DELETE` of the index | likewise |
+//! | adopt | as the write itself | each document as of its latest version, of whatever side |
 //!
 //! The first request for an index reads the catalog as well; so does one that finds the documents gone.
 
+mod adopt;
 mod answer;
 mod catalog;
 mod complete;
@@ -28,6 +30,9 @@ mod names;
 mod query;
 mod shape;
 mod sweep;
+mod taken;
+mod tenancy;
+mod usage;
 mod wire;
 mod write;
 
@@ -49,14 +54,16 @@ use stuga_core::search::{
     Answer, Document, FieldKind, Freshness, INDICES_MAX, IndexInfo, Near, Query, Search, SearchAck,
     SearchWrite, VectorSource,
 };
+use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{CallCtx, Capability, Error, Result, Write, WriteId};
 use tokio::sync::Mutex;
 
 use crate::Shared;
 use crate::error::deadline_passed;
+use crate::quota::meter::Meter;
+use adopt::Taking;
 use answer::Asking;
 use catalog::{Found, Head, IndexEntry};
-use domain::Domain;
 use many::{Get, Got};
 use names::{Index, Names};
 use shape::Stored;
@@ -64,30 +71,45 @@ use sweep::Sweeps;
 use wire::{Body, Request, Wire, json, read};
 use write::Writing;
 
+pub(crate) use domain::{Domain, Whose};
+pub(crate) use tenancy::Tenancy;
+
 const OPERATION_QUERY: &str = "search.query";
+/// What the limits of search are called.
+const LIMITS: [&str; 2] = ["search_documents", "search_bytes"];
 /// Most indices whose declaration is remembered, of all tenants.
 const KNOWN_MAX_INDICES: u64 = 10_000;
 /// How long a declaration is remembered. It belongs to documents under a name of their own: when they are gone, it is read again.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
 /// Search of all tenants on a domain.
-pub(crate) struct CloudSearch {
+pub struct CloudSearch {
     shared: Arc<Shared>,
     embedder: Arc<dyn Embedder>,
-    domain: Domain,
+    domain: Arc<Domain>,
     sweeps: Sweeps,
     /// Declarations by index.
     known: Cache<String, Arc<Head>>,
     /// By index the latest write that stands for certain.
     applied: Cache<String, String>,
     turns: Cache<String, Arc<Mutex<()>>>,
+    meter: Meter,
 }
 
 impl CloudSearch {
-    /// Search that embeds with `embedder`. Nothing is asked before the first request.
-    pub(crate) fn new(shared: Arc<Shared>, embedder: Arc<dyn Embedder>) -> Self {
+    /// Search on `domain` that embeds with `embedder`. Nothing is asked before the first request.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        domain: Arc<Domain>,
+        embedder: Arc<dyn Embedder>,
+    ) -> Self {
+        let catalogs = usage::Catalogs {
+            shared: Arc::clone(&shared),
+            domain: Arc::clone(&domain),
+        };
         Self {
-            domain: Domain::new(Arc::clone(&shared)),
+            meter: Meter::new(catalogs, LIMITS),
+            domain,
             sweeps: Sweeps::new(Arc::clone(&shared)),
             shared,
             embedder,
@@ -209,10 +231,33 @@ impl Capability for CloudSearch {
         let operation = write.operation();
         within(ctx, operation, async {
             let writing = Writing::new(self, ctx, id, write).await?;
-            let ack = writing.run().await?;
+            let (ack, _) = writing.run().await?;
             let Writing { wire, names, .. } = &writing;
             self.sweeps.pass(&ctx.tenant, wire, names).await;
             Ok(ack)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Replica<SearchWrite> for CloudSearch {
+    async fn adopt(
+        &self,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &SearchWrite,
+        made: &Made<SearchAck>,
+    ) -> Result<Adopted> {
+        write.check()?;
+        let operation = write.operation();
+        let taking = Taking::of(operation, write, made)?;
+        within(ctx, operation, async {
+            let writing = Writing::taking(self, ctx, id, write, taking).await?;
+            let (_, adopted) = writing.run().await?;
+            let Writing { wire, names, .. } = &writing;
+            self.sweeps.pass(&ctx.tenant, wire, names).await;
+            Ok(adopted)
         })
         .await
     }

@@ -9,10 +9,12 @@
 //! | recall | as events, for the hits | every acknowledged event of the actor |
 //! | append, close, delete | `CreateEvent`; `ListEvents` when the card is lost | durable when acknowledged |
 //! | create | `ListEvents`, `CreateEvent` | that the id is free is checked against AgentCore, under the lease |
+//! | adopt | as the write itself, or nothing when it is so already | see [`adopt`] |
 //!
 //! AgentCore removes events when they are as old as the memory's `eventExpiryDuration` says, at most 365 days: a session
 //! without time to live stays no longer than that here.
 
+mod adopt;
 mod cursor;
 mod events;
 mod recall;
@@ -30,8 +32,11 @@ use stuga_core::sessions::{
     Event, EventHit, Order, PAGE_MAX_BYTES, Page, Session, SessionAck, SessionWrite, Sessions,
     check_actor, check_limit, check_session_id,
 };
+use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write, WriteId};
 
+use crate::adopted::stamp_of;
+use crate::agentcore::adopt::Adopting;
 use crate::agentcore::digest::Digest;
 use crate::agentcore::entry::Entry;
 use crate::agentcore::ledger::{Ledger, Store};
@@ -39,7 +44,8 @@ use crate::agentcore::reach::{Depth, each};
 use crate::agentcore::redis::{is_cause, within};
 use crate::agentcore::stream::{Content, Stream, damaged};
 use crate::agentcore::vector;
-use crate::agentcore::write::Writing;
+use crate::agentcore::write::{Seen, Writing};
+use cursor::Place;
 use rules::House;
 
 /// Sessions that are looked at in one go.
@@ -48,7 +54,7 @@ const CHUNK: isize = 64;
 const PAGE_MAX_SEEN: usize = 4_096;
 
 /// Sessions on AgentCore.
-pub(crate) struct AgentCoreSessions {
+pub struct AgentCoreSessions {
     store: Arc<Store>,
     embedder: Arc<dyn Embedder>,
 }
@@ -68,10 +74,7 @@ impl Capability for AgentCoreSessions {
         write.check()?;
         let operation = write.operation();
         ctx.check_deadline(operation)?;
-        let vector = match write {
-            SessionWrite::Append { content, .. } => vector::of(&*self.embedder, content).await?,
-            _ => vector::Kept::default(),
-        };
+        let vector = self.vector(write).await?;
         let ledger = self.store.ledger(ctx, operation).await?;
         let house = House::of(ctx, write.key());
         let name = rules::session_of(write, id);
@@ -82,6 +85,7 @@ impl Capability for AgentCoreSessions {
             id,
             digest: &digest,
             strict: matches!(write, SessionWrite::Create { .. }),
+            adopts: None,
         };
         let data = rules::data(operation, write, &vector)?;
         let now = self.store.now();
@@ -110,6 +114,60 @@ impl Capability for AgentCoreSessions {
 }
 
 #[async_trait]
+impl Replica<SessionWrite> for AgentCoreSessions {
+    /// AgentCore: `CreateEvent` unless it is so already; before it `ListEvents` when the session's card is lost, or when the
+    /// write is older than the card remembers.
+    async fn adopt(
+        &self,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &SessionWrite,
+        made: &Made<SessionAck>,
+    ) -> Result<Adopted> {
+        write.check()?;
+        let operation = write.operation();
+        ctx.check_deadline(operation)?;
+        let taken = adopt::Taken {
+            operation,
+            write,
+            name: rules::session_of(write, id),
+            made,
+            stamp: stamp_of::<SessionWrite>(operation, made)?,
+            now: self.store.now(),
+        };
+        let vector = self.vector(write).await?;
+        let ledger = self.store.ledger(ctx, operation).await?;
+        let house = House::of(ctx, write.key());
+        let stream = house.stream(&ledger.memory, &taken.name);
+        let digest = digest(ctx, write);
+        let writing = Writing {
+            stream: &stream,
+            id,
+            digest: &digest,
+            strict: false,
+            adopts: Some(Adopting {
+                stamp: taken.stamp,
+                since: Some(made.at),
+            }),
+        };
+        let data = rules::data(operation, write, &vector)?;
+        let judge = |seen: &Seen<'_>| taken.judge(seen, data.clone());
+        let follow = |entry: &Entry, fresh| house.follow(entry, fresh, &vector);
+        ledger.adopt(&writing, &house, &judge, &follow).await
+    }
+}
+
+impl AgentCoreSessions {
+    /// What the content of a write is near to.
+    async fn vector(&self, write: &SessionWrite) -> Result<vector::Kept> {
+        match write {
+            SessionWrite::Append { content, .. } => vector::of(&*self.embedder, content).await,
+            _ => Ok(vector::Kept::default()),
+        }
+    }
+}
+
+#[async_trait]
 impl Sessions for AgentCoreSessions {
     /// AgentCore: nothing, or `ListEvents` and `GetEvent`; see the table above.
     async fn get(&self, ctx: &CallCtx, actor: &str, id: &str) -> Result<Option<Session>> {
@@ -126,7 +184,7 @@ impl Sessions for AgentCoreSessions {
         match found {
             // The truth is not in Redis.
             Err(error) if is_cause(&error) => {
-                let reach = self.store.reach(ctx, OPERATION)?;
+                let reach = self.store.reach(ctx, OPERATION).await?;
                 let stream = house.stream(&reach.memory, id);
                 let fold = reach.scan(&stream, Depth::End).await?;
                 let Some(head) = fold.head().filter(|head| head.is_live(now)) else {
@@ -163,13 +221,12 @@ impl Sessions for AgentCoreSessions {
         let mut entries: Vec<Session> = Vec::new();
         let (mut bytes, mut seen) = (0_usize, 0_usize);
         let cursor_at =
-            |before: Option<u64>| before.map(|at| cursor::encode(Listing::Sessions, actor, at));
+            |before: Option<Place>| before.map(|at| cursor::encode(Listing::Sessions, actor, &at));
         loop {
-            let chunk = latest(&ledger, &index, before).await?;
-            let whole = chunk.len() < usize::try_from(CHUNK).unwrap_or(usize::MAX);
+            let (chunk, whole) = latest(&ledger, &index, before.as_ref()).await?;
             let streams: Vec<Stream> = chunk
                 .iter()
-                .map(|(id, _)| house.stream(&ledger.memory, id))
+                .map(|place| house.stream(&ledger.memory, &place.name))
                 .collect();
             let heads = ledger.heads(&streams, &house).await?;
             let room = (limit as usize)
@@ -177,8 +234,8 @@ impl Sessions for AgentCoreSessions {
                 .saturating_add(1);
             let live = streams.iter().zip(heads).zip(chunk);
             let live: Vec<_> = live
-                .map(|((stream, head), (_, begun))| {
-                    (stream, head.filter(|head| head.is_live(now)), begun)
+                .map(|((stream, head), place)| {
+                    (stream, head.filter(|head| head.is_live(now)), place)
                 })
                 .collect();
             let wanted = live.iter().filter(|(_, head, _)| head.is_some()).take(room);
@@ -187,7 +244,7 @@ impl Sessions for AgentCoreSessions {
                 ledger.content(stream, origin).boxed()
             }));
             let mut contents = contents.await?.into_iter();
-            for (_, head, begun) in live {
+            for (_, head, place) in live {
                 if seen >= PAGE_MAX_SEEN {
                     return Ok(Page {
                         entries,
@@ -211,7 +268,7 @@ impl Sessions for AgentCoreSessions {
                     }
                 }
                 seen += 1;
-                before = Some(begun);
+                before = Some(place);
             }
             if whole {
                 return Ok(Page {
@@ -253,7 +310,7 @@ impl Sessions for AgentCoreSessions {
             events::page(&ledger, &house, &stream, &head, order, after, limit).await?;
         Ok(Page {
             entries,
-            next_cursor: last.map(|last| cursor::encode(Listing::Events, &what, last)),
+            next_cursor: last.map(|last| cursor::encode(Listing::Events, &what, &last)),
         })
     }
 
@@ -312,22 +369,27 @@ async fn session_at(
         .transpose()
 }
 
-/// The sessions that began last, before a moment, with their beginnings.
+/// The sessions that began last, before a place, and whether there are no more.
 async fn latest(
     ledger: &Ledger<'_>,
     index: &str,
-    before: Option<u64>,
-) -> Result<Vec<(String, u64)>> {
-    let below = before.map_or_else(|| "+inf".to_owned(), |before| format!("({before}"));
+    before: Option<&Place>,
+) -> Result<(Vec<Place>, bool)> {
+    let below = before.map_or_else(|| "+inf".to_owned(), |before| before.score.to_string());
     let mut connection = ledger.cards().connection();
     let key = ledger.cards().index(index);
     // Marks of the index have the score 0.
     let found = connection.zrevrangebyscore_limit_withscores(key, below, "(0", 0, CHUNK);
     let found: Vec<(String, f64)> = within(ledger.ctx, ledger.operation, found).await?;
-    Ok(found
-        .into_iter()
-        .map(|(id, score)| (id, rules::version(score)))
-        .collect())
+    let whole = found.len() < usize::try_from(CHUNK).unwrap_or(usize::MAX);
+    let places = found.into_iter().map(|(name, score)| Place {
+        score: rules::version(score),
+        name,
+    });
+    let is_next = |place: &Place| before.is_none_or(|before| place < before);
+    let places: Vec<Place> = places.filter(is_next).collect();
+    let whole = whole || places.is_empty();
+    Ok((places, whole))
 }
 
 fn session(operation: &'static str, actor: &str, head: &Entry, began: &Content) -> Result<Session> {

@@ -7,6 +7,7 @@ use stuga_core::{CallCtx, Clock, TenantId, Timestamp};
 
 use crate::clients::{AccessKeys, Clients, TenantClients};
 use crate::config::AwsConfig;
+use crate::quota::Quotas;
 use crate::scope::Scope;
 
 /// Configuration, clients, time, and what tenants have taken.
@@ -15,6 +16,7 @@ pub(crate) struct Shared {
     pub(crate) clients: Clients,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) model_limits: Arc<LimitTable>,
+    pub(crate) quotas: Quotas,
 }
 
 impl Shared {
@@ -24,6 +26,7 @@ impl Shared {
             clients: Clients::new(Arc::clone(&config), keys),
             config,
             model_limits: Arc::new(LimitTable::new(Arc::clone(&clock))),
+            quotas: Quotas::default(),
             clock,
         }
     }

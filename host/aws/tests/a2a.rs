@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use stuga_aws::{AccessKeys, Aws, AwsConfig};
+use stuga_aws::{AccessKeys, Aws, AwsConfig, CloudQuotas};
 use stuga_core::a2a::delivery::{MailDesk, MailQueue, Outcome, Settled, State, Taken};
 use stuga_core::a2a::{INPUT_MAX_BYTES, MailboxWrite, Message};
-use stuga_core::lease::{Lease, LeaseToken};
+use stuga_core::lease::{Failure, Lease, LeaseToken};
 use stuga_core::testkit::a2a::{MailBackend, cases};
 use stuga_core::testkit::{Fixture, ManualClock, ctx, prove};
 use stuga_core::{AgentName, Capability, Clock, ErrorKind, TenantId, Timestamp};
@@ -303,4 +303,52 @@ async fn what_was_provisioned_is_there_and_goes_with_its_messages() {
     let plan = host.plan(&acme()).await.unwrap();
     let queues = plan.iter().find(|line| line.what.starts_with("queues"));
     assert_eq!(queues.unwrap().state, stuga_aws::State::Missing, "{plan:?}");
+}
+
+#[tokio::test]
+async fn a_mailbox_takes_as_many_messages_as_its_tenant_may_have_and_a_stranger_half_of_them() {
+    let site = Site::new().await;
+    let quotas = CloudQuotas {
+        mailbox_messages: 4,
+        ..CloudQuotas::default()
+    };
+    let limited = || {
+        let host = site.host();
+        host.set_quotas(&acme(), quotas);
+        host
+    };
+    let host = limited();
+    let try_post = async |host: &Aws, tenant: &str| {
+        let ctx = ctx(tenant, "scribe");
+        let id = ctx.next_write_id().unwrap();
+        let posted = host.mail().apply(&ctx, id, &post("acme/svea", "1")).await;
+        let told =
+            |error: stuga_core::Error| (error.kind(), error.context_value("limit").is_some());
+        posted.map(drop).map_err(told)
+    };
+    let known = ctx("acme", "scribe");
+    let id = known.next_write_id().unwrap();
+    let first = host.mail().apply(&known, id, &post("acme/svea", "1")).await;
+    let first = first.unwrap();
+    try_post(&host, "globex").await.unwrap();
+    let refused = try_post(&host, "globex").await.unwrap_err();
+    assert_eq!(refused, (ErrorKind::QuotaExceeded, false));
+    send(&host, "3").await;
+    send(&host, "4").await;
+    let full = Err((ErrorKind::QuotaExceeded, true));
+    assert_eq!(try_post(&host, "acme").await, full);
+    // One that is there already takes no room, and another host counts what is there: those that wait and the dead.
+    let again = host.mail().apply(&known, id, &post("acme/svea", "1")).await;
+    assert_eq!(again.unwrap().id, first.id);
+    let taken = take(&host).await;
+    let outcome = Outcome::Failed {
+        failure: Failure {
+            is_final: true,
+            ..Failure::new(ErrorKind::Invalid, "no")
+        },
+        roll: 0,
+    };
+    let settled = host.mail().settle(&acme(), &taken[0].token, outcome).await;
+    settled.unwrap();
+    assert_eq!(try_post(&limited(), "acme").await, full);
 }

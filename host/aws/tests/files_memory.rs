@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use stage::{Stage, acme, apply, put};
-use stuga_core::CallCtx;
-use stuga_core::files::{Expected, RANGE_MAX_BYTES};
+use stuga_core::files::{Expected, Files, RANGE_MAX_BYTES};
+use stuga_core::{CallCtx, Capability};
 
 /// Four times what one upload may hold.
 const MIB: u64 = 128;

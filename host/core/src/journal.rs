@@ -3,6 +3,8 @@
 //! Entries are made by [`crate::standby::Standby::apply_noted`], in the transaction of their effect. This trait is how they are
 //! taken out again. Entries belong to the tenant of the call that made them, and lie encrypted with that tenant's key.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,14 @@ use crate::{AgentName, CapabilityName, Result, TenantId, Timestamp, WriteId};
 
 /// Most entries that one page of the journal has.
 pub const PAGE_MAX_ENTRIES: u32 = 1_000;
+
+/// Most bytes of entries that one page has; a page has at least one entry.
+pub const PAGE_MAX_BYTES: u64 = 16 << 20;
+/// Longest reason in bytes; what is longer is cut.
+pub const REASON_MAX_BYTES: usize = 1_024;
+
+/// How long a superseded entry is kept at least.
+pub const SUPERSEDED_KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// Where an entry stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -110,7 +120,8 @@ pub enum Settled {
 /// The journals of all tenants.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
-    /// What waits. Cheap: asked before every call while a cloud is configured.
+    /// What waits. Cheap: asked before every call while a cloud is configured. It sees every entry that this process made
+    /// from the moment of its acknowledgement on, and what other processes did from this one's next write to the tenant on.
     async fn backlog(&self, tenant: &TenantId, capability: CapabilityName) -> Result<Backlog>;
 
     /// Whether an entry of this key waits. Cheap, like [`Journal::backlog`].
@@ -122,10 +133,14 @@ pub trait Journal: Send + Sync + 'static {
         key: &str,
     ) -> Result<bool>;
 
-    /// The tenants that have entries which wait, of whatever capability.
+    /// The tenants that have entries which wait, of whatever capability. One whose last entry was settled a moment ago, or
+    /// just before a crash, may be among them. Cheap: opens no store.
     async fn tenants(&self) -> Result<Vec<TenantId>>;
 
-    /// Entries that wait, the oldest first, beyond `after`; at most `limit` (1 to [`PAGE_MAX_ENTRIES`]) of them.
+    /// Entries that wait, the oldest first, beyond `after`; at most `limit` (1 to [`PAGE_MAX_ENTRIES`]) of them and
+    /// [`PAGE_MAX_BYTES`]. A page can be shorter than `limit`; an empty one is the end.
+    ///
+    /// An entry that cannot be read, because its row was damaged, is parked with the reason and left out.
     async fn next(
         &self,
         tenant: &TenantId,
@@ -134,10 +149,11 @@ pub trait Journal: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Entry>>;
 
-    /// Ends an entry's turn. Durable when it returns; an entry that is gone is left alone.
+    /// Ends an entry's turn. Durable when it returns; an entry that is gone or does not wait is left alone.
     async fn settle(&self, tenant: &TenantId, seq: u64, settled: Settled) -> Result<()>;
 
-    /// What is known of entries of one state, the oldest first, beyond `after`; at most `limit` of them.
+    /// What is known of entries of one state, the oldest first, beyond `after`; at most `limit` (1 to
+    /// [`PAGE_MAX_ENTRIES`]) of them.
     async fn list(
         &self,
         tenant: &TenantId,
@@ -146,7 +162,7 @@ pub trait Journal: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<EntryInfo>>;
 
-    /// One entry with its content; none when it is gone.
+    /// One entry with its content; none when it is gone. `Internal` when its row was damaged.
     async fn find(&self, tenant: &TenantId, seq: u64) -> Result<Option<Entry>>;
 
     /// Puts a parked entry back to those that wait, with no refusals; whether it was parked.

@@ -40,9 +40,14 @@ pub trait Replica<W: Write>: Send + Sync + 'static {
     ///
     /// The thing written gets the version, the id and the times of `made`; conditions such as an expected version are not
     /// asked again. Where a write with a larger version or stamp stands, that one stays: the later writer wins, by
-    /// version. Idempotent by what it makes true, however late it is repeated: a write that was adopted, or that landed
-    /// here under its `id` without anybody hearing of it, is not made twice. The id is remembered with `made.ack` as
-    /// [`crate::Capability::apply`] does: a caller that repeats the write may meet this side the second time.
+    /// version; of equal ones the one that stands. A removal takes what has a smaller version than its stamp, or was written no
+    /// later than it. Idempotent by what it makes true, however late it is repeated: a write that was adopted, or that landed
+    /// here under its `id` without anybody hearing of it, is not made twice. Afterwards the write is known here under its `id`, as if it had been
+    /// applied: [`crate::Capability::apply`] with it changes nothing and answers `made.ack`, for as long as ids are
+    /// remembered. Versions that this side gives later are larger than that and the stamp.
+    ///
+    /// Writes of one key must come in the order in which they were acknowledged, as long as they come from one host: of a
+    /// key that was removed nothing is remembered but the ids of its writes.
     ///
     /// # Errors
     /// `Timeout` and `Unavailable` when this side is away: try again. Everything else is a refusal of this write: nothing

@@ -6,6 +6,7 @@ pub mod files;
 pub mod invocation;
 pub mod job_queue;
 pub mod jobs;
+pub mod journal;
 pub mod keys;
 pub mod memory;
 pub mod model;
@@ -13,6 +14,7 @@ pub mod records;
 pub mod search;
 pub mod secrets;
 pub mod sessions;
+pub mod standby;
 mod suite;
 
 pub use clock::ManualClock;

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stuga_core::records::RecordWrite;
-use stuga_core::sessions::{Role, SessionWrite};
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::sessions::{Role, SessionWrite, Sessions};
 use stuga_core::{
-    AgentName, CallCtx, InvocationId, RequestId, Result, SystemClock, TenantId, Timestamp,
+    AgentName, CallCtx, Capability, InvocationId, RequestId, Result, SystemClock, TenantId,
+    Timestamp,
 };
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;

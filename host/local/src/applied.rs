@@ -98,11 +98,29 @@ pub(crate) fn once<A: Serialize + DeserializeOwned>(
     digest: WriteDigest,
     effect: impl FnOnce(&mut WriteTx<'_>) -> Result<A>,
 ) -> Result<A> {
-    let invocation = id.invocation.as_uuid().as_bytes();
+    if let Some(ack) = find(tx, operation, id, digest)? {
+        return Ok(ack);
+    }
+    check_room(tx, operation)?;
+    let ack = effect(tx)?;
+    remember(tx, operation, id, digest, &ack)?;
+    Ok(ack)
+}
+
+/// What is remembered of the write `id`; none when it was not applied.
+///
+/// # Errors
+/// `Conflict` when it was another write.
+pub(crate) fn find<A: DeserializeOwned>(
+    tx: &WriteTx<'_>,
+    operation: &'static str,
+    id: WriteId,
+    digest: WriteDigest,
+) -> Result<Option<A>> {
     let known = tx.first(
         operation,
         "SELECT digest, ack FROM applied_write WHERE invocation = ?1 AND call = ?2",
-        (invocation, id.call),
+        (id.invocation.as_uuid().as_bytes(), id.call),
         |row| {
             Ok((
                 row.get::<_, [u8; DIGEST_BYTES]>(0)?,
@@ -110,35 +128,59 @@ pub(crate) fn once<A: Serialize + DeserializeOwned>(
             ))
         },
     )?;
-    if let Some((known, ack)) = known {
-        if known != digest.0 {
-            return Err(Error::conflict(
-                operation,
-                format!("another write was applied under id {id}"),
-            ));
-        }
-        return serde_json::from_str(&ack).map_err(|e| {
-            Error::internal(operation, "a remembered answer is damaged").with_source(e)
-        });
-    }
-    if tx.tally.applied >= MAX_ROWS {
-        return Err(Error::rate_limited(
+    let Some((known, ack)) = known else {
+        return Ok(None);
+    };
+    if known != digest.0 {
+        return Err(Error::conflict(
             operation,
-            "too many writes of unfinished invocations are remembered for the tenant; try again later",
-        )
-        .with_context("limit", MAX_ROWS)
-        .with_retry_after(RETRY_AFTER));
+            format!("another write was applied under id {id}"),
+        ));
     }
-    let ack = effect(tx)?;
-    let text = serde_json::to_string(&ack)
-        .map_err(|e| Error::internal(operation, "an answer cannot be kept").with_source(e))?;
-    tx.execute(
+    serde_json::from_str(&ack)
+        .map(Some)
+        .map_err(|e| Error::internal(operation, "a remembered answer is damaged").with_source(e))
+}
+
+/// Checks that one more write can be remembered.
+pub(crate) fn check_room(tx: &WriteTx<'_>, operation: &'static str) -> Result<()> {
+    if tx.tally.applied < MAX_ROWS {
+        return Ok(());
+    }
+    Err(Error::rate_limited(
         operation,
-        "INSERT INTO applied_write (invocation, call, digest, ack, applied_at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (invocation, id.call, digest.0, text, seconds(tx.now)),
+        "too many writes of unfinished invocations are remembered for the tenant; try again later",
+    )
+    .with_context("limit", MAX_ROWS)
+    .with_retry_after(RETRY_AFTER))
+}
+
+/// Remembers the write `id`, in the place of what was remembered of it.
+pub(crate) fn remember<A: Serialize>(
+    tx: &mut WriteTx<'_>,
+    operation: &'static str,
+    id: WriteId,
+    digest: WriteDigest,
+    ack: &A,
+) -> Result<()> {
+    let text = serde_json::to_string(ack)
+        .map_err(|e| Error::internal(operation, "an answer cannot be kept").with_source(e))?;
+    let (invocation, now) = (id.invocation.as_uuid().as_bytes(), seconds(tx.now));
+    let inserted = tx.execute(
+        operation,
+        "INSERT INTO applied_write (invocation, call, digest, ack, applied_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (invocation, call) DO NOTHING",
+        (invocation, id.call, digest.0, &text, now),
     )?;
-    tx.tally.applied += 1;
-    Ok(ack)
+    if inserted == 0 {
+        tx.execute(
+            operation,
+            "UPDATE applied_write SET ack = ?3, applied_at = ?4 WHERE invocation = ?1 AND call = ?2",
+            (invocation, id.call, &text, now),
+        )?;
+    }
+    tx.tally.applied = tx.tally.applied.saturating_add(inserted as u64);
+    Ok(())
 }
 
 /// Forgets at most `max` writes of an invocation; says how many.

@@ -12,9 +12,9 @@ pub(crate) fn items(tx: &mut WriteTx<'_>, operation: &'static str, max: u32) -> 
     let gone = remove(
         tx,
         operation,
-        "DELETE FROM memory_item WHERE version IN
-           (SELECT version FROM memory_item WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
-         RETURNING version, octet_length(key) + octet_length(value)",
+        "DELETE FROM memory_item WHERE number IN
+           (SELECT number FROM memory_item WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
+         RETURNING number, octet_length(key) + octet_length(value)",
         (tx.now.as_millis(), max),
     )?;
     tx.tally.release(Kind::Item, gone.held);
@@ -41,7 +41,7 @@ pub(crate) fn sessions(tx: &mut WriteTx<'_>, operation: &'static str, max: u32) 
             (session, left),
         )?;
         events
-            .versions
+            .numbers
             .iter()
             .try_for_each(|seq| vectors::forget(tx, operation, *seq))?;
         tx.tally.release(Kind::Event, events.held);
@@ -72,7 +72,7 @@ pub(crate) fn session_row(
 /// What a deletion removed.
 #[derive(Default)]
 struct Gone {
-    versions: Vec<i64>,
+    numbers: Vec<i64>,
     held: Held,
 }
 
@@ -82,7 +82,7 @@ impl Gone {
     }
 }
 
-/// Runs a deletion that returns version and bytes of each row.
+/// Runs a deletion that returns number and bytes of each row.
 fn remove(
     tx: &WriteTx<'_>,
     operation: &'static str,
@@ -95,11 +95,11 @@ fn remove(
         .query(params)
         .map_err(|e| error::sqlite(operation, e))?;
     while let Some(row) = rows.next().map_err(|e| error::sqlite(operation, e))? {
-        let (version, bytes) = row
+        let (number, bytes) = row
             .get(0)
-            .and_then(|version| Ok((version, row.get(1)?)))
+            .and_then(|number| Ok((number, row.get(1)?)))
             .map_err(|e| error::sqlite(operation, e))?;
-        gone.versions.push(version);
+        gone.numbers.push(number);
         gone.held.add(bytes);
     }
     Ok(gone)

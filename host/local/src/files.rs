@@ -3,50 +3,37 @@
 //! The order that keeps a crash harmless: the content is entered as unnamed, then written and fsynced, then a put names
 //! it in a transaction. So a row never names a content that is not there, and no content is there that is not entered.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use stuga_core::cursor::{self, Listing};
 use stuga_core::files::{
-    File, FileInfo, Files, FilesAck, FilesWrite, PATH_MAX_BYTES, Page, Part, Spooled, Upload,
+    Contents, File, FileInfo, Files, FilesWrite, PATH_MAX_BYTES, Page, Part, Spooled, Upload,
     VersionPage, check_content, check_limit, check_path, check_prefix, check_range, check_whole,
 };
-use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
+use stuga_core::{CallCtx, Result};
 
 use crate::Local;
 use crate::call::Failure;
 use crate::content;
-use crate::scope::Scope;
+use crate::effects::sides;
 use crate::tenant::{Tenant, within};
 
+mod adopt;
 mod effects;
 mod naming;
 mod queries;
 mod upload;
 mod versions;
 
-pub(crate) use naming::sweep;
+pub(crate) use naming::{hold, let_go, sweep};
 
 /// Files of all tenants on this host.
-pub(crate) struct LocalFiles {
+pub struct LocalFiles {
     pub(crate) local: Local,
 }
 
-#[async_trait]
-impl Capability for LocalFiles {
-    type Write = FilesWrite;
-
-    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &FilesWrite) -> Result<FilesAck> {
-        write.check()?;
-        let operation = write.operation();
-        let scope = Scope::of(ctx);
-        let digest = effects::digest(&scope, write);
-        let write = write.clone();
-        self.local
-            .write(ctx, operation, effects::weight(&write), move |tx| {
-                effects::apply_in(tx, &scope, id, digest, &write)
-            })
-            .await
-    }
-}
+sides!(LocalFiles, FilesWrite);
 
 #[async_trait]
 impl Files for LocalFiles {
@@ -69,7 +56,7 @@ impl Files for LocalFiles {
                     naming::enter(tx, OPERATION, &entered, size)
                 })
                 .await?;
-            let store = std::sync::Arc::clone(&tenant);
+            let store = Arc::clone(&tenant);
             tenant
                 .blocking(OPERATION, move || {
                     store.content().store(OPERATION, &sha256, &content)?;
@@ -172,6 +159,36 @@ impl Files for LocalFiles {
             let store = tenant.content();
             let content = store.load_range(OPERATION, &info.sha256, info.size, offset, len)?;
             Ok(Part { info, content })
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Contents for LocalFiles {
+    async fn content(
+        &self,
+        ctx: &CallCtx,
+        content: &Spooled,
+        offset: u64,
+        len: u32,
+    ) -> Result<Option<Vec<u8>>> {
+        const OPERATION: &str = "files.content";
+        check_range(OPERATION, len)?;
+        let (sha256, size) = (content.sha256.clone(), content.size);
+        within(ctx, OPERATION, async {
+            let tenant = self.local.tenant(&ctx.tenant).await?;
+            let store = Arc::clone(&tenant);
+            tenant
+                .blocking(OPERATION, move || {
+                    let content = store.content();
+                    if !content.holds(OPERATION, &sha256, size)? {
+                        return Ok(None);
+                    }
+                    let part = content.load_range(OPERATION, &sha256, size, offset, len)?;
+                    Ok(Some(part))
+                })
+                .await
         })
         .await
     }

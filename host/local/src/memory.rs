@@ -3,42 +3,22 @@
 use async_trait::async_trait;
 use stuga_core::cursor::{self, Listing};
 use stuga_core::memory::{
-    Item, KEY_MAX_BYTES, Memory, MemoryAck, MemoryWrite, Page, check_key, check_limit, check_prefix,
+    Item, KEY_MAX_BYTES, Memory, MemoryWrite, Page, check_key, check_limit, check_prefix,
 };
-use stuga_core::{CallCtx, Capability, Result, Timestamp, Write, WriteId};
+use stuga_core::{CallCtx, Result, Timestamp};
 
 use crate::Local;
-use crate::scope::Scope;
+use crate::effects::sides;
 
 mod effects;
 mod queries;
 
 /// Memory of all tenants on this host.
-pub(crate) struct LocalMemory {
+pub struct LocalMemory {
     pub(crate) local: Local,
 }
 
-#[async_trait]
-impl Capability for LocalMemory {
-    type Write = MemoryWrite;
-
-    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MemoryWrite) -> Result<MemoryAck> {
-        write.check()?;
-        let operation = write.operation();
-        let scope = Scope::of(ctx);
-        let digest = effects::digest(&scope, write);
-        let write = write.clone();
-        let weight = match &write {
-            MemoryWrite::Put { value, .. } => value.len(),
-            MemoryWrite::Delete { .. } => 0,
-        };
-        self.local
-            .write(ctx, operation, weight, move |tx| {
-                effects::apply_in(tx, &scope, id, digest, &write)
-            })
-            .await
-    }
-}
+sides!(LocalMemory, MemoryWrite);
 
 #[async_trait]
 impl Memory for LocalMemory {

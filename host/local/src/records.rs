@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use stuga_core::cursor::{self, Listing};
 use stuga_core::records::{
-    Hit, NAMESPACE_MAX_BYTES, Page, Record, RecordAck, RecordWrite, Records, check_id, check_limit,
+    Hit, NAMESPACE_MAX_BYTES, Page, Record, RecordWrite, Records, check_id, check_limit,
     check_namespace, check_recall, check_under,
 };
 use stuga_core::sessions::SESSION_ID_MAX_BYTES;
-use stuga_core::{CallCtx, Capability, Result, Write, WriteId};
+use stuga_core::{CallCtx, Result};
 
 use crate::Local;
-use crate::scope::Scope;
+use crate::effects::sides;
 use crate::vectors::Embedded;
 
 mod effects;
@@ -20,39 +20,11 @@ mod queries;
 const PLACE_MAX_BYTES: usize = NAMESPACE_MAX_BYTES + SESSION_ID_MAX_BYTES + 1;
 
 /// Records of all tenants on this host.
-pub(crate) struct LocalRecords {
+pub struct LocalRecords {
     pub(crate) local: Local,
 }
 
-#[async_trait]
-impl Capability for LocalRecords {
-    type Write = RecordWrite;
-
-    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &RecordWrite) -> Result<RecordAck> {
-        write.check()?;
-        let operation = write.operation();
-        let scope = Scope::of(ctx);
-        let digest = effects::digest(&scope, write);
-        // Embedding takes longer than storing, and the writer is shared: not in its turn.
-        let vector = match write {
-            RecordWrite::Put { text, .. } => self.local.embed(ctx, text).await?,
-            RecordWrite::Delete { .. } => None,
-        };
-        let (write, weight) = (write.clone(), weight(write));
-        self.local
-            .write(ctx, operation, weight, move |tx| {
-                effects::apply_in(tx, &scope, id, digest, &write, vector.as_ref())
-            })
-            .await
-    }
-}
-
-fn weight(write: &RecordWrite) -> usize {
-    match write {
-        RecordWrite::Put { text, .. } => text.len(),
-        RecordWrite::Delete { .. } => 0,
-    }
-}
+sides!(LocalRecords, RecordWrite);
 
 #[async_trait]
 impl Records for LocalRecords {

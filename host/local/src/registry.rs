@@ -10,16 +10,12 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder};
 use serde::Deserialize;
 use stuga_core::embed::Embedder;
-use stuga_core::files::Files;
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::Jobs;
 use stuga_core::jobs::queue::JobQueue;
+use stuga_core::journal::Journal;
 use stuga_core::keys::KeyWrap;
-use stuga_core::memory::Memory;
 use stuga_core::model::{LimitTable, Model, ModelLimits};
-use stuga_core::records::Records;
-use stuga_core::search::Search;
-use stuga_core::sessions::Sessions;
 use stuga_core::{Backends, Clock, Error, Result, TenantId};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
@@ -30,6 +26,7 @@ use crate::error;
 use crate::files::LocalFiles;
 use crate::invocations::LocalInvocations;
 use crate::jobs::{LocalJobQueue, LocalJobs};
+use crate::journal::LocalJournal;
 use crate::mailbox::LocalMail;
 use crate::marks::Marks;
 use crate::memory::LocalMemory;
@@ -55,9 +52,10 @@ const SWEEP_MAX_STEPS: u32 = 1_024;
 #[serde(default, deny_unknown_fields)]
 pub struct LocalConfig {
     /// How many tenants' stores stay open while nobody uses them. A store in use is never closed, however many there
-    /// are. An open store takes about five file descriptors and some hundred KiB.
+    /// are. An open store takes about five file descriptors and some hundred KiB, and 100 bytes for each entry of its
+    /// journal that waits.
     pub max_open_tenants: usize,
-    /// What a tenant may store that was given no quotas of its own.
+    /// What a tenant may store that was given no quotas of its own, the caps of its journal included.
     pub default_quotas: Quotas,
     /// The file with the host's master keys, which seal the tenants' keys; none for `keys/master.key` in the data
     /// directory. It is made when the first secret is set and there is none.
@@ -92,6 +90,7 @@ struct Inner {
     open: Mutex<Open>,
     jobs: Arc<Marks>,
     mail: Arc<Marks>,
+    journal: Arc<Marks>,
     key_wrap: Option<Arc<dyn KeyWrap>>,
 }
 
@@ -148,9 +147,10 @@ impl Local {
             create_private_dir(&root, Path::new("tenants"))?;
             let jobs = Marks::open(&root, "jobs")?;
             let mail = Marks::open(&root, "mail")?;
-            Ok((root, data_dir.canonicalize()?, jobs, mail))
+            let journal = Marks::open(&root, "journal")?;
+            Ok((root, data_dir.canonicalize()?, [jobs, mail, journal]))
         };
-        let (root, path, jobs, mail) = open().map_err(|e: std::io::Error| {
+        let (root, path, [jobs, mail, journal]) = open().map_err(|e: std::io::Error| {
             Error::unavailable(
                 "store.open",
                 format!("the data directory {} cannot be opened", data_dir.display()),
@@ -176,6 +176,7 @@ impl Local {
             open: Mutex::default(),
             jobs: Arc::new(jobs),
             mail: Arc::new(mail),
+            journal: Arc::new(journal),
             key_wrap,
             config,
         })))
@@ -196,8 +197,8 @@ impl Local {
         }
     }
 
-    /// Memory of all tenants.
-    pub fn memory(&self) -> Arc<dyn Memory> {
+    /// Memory of all tenants: for a host without a cloud, as a copy of the cloud's, and in its place while it is away.
+    pub fn memory(&self) -> Arc<LocalMemory> {
         let local = self.clone();
         Arc::new(LocalMemory { local })
     }
@@ -207,8 +208,8 @@ impl Local {
         Arc::clone(&self.0.model) as _
     }
 
-    /// Files of all tenants.
-    pub fn files(&self) -> Arc<dyn Files> {
+    /// Files of all tenants, as memory; and their contents by digest.
+    pub fn files(&self) -> Arc<LocalFiles> {
         let local = self.clone();
         Arc::new(LocalFiles { local })
     }
@@ -233,28 +234,36 @@ impl Local {
 
     /// Secrets of all tenants: as invocations reach them and as the operator manages them.
     pub fn secrets(&self) -> Arc<LocalSecrets> {
-        let named = self.0.config.master_key_file.clone();
-        let path = named.unwrap_or_else(|| self.0.path.join("keys/master.key"));
         Arc::new(LocalSecrets {
             local: self.clone(),
-            keeper: Keeper::new(MasterKeyFile::at(path), self.0.key_wrap.clone()),
+            keeper: Keeper::new(self.master(), self.0.key_wrap.clone()),
         })
     }
 
-    /// Sessions of all tenants.
-    pub fn sessions(&self) -> Arc<dyn Sessions> {
+    /// What the cloud does not know yet of all tenants. Several processes may ask and change it; the counts that one tells
+    /// follow another's changes with its own next write to the tenant.
+    pub fn journal(&self) -> Arc<dyn Journal> {
+        Arc::new(LocalJournal {
+            local: self.clone(),
+            marks: self.journal_marks(),
+            master: self.master(),
+        })
+    }
+
+    /// Sessions of all tenants, as memory.
+    pub fn sessions(&self) -> Arc<LocalSessions> {
         let local = self.clone();
         Arc::new(LocalSessions { local })
     }
 
-    /// Records of all tenants.
-    pub fn records(&self) -> Arc<dyn Records> {
+    /// Records of all tenants, as memory.
+    pub fn records(&self) -> Arc<LocalRecords> {
         let local = self.clone();
         Arc::new(LocalRecords { local })
     }
 
-    /// Search of all tenants.
-    pub fn search(&self) -> Arc<dyn Search> {
+    /// Search of all tenants, as memory.
+    pub fn search(&self) -> Arc<LocalSearch> {
         let local = self.clone();
         Arc::new(LocalSearch { local })
     }
@@ -341,6 +350,17 @@ impl Local {
     /// What makes vectors of texts, here as everywhere on this host.
     pub(crate) fn embedder(&self) -> &Arc<dyn Embedder> {
         &self.0.shared.embedder
+    }
+
+    /// Where the host's master keys are.
+    pub(crate) fn master(&self) -> MasterKeyFile {
+        let named = self.0.config.master_key_file.clone();
+        MasterKeyFile::at(named.unwrap_or_else(|| self.0.path.join("keys/master.key")))
+    }
+
+    /// Which tenants have entries in their journal that wait.
+    pub(crate) fn journal_marks(&self) -> Arc<Marks> {
+        Arc::clone(&self.0.journal)
     }
 
     /// The open indices of search.

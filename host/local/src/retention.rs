@@ -80,15 +80,15 @@ struct Rows {
 const ITEMS: Rows = Rows {
     kind: Kind::Item,
     read:
-        "SELECT version, updated_at, octet_length(key) + octet_length(value), NULL FROM memory_item
-           ORDER BY version LIMIT ?1",
-    remove: "DELETE FROM memory_item WHERE version = ?1",
+        "SELECT number, updated_at, octet_length(key) + octet_length(value), NULL FROM memory_item
+           ORDER BY number LIMIT ?1",
+    remove: "DELETE FROM memory_item WHERE number = ?1",
 };
 
 const RECORDS: Rows = Rows {
     kind: Kind::Record,
-    read: "SELECT version, updated_at, bytes, NULL FROM record ORDER BY version LIMIT ?1",
-    remove: "DELETE FROM record WHERE version = ?1",
+    read: "SELECT number, updated_at, bytes, NULL FROM record ORDER BY number LIMIT ?1",
+    remove: "DELETE FROM record WHERE number = ?1",
 };
 
 const EVENTS: Rows = Rows {

@@ -2,9 +2,11 @@
 
 mod applied;
 mod jobs;
+mod journal;
 
 use rusqlite_migration::{M, Migrations};
 mod mailbox;
+mod number;
 mod order;
 mod search;
 mod secrets;
@@ -170,6 +172,8 @@ pub(crate) fn migrations() -> Migrations<'static> {
         M::up(secrets::V1),
         M::up(mailbox::V1),
         order::v1(),
+        M::up(number::V1),
+        M::up(journal::V1),
     ])
 }
 
@@ -198,13 +202,16 @@ mod tests {
         // A vector takes 4 bytes for the scale and one for each of 512 numbers.
         for (sql, expected) in [
             (
-                "SELECT group_concat(version || key || hex(value), ' ') FROM memory_item",
-                "3l03 5k0102",
+                "SELECT group_concat(number || ' ' || version || key || hex(value), ' ') FROM memory_item",
+                "3 3l03 5 5k0102",
             ),
-            ("SELECT version || text || bytes FROM record", "9stugan526"),
+            (
+                "SELECT number || version || text || bytes FROM record",
+                "99stugan526",
+            ),
             ("SELECT seq || content || bytes FROM event", "6hej stuga528"),
             (
-                "SELECT group_concat(version || model || octet_length(numbers), ' ') FROM vector",
+                "SELECT group_concat(number || model || octet_length(numbers), ' ') FROM vector",
                 "6hashed-ngram-1516 9hashed-ngram-1516",
             ),
             (

@@ -11,19 +11,19 @@ use async_trait::async_trait;
 use rusqlite::OptionalExtension;
 use stuga_core::embed::EMBED_TEXT_MAX_BYTES;
 use stuga_core::search::check::{check_id, check_index};
-use stuga_core::search::made::{beginning, embed_changes, embedding_of};
+use stuga_core::search::made::{beginning, embedding_of};
 use stuga_core::search::plan::Embedded;
 use stuga_core::search::rank::Window;
-use stuga_core::search::{
-    Answer, Document, IndexInfo, Near, Query, Search, SearchAck, SearchWrite, Value,
-};
-use stuga_core::{CallCtx, Capability, Error, Result, Timestamp, Write, WriteId};
+use stuga_core::search::{Answer, Document, IndexInfo, Near, Query, Search, SearchWrite, Value};
+use stuga_core::{CallCtx, Error, Result, Timestamp};
 
 use crate::Local;
 use crate::call::Failure;
+use crate::effects::sides;
 use crate::scope::Scope;
 use crate::tenant::within;
 
+mod adopt;
 mod answer;
 mod collect;
 mod declared;
@@ -41,7 +41,6 @@ pub(crate) use room::{SearchRoom, remove_strays};
 
 use answer::{Asked, Step};
 use declared::Declared;
-use prepare::Prepared;
 
 const OPERATION_INDEX: &str = "search.index";
 const OPERATION_QUERY: &str = "search.query";
@@ -49,87 +48,11 @@ const OPERATION_QUERY: &str = "search.query";
 const ATTEMPTS: u32 = 4;
 
 /// Search of all tenants on this host.
-pub(crate) struct LocalSearch {
+pub struct LocalSearch {
     pub(crate) local: Local,
 }
 
-#[async_trait]
-impl Capability for LocalSearch {
-    type Write = SearchWrite;
-
-    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &SearchWrite) -> Result<SearchAck> {
-        write.check()?;
-        let operation = write.operation();
-        let scope = Scope::of(ctx);
-        let digest = effects::digest(operation, &scope, write)?;
-        let weight = match write {
-            SearchWrite::Change { changes, .. } => changes
-                .iter()
-                .map(|change| {
-                    stuga_core::search::check::document_bytes(change.id(), change.values())
-                })
-                .sum(),
-            _ => 0,
-        };
-        let (prepared, declared) = self.prepare(ctx, operation, write).await?;
-        let write = write.clone();
-        let is_drop = matches!(write, SearchWrite::DropIndex { .. });
-        let ack = self
-            .local
-            .write(ctx, operation, weight, move |tx| {
-                effects::apply_in(tx, &scope, id, digest, &write, &prepared)
-            })
-            .await?;
-        // The write stands, whatever comes of what follows.
-        if let (Some(declared), Ok(tenant)) = (declared, self.local.tenant(&ctx.tenant).await) {
-            let room = self.local.search_room();
-            match is_drop {
-                true => room.remove(&tenant, declared.id),
-                false => room.nudge(&tenant, &room.handle(tenant.id(), &declared)),
-            }
-        }
-        Ok(ack)
-    }
-}
-
-impl LocalSearch {
-    /// What the transaction of a write needs: which index it means, and vectors of its texts.
-    async fn prepare(
-        &self,
-        ctx: &CallCtx,
-        operation: &'static str,
-        write: &SearchWrite,
-    ) -> Result<(Prepared, Option<Declared>)> {
-        let embedder = self.local.embedder();
-        let embedding = embedding_of(&**embedder);
-        let name = write.key().to_owned();
-        let declared = self
-            .local
-            .read(ctx, operation, move |reading| {
-                declared::find(reading.conn, &reading.scope, &name)
-            })
-            .await?;
-        let made = match (&declared, write) {
-            (Some(declared), SearchWrite::Change { changes, .. }) => {
-                let work = embed_changes(
-                    &declared.fields,
-                    &declared.embeddings,
-                    changes,
-                    &**embedder,
-                    &embedding,
-                );
-                within(ctx, operation, work).await?
-            }
-            _ => Vec::new(),
-        };
-        let prepared = Prepared {
-            index: declared.as_ref().map(|declared| declared.id),
-            embedding,
-            made,
-        };
-        Ok((prepared, declared))
-    }
-}
+sides!(LocalSearch, SearchWrite);
 
 #[async_trait]
 impl Search for LocalSearch {
@@ -243,20 +166,21 @@ fn get(
     let snapshot = conn.unchecked_transaction()?;
     let found = snapshot
         .prepare_cached(
-            "SELECT seq, fields, created_at, updated_at FROM search_document
+            "SELECT version, fields, created_at, updated_at, seq FROM search_document
              WHERE search_index = ?1 AND id = ?2",
         )?
         .query_row((declared.id, &id), |row| {
-            Ok(Document {
+            let document = Document {
                 id: String::new(),
                 version: row.get(0)?,
                 fields: declared::json(row, 1)?,
                 created_at: Timestamp::from_millis(row.get(2)?),
                 updated_at: Timestamp::from_millis(row.get(3)?),
-            })
+            };
+            Ok((document, row.get::<_, u64>(4)?))
         })
         .optional()?;
-    let Some(mut document) = found else {
+    let Some((mut document, seq)) = found else {
         return Ok(None);
     };
     document.id = id;
@@ -267,7 +191,7 @@ fn get(
             .prepare_cached(
                 "SELECT vector FROM search_vector WHERE search_index = ?1 AND field = ?2 AND seq = ?3",
             )?
-            .query_row((declared.id, name, document.version), |row| {
+            .query_row((declared.id, name, seq), |row| {
                 let (numbers, _) = row.get_ref(0)?.as_blob()?.as_chunks::<4>();
                 Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
             })

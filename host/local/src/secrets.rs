@@ -20,15 +20,18 @@ use crate::applied::{self, DigestBuilder, WriteDigest};
 use crate::call::Failure;
 use crate::error;
 use crate::tenant::Tenant;
+use crate::tx::WriteTx;
 
 mod keeper;
 mod master;
 mod seal;
+pub(crate) mod sealer;
 mod vault;
 
 pub(crate) use keeper::Keeper;
 use keeper::StoredKey;
 pub(crate) use master::MasterKeyFile;
+use master::MasterKeys;
 use seal::Key;
 
 /// Longest wait for a key service in what no invocation asked for.
@@ -54,6 +57,28 @@ pub enum KeyAtRest {
 }
 
 impl LocalSecrets {
+    /// Keeps a value that another side has given, under that side's version and time, so that it can be read here while that
+    /// side is away. Keeping it again changes nothing; of a secret the newest [`stuga_core::secrets::VERSIONS_MAX`] stay.
+    ///
+    /// # Errors
+    /// As [`SecretStore::set`].
+    pub async fn keep(
+        &self,
+        tenant: &TenantId,
+        info: &SecretInfo,
+        value: &SecretValue,
+    ) -> Result<()> {
+        const OPERATION: &str = "secrets.keep";
+        check_name(OPERATION, &info.name)?;
+        let (whose, info) = (tenant.clone(), info.clone());
+        let value = SecretValue::new(value.reveal().to_vec())?;
+        let weight = value.reveal().len();
+        self.with_key(tenant, OPERATION, weight, move |tx, key| {
+            vault::put(tx, OPERATION, &whose, key, &info, &value)
+        })
+        .await
+    }
+
     /// Asks the key service whether the tenant's key still opens, so that it is kept in this process for an outage, or
     /// forgotten when the service refuses.
     ///
@@ -116,6 +141,60 @@ impl LocalSecrets {
         store
             .blocking(operation, move || keeper.make_sealed(operation, &whose))
             .await
+    }
+
+    /// Runs `work` in a transaction with the tenant's key, which is made when there is none. It may run again when another
+    /// process replaces the key, and then nothing of its earlier run stands.
+    async fn with_key<T, F>(
+        &self,
+        tenant: &TenantId,
+        operation: &'static str,
+        weight: usize,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut WriteTx<'_>, &Key) -> Result<T> + Send + Sync + 'static,
+    {
+        let store = self.local.tenant(tenant).await?;
+        let work = Arc::new(work);
+        for _ in 0..TURNS {
+            let (key, before, new) = match self.opened(&store, operation).await? {
+                Some((key, stored)) => (key, Some(stored), None),
+                None => {
+                    let (key, stored) = self.made(&store, operation).await?;
+                    (key, None, Some(stored))
+                }
+            };
+            let work = Arc::clone(&work);
+            let done = store.write(operation, weight, move |tx| {
+                if !vault::is_unchanged(tx, operation, before.as_ref())? {
+                    return Ok(None);
+                }
+                if let Some(new) = &new {
+                    vault::put_key(tx, operation, new)?;
+                }
+                work(tx, &key).map(Some)
+            });
+            if let Some(done) = done.await? {
+                return Ok(done);
+            }
+        }
+        Err(replaced(operation))
+    }
+
+    /// The master keys, when the tenant's journal has keys that they seal.
+    async fn masters_of_journal(
+        &self,
+        store: &Arc<Tenant>,
+        operation: &'static str,
+    ) -> Result<Option<MasterKeys>> {
+        let master = self.keeper.master().clone();
+        let masters = store.read(operation, move |_, conn| {
+            let has_keys = sealer::has_keys(conn).map_err(|e| error::sqlite(operation, e))?;
+            has_keys.then(|| master.read(operation)).transpose()
+        });
+        masters.await
     }
 }
 
@@ -205,38 +284,19 @@ impl SecretStore for LocalSecrets {
     ) -> Result<SecretInfo> {
         const OPERATION: &str = "secrets.set";
         check_name(OPERATION, name)?;
+        let (whose, name) = (tenant.clone(), name.to_owned());
         // A copy that is wiped as well: the writer may outlive this call.
-        let value = Arc::new(SecretValue::new(value.reveal().to_vec())?);
-        let store = self.local.tenant(tenant).await?;
-        for _ in 0..TURNS {
-            let (key, before, new) = match self.opened(&store, OPERATION).await? {
-                Some((key, stored)) => (key, Some(stored), None),
-                None => {
-                    let (key, stored) = self.made(&store, OPERATION).await?;
-                    (key, None, Some(stored))
-                }
-            };
-            let (whose, name, value) = (tenant.clone(), name.to_owned(), Arc::clone(&value));
-            let set = store.write(OPERATION, value.reveal().len(), move |tx| {
-                if !vault::is_unchanged(tx, OPERATION, before.as_ref())? {
-                    return Ok(None);
-                }
-                // The bare digest of a short value could be guessed, and it is kept in the clear.
-                let fingerprint = key.fingerprint(value.reveal());
-                let digest = digest(OPERATION, &[name.as_bytes(), fingerprint.as_ref()]);
-                applied::once(tx, OPERATION, id, digest, |tx| {
-                    if let Some(new) = &new {
-                        vault::put_key(tx, OPERATION, new)?;
-                    }
-                    vault::set(tx, OPERATION, &whose, &key, &name, &value)
-                })
-                .map(Some)
-            });
-            if let Some(info) = set.await? {
-                return Ok(info);
-            }
-        }
-        Err(replaced(OPERATION))
+        let value = SecretValue::new(value.reveal().to_vec())?;
+        let weight = value.reveal().len();
+        self.with_key(tenant, OPERATION, weight, move |tx, key| {
+            // The bare digest of a short value could be guessed, and it is kept in the clear.
+            let fingerprint = key.fingerprint(value.reveal());
+            let digest = digest(OPERATION, &[name.as_bytes(), fingerprint.as_ref()]);
+            applied::once(tx, OPERATION, id, digest, |tx| {
+                vault::set(tx, OPERATION, &whose, key, &name, &value)
+            })
+        })
+        .await
     }
 
     async fn list(&self, tenant: &TenantId) -> Result<Vec<SecretInfo>> {
@@ -281,13 +341,18 @@ impl SecretStore for LocalSecrets {
         for _ in 0..TURNS {
             let old = self.opened(&store, OPERATION).await?;
             let (new, stored) = self.made(&store, OPERATION).await?;
+            let masters = self.masters_of_journal(&store, OPERATION).await?;
             let whose = tenant.clone();
             let rotated = store.write(OPERATION, 0, move |tx| {
                 let before = old.as_ref().map(|(_, stored)| stored);
-                if !vault::is_unchanged(tx, OPERATION, before)? {
+                let has_begun = masters.is_none() && sealer::latest(tx, OPERATION)?.is_some();
+                if has_begun || !vault::is_unchanged(tx, OPERATION, before)? {
                     return Ok(None);
                 }
                 applied::once(tx, OPERATION, id, digest(OPERATION, &[]), |tx| {
+                    if let Some(masters) = &masters {
+                        sealer::rotate(tx, OPERATION, &whose, masters)?;
+                    }
                     vault::put_key(tx, OPERATION, &stored)?;
                     match &old {
                         Some((old, _)) => vault::reseal(tx, OPERATION, &whose, old, &new),

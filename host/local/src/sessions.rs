@@ -4,16 +4,17 @@ use async_trait::async_trait;
 use stuga_core::cursor::{self, Listing};
 use stuga_core::records::check_recall;
 use stuga_core::sessions::{
-    ACTOR_MAX_BYTES, Event, EventHit, Order, Page, SESSION_ID_MAX_BYTES, Session, SessionAck,
-    SessionWrite, Sessions, check_actor, check_limit, check_session_id,
+    ACTOR_MAX_BYTES, Event, EventHit, Order, Page, SESSION_ID_MAX_BYTES, Session, SessionWrite,
+    Sessions, check_actor, check_limit, check_session_id,
 };
-use stuga_core::{CallCtx, Capability, Error, Result, Write, WriteId};
+use stuga_core::{CallCtx, Error, Result};
 
 use crate::Local;
 use crate::call::Failure;
-use crate::scope::Scope;
+use crate::effects::sides;
 use crate::vectors::Embedded;
 
+mod adopt;
 mod effects;
 mod queries;
 mod recall;
@@ -22,33 +23,11 @@ mod recall;
 const CURSOR_MAX_BYTES: usize = ACTOR_MAX_BYTES + SESSION_ID_MAX_BYTES + 32;
 
 /// Sessions of all tenants on this host.
-pub(crate) struct LocalSessions {
+pub struct LocalSessions {
     pub(crate) local: Local,
 }
 
-#[async_trait]
-impl Capability for LocalSessions {
-    type Write = SessionWrite;
-
-    async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &SessionWrite) -> Result<SessionAck> {
-        write.check()?;
-        let operation = write.operation();
-        let scope = Scope::of(ctx);
-        let digest = effects::digest(&scope, write);
-        let (vector, weight) = match write {
-            SessionWrite::Append { content, .. } => {
-                (self.local.embed(ctx, content).await?, content.len())
-            }
-            _ => (None, 0),
-        };
-        let write = write.clone();
-        self.local
-            .write(ctx, operation, weight, move |tx| {
-                effects::apply_in(tx, &scope, id, digest, &write, vector.as_ref())
-            })
-            .await
-    }
-}
+sides!(LocalSessions, SessionWrite);
 
 #[async_trait]
 impl Sessions for LocalSessions {

@@ -9,7 +9,7 @@ use stuga_core::{Result, Timestamp};
 use crate::ended::Ended;
 use crate::retention::{self, Retention};
 use crate::tx::WriteTx;
-use crate::{applied, expiry, files, invocations, jobs, mailbox, search};
+use crate::{applied, expiry, files, invocations, jobs, journal, mailbox, search};
 
 /// Rows of each table that one step removes at most: some milliseconds of work inside somebody's write.
 pub(crate) const STEP_MAX_ROWS: u32 = 256;
@@ -53,6 +53,7 @@ impl Schedule {
             mailbox::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             search::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            journal::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
         ];
         let applied = self.applied.step(tx, OPERATION)?;
         self.more = applied || removed.iter().any(|rows| *rows >= STEP_MAX_ROWS);

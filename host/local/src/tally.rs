@@ -34,11 +34,15 @@ pub struct Quotas {
     pub mailbox_messages: u64,
     /// Bytes of them.
     pub mailbox_bytes: u64,
+    /// Entries of the journal: writes that the cloud does not know yet, and those that it refused or had a later one for.
+    pub journal_entries: u64,
+    /// Bytes of them.
+    pub journal_bytes: u64,
 }
 
 impl Default for Quotas {
     /// 256 MiB and a million items of memory; 4 GiB and a hundred thousand files; a hundred thousand jobs of 256 MiB; 1 GiB
-    /// and a million documents in search; ten thousand messages of 64 MiB.
+    /// and a million documents in search; ten thousand messages of 64 MiB; a million entries and 1 GiB of the journal.
     fn default() -> Self {
         Self {
             memory_bytes: 256 << 20,
@@ -51,6 +55,8 @@ impl Default for Quotas {
             search_documents: 1_000_000,
             mailbox_messages: 10_000,
             mailbox_bytes: 64 << 20,
+            journal_entries: 1_000_000,
+            journal_bytes: 1 << 30,
         }
     }
 }
@@ -78,6 +84,10 @@ pub struct Usage {
     pub search_bytes: u64,
     /// Documents in search.
     pub search_documents: u64,
+    /// Entries of the journal.
+    pub journal_entries: u64,
+    /// Bytes of them.
+    pub journal_bytes: u64,
 }
 
 /// What counts towards the quota of memory.
@@ -118,10 +128,14 @@ pub(crate) struct Tally {
     pub(crate) items: Held,
     pub(crate) events: Held,
     pub(crate) records: Held,
+    pub(crate) journal_entries: u64,
+    pub(crate) journal_bytes: u64,
+    pub(crate) journal_waiting: u64,
+    pub(crate) journal_changes: u64,
 }
 
 /// How many counters the row has.
-const COLUMNS: usize = 21;
+const COLUMNS: usize = 25;
 
 static SELECT: LazyLock<String> = LazyLock::new(|| {
     let columns = Tally::default().columns().map(|(name, _)| name);
@@ -161,6 +175,10 @@ impl Tally {
             ("jobs_bytes", &mut self.jobs_bytes),
             ("search_documents", &mut self.search_documents),
             ("search_bytes", &mut self.search_bytes),
+            ("journal_entries", &mut self.journal_entries),
+            ("journal_bytes", &mut self.journal_bytes),
+            ("journal_waiting", &mut self.journal_waiting),
+            ("journal_changes", &mut self.journal_changes),
         ]
     }
 
@@ -227,6 +245,8 @@ impl Tally {
             jobs_bytes: self.jobs_bytes,
             search_bytes: self.search_bytes,
             search_documents: self.search_documents,
+            journal_entries: self.journal_entries,
+            journal_bytes: self.journal_bytes,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::content::ContentStore;
 use crate::durability::Durability;
 use crate::ended::Ended;
 use crate::error;
+use crate::journal::Desk;
 use crate::quotas::PerTenant;
 use crate::retention::Retention;
 use crate::search::{self, SearchRoom};
@@ -72,6 +73,8 @@ pub(crate) struct Tenant {
     uploading: AtomicU64,
     /// Invocations whose writes may be forgotten.
     ended: Ended,
+    /// What waits for the cloud.
+    journal: Arc<Desk>,
     /// Changes when a job ends through this process.
     job_ended: watch::Sender<()>,
     /// Whether the last step of the sweep left something to the next.
@@ -94,6 +97,7 @@ impl Tenant {
             error
         })?;
         search::remove_strays(directory, &conn).map_err(|e| error::sqlite(OPERATION, e))?;
+        let journal = Desk::open(&conn).map_err(|e| error::sqlite(OPERATION, e))?;
         Ok(Arc::new(Self {
             id,
             database,
@@ -107,6 +111,7 @@ impl Tenant {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             uploading: AtomicU64::new(0),
             ended: Ended::default(),
+            journal: Arc::new(journal),
             job_ended: watch::Sender::new(()),
             has_more: AtomicBool::new(false),
         }))
@@ -135,6 +140,11 @@ impl Tenant {
     /// Invocations whose writes may be forgotten.
     pub(crate) fn ended(&self) -> &Ended {
         &self.ended
+    }
+
+    /// What is known of its journal.
+    pub(crate) fn journal(&self) -> &Arc<Desk> {
+        &self.journal
     }
 
     /// Where the contents of files lie.
@@ -331,9 +341,17 @@ impl Tenant {
         };
         let committed = writer::apply_all(conn, &mut batch, &terms, sweep);
         self.has_more.store(schedule.has_more(), Ordering::Relaxed);
-        if let Err(error) = &committed {
-            tracing::warn!(tenant = %self.id, writes = batch.len(), %error, "a batch of writes failed");
-        }
+        let committed = match committed {
+            // Before anybody hears of the writes: who does may ask what waits.
+            Ok(landed) => {
+                self.journal.follow(&self.id, conn, landed);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(tenant = %self.id, writes = batch.len(), %error, "a batch of writes failed");
+                Err(error)
+            }
+        };
         for job in batch {
             job.settle(committed.as_ref().map(|&()| ()));
         }

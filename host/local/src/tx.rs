@@ -1,14 +1,14 @@
 //! What a write sees while it is applied.
 //!
 //! A write is a closure over [`WriteTx`]. Whatever it does through it lands in one transaction, with the effects, the
-//! counters and the memory of its id. That is the seam for the journal: its row is one more statement in the closure,
-//! beside `memory::apply_in` or `files::apply_in`.
+//! counters, the memory of its id and its entry in the journal.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 use stuga_core::{Clock, Result, Timestamp, next_version};
 
 use crate::content::ContentStore;
 use crate::error;
+use crate::journal::Turnover;
 use crate::tally::{Quotas, Tally};
 
 /// What holds for all writes of a batch.
@@ -29,6 +29,8 @@ pub(crate) struct WriteTx<'c> {
     pub(crate) now: Timestamp,
     /// Where the contents of files lie.
     pub(crate) content: &'c ContentStore,
+    /// What the batch does to the journal; what a write that fails did is taken back.
+    pub(crate) turnover: Vec<Turnover>,
 }
 
 impl<'c> WriteTx<'c> {
@@ -40,6 +42,7 @@ impl<'c> WriteTx<'c> {
             quotas: terms.quotas,
             now: terms.clock.now(),
             content: terms.content,
+            turnover: Vec::new(),
         })
     }
 
@@ -47,6 +50,17 @@ impl<'c> WriteTx<'c> {
     pub(crate) fn next_version(&mut self) -> u64 {
         self.tally.version = next_version(self.tally.version, self.now);
         self.tally.version
+    }
+
+    /// Sees to it that every version from here on is larger than one that was given elsewhere.
+    pub(crate) fn see_version(&mut self, version: u64) {
+        self.tally.version = self.tally.version.max(version);
+    }
+
+    /// Books what happened to the journal.
+    pub(crate) fn turn_over(&mut self, what: Turnover) {
+        self.tally.journal_changes = self.tally.journal_changes.saturating_add(1);
+        self.turnover.push(what);
     }
 
     /// A statement, prepared once for each connection.

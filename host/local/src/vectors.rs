@@ -83,13 +83,13 @@ fn product(numbers: &[f32], kept: &[u8]) -> Option<f32> {
 pub(crate) fn keep(
     tx: &WriteTx<'_>,
     operation: &'static str,
-    version: impl rusqlite::ToSql,
+    number: impl rusqlite::ToSql,
     vector: &Kept,
 ) -> Result<()> {
     tx.execute(
         operation,
-        "INSERT OR REPLACE INTO vector (version, model, numbers) VALUES (?1, ?2, ?3)",
-        (version, &vector.model, &vector.bytes),
+        "INSERT OR REPLACE INTO vector (number, model, numbers) VALUES (?1, ?2, ?3)",
+        (number, &vector.model, &vector.bytes),
     )?;
     Ok(())
 }
@@ -98,13 +98,9 @@ pub(crate) fn keep(
 pub(crate) fn forget(
     tx: &WriteTx<'_>,
     operation: &'static str,
-    version: impl rusqlite::ToSql,
+    number: impl rusqlite::ToSql,
 ) -> Result<()> {
-    tx.execute(
-        operation,
-        "DELETE FROM vector WHERE version = ?1",
-        [version],
-    )?;
+    tx.execute(operation, "DELETE FROM vector WHERE number = ?1", [number])?;
     Ok(())
 }
 

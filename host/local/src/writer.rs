@@ -14,6 +14,7 @@ use stuga_core::{Error, Result};
 use tokio::sync::oneshot;
 
 use crate::error;
+use crate::journal::Turnover;
 use crate::tx::{Terms, WriteTx};
 
 /// Most writes of one tenant that wait.
@@ -156,6 +157,15 @@ impl Queue {
     }
 }
 
+/// What a batch did to the journal.
+#[derive(Default)]
+pub(crate) struct Landed {
+    /// Counter of the journal's changes before and after it.
+    pub(crate) changes: (u64, u64),
+    /// In their order.
+    pub(crate) turnover: Vec<Turnover>,
+}
+
 /// Runs a batch in one transaction and makes it durable. `chores` is run before the first write and may fail
 /// without harm to the others.
 ///
@@ -166,7 +176,7 @@ pub(crate) fn apply_all(
     batch: &mut [Box<dyn Job>],
     terms: &Terms<'_>,
     chores: impl FnOnce(&mut WriteTx<'_>) -> bool,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Landed> {
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut tx = WriteTx::begin(&transaction, terms)?;
     let loaded = tx.tally;
@@ -177,7 +187,12 @@ pub(crate) fn apply_all(
     if tx.tally != loaded {
         tx.tally.store(&transaction)?;
     }
-    transaction.commit()
+    let landed = Landed {
+        changes: (loaded.journal_changes, tx.tally.journal_changes),
+        turnover: std::mem::take(&mut tx.turnover),
+    };
+    transaction.commit()?;
+    Ok(landed)
 }
 
 /// Runs `work`; when it fails, its effects are undone and the others' stay.
@@ -186,7 +201,7 @@ fn in_savepoint(
     tx: &mut WriteTx<'_>,
     work: impl FnOnce(&mut WriteTx<'_>) -> bool,
 ) -> rusqlite::Result<()> {
-    let before = tx.tally;
+    let (before, turned_over) = (tx.tally, tx.turnover.len());
     conn.prepare_cached("SAVEPOINT write")?.execute([])?;
     let succeeded = work(tx);
     if conn.is_autocommit() {
@@ -196,6 +211,7 @@ fn in_savepoint(
     }
     if !succeeded {
         tx.tally = before;
+        tx.turnover.truncate(turned_over);
         conn.prepare_cached("ROLLBACK TO write")?.execute([])?;
     }
     conn.prepare_cached("RELEASE write")?.execute([])?;

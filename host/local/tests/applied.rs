@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{House, put, scribe};
 use stuga_core::invocation::{Answer, RUN_LONGEST};
-use stuga_core::{CallCtx, InvocationId, TenantId, Timestamp};
+use stuga_core::{CallCtx, Capability, InvocationId, TenantId, Timestamp};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// What a store needs at most to notice that something is old: a search begins every ten minutes.

@@ -3,44 +3,143 @@
 
 use std::sync::Arc;
 
+use stuga_core::files::Files;
+use stuga_core::memory::Memory;
+use stuga_core::records::Records;
+use stuga_core::search::Search;
+use stuga_core::sessions::Sessions;
+use stuga_core::standby::Replica;
 use stuga_core::testkit::a2a::MailBackend;
 use stuga_core::testkit::a2a::posting::Postbox;
+use stuga_core::testkit::journal::Desk;
 use stuga_core::testkit::secrets::SecretsBackend;
+use stuga_core::testkit::standby::Sides;
 use stuga_core::testkit::{self, Fixture, ManualClock, prove};
-use stuga_core::{Clock, Timestamp};
+use stuga_core::{Clock, Timestamp, Write};
 use stuga_local::{Local, LocalConfig};
 use tempfile::TempDir;
 
 fn fixture<C: ?Sized>(backend: impl Fn(&Local) -> Arc<C>) -> Fixture<C> {
-    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
-    let directory = TempDir::new().unwrap();
-    let local = Local::open(
-        directory.path(),
-        Arc::clone(&clock) as Arc<dyn Clock>,
-        LocalConfig::default(),
-    )
-    .unwrap();
+    let clock = clock();
+    let (local, directory) = house(&clock);
     Fixture::new(backend(&local), clock).keeping(directory)
+}
+
+/// Two houses, one of which takes over what the other one acknowledged.
+fn sides<C: ?Sized, W: Write>(
+    backend: impl Fn(&Local) -> Arc<C>,
+    adopts: impl Fn(&Local) -> Arc<dyn Replica<W>>,
+) -> Fixture<Sides<C, W>> {
+    let clock = clock();
+    let (from, of_from) = house(&clock);
+    let (to, of_to) = house(&clock);
+    let sides = Sides::new(backend(&from), backend(&to), adopts(&to));
+    Fixture::new(Arc::new(sides), clock)
+        .keeping(of_from)
+        .keeping(of_to)
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)))
+}
+
+fn house(clock: &Arc<ManualClock>) -> (Local, TempDir) {
+    let directory = TempDir::new().unwrap();
+    let clock = Arc::clone(clock) as Arc<dyn Clock>;
+    let local = Local::open(directory.path(), clock, LocalConfig::default()).unwrap();
+    (local, directory)
+}
+
+fn memory(local: &Local) -> Arc<dyn Memory> {
+    local.memory()
+}
+
+fn files(local: &Local) -> Arc<dyn Files> {
+    local.files()
+}
+
+fn sessions(local: &Local) -> Arc<dyn Sessions> {
+    local.sessions()
+}
+
+fn records(local: &Local) -> Arc<dyn Records> {
+    local.records()
+}
+
+fn search(local: &Local) -> Arc<dyn Search> {
+    local.search()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_takes_over_what_another_side_acknowledged() {
+    prove(testkit::standby::memory::cases(), || {
+        sides(memory, |local| local.memory())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_take_over_what_another_side_acknowledged() {
+    prove(testkit::standby::files::cases(), || {
+        sides(files, |local| local.files())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_take_over_what_another_side_acknowledged() {
+    prove(testkit::standby::sessions::cases(), || {
+        sides(sessions, |local| local.sessions())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_take_over_what_another_side_acknowledged() {
+    prove(testkit::standby::records::cases(), || {
+        sides(records, |local| local.records())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn search_takes_over_what_another_side_acknowledged() {
+    prove(testkit::standby::search::cases(), || {
+        sides(search, |local| local.search())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_journal_keeps_its_contract() {
+    let desk = |local: &Local| {
+        Arc::new(Desk {
+            journal: local.journal(),
+            memory: local.memory(),
+            standby: local.memory(),
+        })
+    };
+    prove(testkit::journal::cases(), || fixture(desk)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_keeps_its_contract() {
-    prove(testkit::memory::cases(), || fixture(Local::memory)).await;
+    prove(testkit::memory::cases(), || fixture(memory)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_keep_their_contract() {
-    prove(testkit::files::cases(), || fixture(Local::files)).await;
+    prove(testkit::files::cases(), || fixture(files)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_keep_their_contract() {
-    prove(testkit::sessions::cases(), || fixture(Local::sessions)).await;
+    prove(testkit::sessions::cases(), || fixture(sessions)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_keep_their_contract() {
-    prove(testkit::records::cases(), || fixture(Local::records)).await;
+    prove(testkit::records::cases(), || fixture(records)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +160,7 @@ async fn the_queue_of_jobs_keeps_its_contract() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn search_keeps_its_contract() {
-    prove(testkit::search::cases(), || fixture(Local::search)).await;
+    prove(testkit::search::cases(), || fixture(search)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,5 +194,5 @@ async fn invocations_keep_their_contract() {
 
 #[tokio::test]
 async fn memory_keeps_its_contract_on_one_thread() {
-    prove(testkit::memory::cases(), || fixture(Local::memory)).await;
+    prove(testkit::memory::cases(), || fixture(memory)).await;
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use stuga_core::embed::{Embedder, embed, normalise};
 use stuga_core::records::{RecordWrite, Records};
 use stuga_core::testkit::{ManualClock, ctx};
-use stuga_core::{Clock, Error, Result, Timestamp};
+use stuga_core::{Capability, Clock, Error, Result, Timestamp};
 use stuga_local::{Local, LocalConfig, Models};
 use tempfile::TempDir;
 

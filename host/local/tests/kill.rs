@@ -10,18 +10,20 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stuga_core::files::{FilesWrite, Spooled};
-use stuga_core::memory::{Expected, MemoryWrite};
-use stuga_core::records::RecordWrite;
-use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite};
+use stuga_core::files::{Files, FilesWrite, Spooled};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite, Sessions};
+use stuga_core::standby::Standby;
 use stuga_core::{
-    AgentName, CallCtx, InvocationId, RequestId, SystemClock, TenantId, Timestamp, WriteId,
+    AgentName, CallCtx, Capability, CapabilityName, InvocationId, RequestId, SystemClock, TenantId,
+    Timestamp, Write, WriteId,
 };
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;
@@ -114,6 +116,23 @@ impl Number {
         self.key().repeat(20)
     }
 
+    fn write_id(self) -> WriteId {
+        WriteId {
+            invocation: self.ctx().invocation,
+            call: 0,
+        }
+    }
+
+    /// The number that a write's id was made of.
+    fn of(id: WriteId) -> Self {
+        let id = id.invocation.as_uuid().as_u128();
+        Self {
+            round: u32::try_from(id >> 64).unwrap(),
+            writer: (id >> 32) as u32,
+            n: id as u32,
+        }
+    }
+
     fn ctx(self) -> CallCtx {
         let id =
             (u128::from(self.round) << 64) | (u128::from(self.writer) << 32) | u128::from(self.n);
@@ -143,8 +162,8 @@ impl Number {
                     ttl: None,
                     expected: Expected::Absent,
                 };
-                let ack = local.memory().apply(&ctx, id, &write).await;
-                ack.unwrap().version
+                let ack = self.land(&*local.memory(), &ctx, id, &write).await;
+                ack.version
             }
             Kind::Record => {
                 let write = RecordWrite::Put {
@@ -153,8 +172,8 @@ impl Number {
                     text: self.text(),
                     metadata: Vec::new(),
                 };
-                let ack = local.records().apply(&ctx, id, &write).await;
-                ack.unwrap().version
+                let ack = self.land(&*local.records(), &ctx, id, &write).await;
+                ack.version
             }
             Kind::Event => {
                 let write = SessionWrite::Append {
@@ -164,7 +183,7 @@ impl Number {
                     content: self.text(),
                     metadata: Vec::new(),
                 };
-                match local.sessions().apply(&ctx, id, &write).await.unwrap() {
+                match self.land(&*local.sessions(), &ctx, id, &write).await {
                     SessionAck::Appended { at, .. } => at.as_millis(),
                     other => panic!("an append was answered with {other:?}"),
                 }
@@ -200,8 +219,27 @@ impl Number {
             metadata: Vec::new(),
             expected: Expected::Any,
         };
-        let ack = local.files().apply(ctx, id, &write).await.unwrap();
+        let ack = self.land(&*local.files(), ctx, id, &write).await;
         ack.info.unwrap().version
+    }
+
+    /// Whether the write is made while the cloud is away: some of each kind are.
+    fn is_noted(self) -> bool {
+        self.n % 3 == 1
+    }
+
+    async fn land<W: Write>(
+        self,
+        side: &(impl Capability<Write = W> + Standby<W>),
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &W,
+    ) -> W::Ack {
+        let landed = match self.is_noted() {
+            true => side.apply_noted(ctx, id, write).await,
+            false => side.apply(ctx, id, write).await,
+        };
+        landed.unwrap()
     }
 
     /// Begins the session that the writer's events of this round go to.
@@ -355,8 +393,42 @@ async fn verify(directory: &Path, acknowledged: &BTreeMap<Number, u64>) {
             "{number:?} came twice"
         );
     }
+    check_journal(&local, acknowledged).await;
     check_counters(&local, directory).await;
     local.close().await.unwrap();
+}
+
+/// Every write that was noted and acknowledged has one entry, and every entry has its effect: both are one transaction.
+async fn check_journal(local: &Local, acknowledged: &BTreeMap<Number, u64>) {
+    let (journal, acme) = (local.journal(), TenantId::new("acme").unwrap());
+    let mut noted = BTreeMap::new();
+    for capability in CapabilityName::ALL {
+        let mut after = 0;
+        let mut waiting = 0;
+        loop {
+            let page = journal.next(&acme, capability, after, 100).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = last.info.seq;
+            waiting += page.len() as u64;
+            for entry in page {
+                assert!(entry.stamp > 0 && !entry.ack.is_empty());
+                let (id, key) = (entry.info.id, entry.info.key.clone());
+                let twice = noted.insert(id, entry);
+                assert!(twice.is_none(), "{key} is noted twice");
+            }
+        }
+        let backlog = journal.backlog(&acme, capability).await.unwrap();
+        assert_eq!(backlog.waiting, waiting, "{capability}");
+    }
+    for number in acknowledged.keys() {
+        let id = number.write_id();
+        assert_eq!(noted.remove(&id).is_some(), number.is_noted(), "{number:?}");
+    }
+    // Whose acknowledgement nobody heard: the effect is there as well.
+    for entry in noted.values() {
+        let number = Number::of(entry.info.id);
+        assert!(number.stored(local).await.is_some(), "{number:?}");
+    }
 }
 
 /// Counters and rows agree after a crash.
@@ -387,7 +459,17 @@ async fn check_counters(local: &Local, directory: &Path) {
         (
             "SELECT count(*) FROM content c WHERE named_by !=
                (SELECT count(*) FROM file f WHERE f.sha256 = c.sha256)
-               + (SELECT count(*) FROM file_version v WHERE v.sha256 = c.sha256)",
+               + (SELECT count(*) FROM file_version v WHERE v.sha256 = c.sha256)
+               + (SELECT count(*) FROM journal j WHERE j.content = c.sha256)",
+            0,
+        ),
+        ("SELECT count(*) FROM journal", usage.journal_entries),
+        (
+            "SELECT coalesce(sum(bytes), 0) FROM journal",
+            usage.journal_bytes,
+        ),
+        (
+            "SELECT abs(journal_waiting - (SELECT count(*) FROM journal WHERE state = 'waiting')) FROM tally",
             0,
         ),
         (

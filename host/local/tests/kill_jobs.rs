@@ -19,10 +19,10 @@ use std::time::Duration;
 use stuga_core::jobs::queue::{Claimed, Outcome, Settled, invocation_of};
 use stuga_core::jobs::{JobAck, JobWrite, Options, State};
 use stuga_core::lease::{Lease, LeaseToken};
-use stuga_core::memory::{Expected, MemoryWrite};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
 use stuga_core::retry::RetryPolicy;
 use stuga_core::testkit::ManualClock;
-use stuga_core::{AgentName, CallCtx, Clock, RequestId, TenantId, Timestamp, WriteId};
+use stuga_core::{AgentName, CallCtx, Capability, Clock, RequestId, TenantId, Timestamp, WriteId};
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;
 

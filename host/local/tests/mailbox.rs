@@ -21,7 +21,7 @@ use stuga_core::a2a::delivery::{
 };
 use stuga_core::a2a::{Address, MailboxWrite, Message};
 use stuga_core::lease::{Lease, LeaseToken};
-use stuga_core::memory::{Expected, MemoryWrite};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
 use stuga_core::testkit::ctx;
 use stuga_core::{
     AgentName, CallCtx, Capability, ErrorKind, InvocationId, RequestId, Result, SystemClock,

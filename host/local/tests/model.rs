@@ -14,8 +14,8 @@ use common::{House, scribe};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use stuga_core::memory::{Expected, Item, MemoryAck, MemoryWrite, Version};
-use stuga_core::{CallCtx, Clock, ErrorKind, Timestamp, WriteId};
+use stuga_core::memory::{Expected, Item, Memory, MemoryAck, MemoryWrite, Version};
+use stuga_core::{CallCtx, Capability, Clock, ErrorKind, Timestamp, WriteId};
 
 /// Keys that are each other's neighbours and prefixes.
 const KEYS: [&str; 8] = ["a", "aa", "a/", "a/b", "b", "å", "å/", "~"];

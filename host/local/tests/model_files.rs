@@ -16,10 +16,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use stuga_core::files::{
-    EARLIER_VERSIONS_MAX, File, FileInfo, FileVersion, FilesAck, FilesWrite, Spooled,
+    EARLIER_VERSIONS_MAX, File, FileInfo, FileVersion, Files, FilesAck, FilesWrite, Spooled,
 };
 use stuga_core::memory::Expected;
-use stuga_core::{CallCtx, Clock, ErrorKind, Result, Timestamp, Write, WriteId};
+use stuga_core::{CallCtx, Capability, Clock, ErrorKind, Result, Timestamp, Write, WriteId};
 
 /// Paths that are each other's neighbours and prefixes.
 const PATHS: [&str; 5] = ["a", "aa", "a/b", "a.b", "å"];

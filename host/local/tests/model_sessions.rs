@@ -15,9 +15,9 @@ use common::{House, scribe};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use stuga_core::records::{Record, RecordAck, RecordWrite, reaches};
-use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite};
-use stuga_core::{CallCtx, Clock, ErrorKind, Timestamp, Write, WriteId};
+use stuga_core::records::{Record, RecordAck, RecordWrite, Records, reaches};
+use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite, Sessions};
+use stuga_core::{CallCtx, Capability, Clock, ErrorKind, Timestamp, Write, WriteId};
 
 const ACTORS: [&str; 3] = ["a", "a/b", "b"];
 const IDS: [&str; 3] = ["s", "s-1", "t"];

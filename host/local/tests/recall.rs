@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use common::scribe;
 use stuga_core::embed::{self, Embedder};
-use stuga_core::records::RecordWrite;
-use stuga_core::sessions::{Role, SessionWrite};
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::sessions::{Role, SessionWrite, Sessions};
 use stuga_core::testkit::ManualClock;
-use stuga_core::{Clock, Error, ErrorKind, Result, TenantId, Timestamp};
+use stuga_core::{Capability, Clock, Error, ErrorKind, Result, TenantId, Timestamp};
 use stuga_local::{Local, LocalConfig, Models};
 use tempfile::TempDir;
 

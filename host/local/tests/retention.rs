@@ -6,9 +6,10 @@ mod common;
 use std::time::Duration;
 
 use common::{House, put, scribe};
-use stuga_core::TenantId;
-use stuga_core::records::RecordWrite;
-use stuga_core::sessions::{Order, Role, SessionWrite};
+use stuga_core::memory::Memory;
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::sessions::{Order, Role, SessionWrite, Sessions};
+use stuga_core::{Capability, TenantId};
 use stuga_local::{Keep, Quotas, Retention, Usage};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -16,10 +16,10 @@ use async_trait::async_trait;
 use common::{House, scribe};
 use stuga_core::embed::{Embedder, HashedEmbedder, embed};
 use stuga_core::search::{
-    Analyzer, Answer, Change, Field, FieldKind, Freshness, Near, Operator, Query, SearchAck,
-    SearchWrite, TextPart, Value, VectorPart, VectorSource,
+    Analyzer, Answer, Change, Field, FieldKind, Freshness, Near, Operator, Query, Search,
+    SearchAck, SearchWrite, TextPart, Value, VectorPart, VectorSource,
 };
-use stuga_core::{Clock, Error, ErrorKind, Result, SystemClock};
+use stuga_core::{Capability, Clock, Error, ErrorKind, Result, SystemClock};
 use stuga_local::{Local, LocalConfig, Models, Quotas};
 
 fn create() -> SearchWrite {

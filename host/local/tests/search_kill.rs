@@ -16,11 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stuga_core::search::{
-    Analyzer, Change, Field, FieldKind, Operator, Query, SearchAck, SearchWrite, TextPart, Value,
-    VectorSource,
+    Analyzer, Change, Field, FieldKind, Operator, Query, Search, SearchAck, SearchWrite, TextPart,
+    Value, VectorSource,
 };
 use stuga_core::{
-    AgentName, CallCtx, InvocationId, RequestId, SystemClock, TenantId, Timestamp, WriteId,
+    AgentName, CallCtx, Capability, InvocationId, RequestId, SystemClock, TenantId, Timestamp,
+    WriteId,
 };
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;

@@ -16,13 +16,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use stuga_core::ErrorKind;
 use stuga_core::embed::{dot, embed};
 use stuga_core::search::analysis::terms;
 use stuga_core::search::{
-    Analyzer, Answer, Change, Field, FieldKind, Fields, Filter, Near, Operator, Query, SearchWrite,
-    Sort, TextPart, Value, VectorPart, VectorSource, value,
+    Analyzer, Answer, Change, Field, FieldKind, Fields, Filter, Near, Operator, Query, Search,
+    SearchWrite, Sort, TextPart, Value, VectorPart, VectorSource, value,
 };
+use stuga_core::{Capability, ErrorKind};
 
 const IDS: [&str; 6] = ["a", "aa", "b", "å", "a/b", "z"];
 const WORDS: [&str; 8] = [

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::{House, put, scribe};
-use stuga_core::sessions::{Event, Order, Role, SessionAck, SessionWrite};
-use stuga_core::{Clock, ErrorKind, Result, Timestamp};
+use stuga_core::sessions::{Event, Order, Role, SessionAck, SessionWrite, Sessions};
+use stuga_core::{Capability, Clock, ErrorKind, Result, Timestamp};
 use stuga_local::{Local, LocalConfig, Quotas, Usage};
 use tempfile::TempDir;
 

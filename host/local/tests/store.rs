@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use common::{House, delete, put, put_for};
 use rusqlite::Connection;
-use stuga_core::ErrorKind;
+use stuga_core::files::Files;
+use stuga_core::memory::Memory;
 use stuga_core::testkit::ctx;
+use stuga_core::{Capability, ErrorKind};
 use stuga_local::{LocalConfig, Quotas, Usage};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -16,6 +16,12 @@ use tokio::time::Instant;
 pub use settings::BreakerSettings;
 use window::{Counts, Window};
 
+/// For how long another host's trouble makes this one look closer, unless its own calls succeed before.
+const WARNED_FOR: Duration = Duration::from_secs(10);
+/// So many failures in a row trip it while it is warned, if that is less than its settings say. More than one, as a single
+/// failure happens on good days as well.
+const WARNED_FAILURES: u32 = 2;
+
 /// A number between 0 and 1, new at each call: the jitter of the open time.
 pub type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
 
@@ -48,6 +54,10 @@ struct Inner {
     window: Window,
     /// Failures since the last success.
     in_a_row: u32,
+    /// Until when another host's trouble makes it suspect.
+    warned: Option<Instant>,
+    /// Whether it may still end its open time for another host's recovery.
+    may_hurry: bool,
     /// Trips since it was last closed for as long as `calm_after`.
     trips: u32,
     /// Since when it is in its state.
@@ -126,6 +136,8 @@ impl Breaker {
             generation: 0,
             window: Window::new(settings.window, now),
             in_a_row: 0,
+            warned: None,
+            may_hurry: false,
             trips: 0,
             since: now,
             totals: Totals::default(),
@@ -168,10 +180,34 @@ impl Breaker {
         }
     }
 
-    /// Whether the latest call failed, so that the next one had better not wait long.
+    /// Whether the latest call failed, or another host warned of it, so that the next call had better not wait long.
     pub fn is_suspect(&self) -> bool {
         let inner = self.lock();
-        inner.in_a_row > 0 || matches!(inner.state, State::HalfOpen { .. })
+        inner.in_a_row > 0
+            || inner.is_warned(Instant::now())
+            || matches!(inner.state, State::HalfOpen { .. })
+    }
+
+    /// Hears what became of another host's breaker before the same cloud.
+    ///
+    /// Open: while this one is closed it is suspect for a while, and fewer failures of its own trip it; the next success
+    /// ends that. Closed: when this one has been open for as long as after a first trip, its open time is over, once for
+    /// each trip. Anything else changes nothing, and nothing heard ever opens or closes it.
+    pub fn hear(&self, other: BreakerState) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let has_waited = now - inner.since >= self.settings.open_for;
+        let may_hurry = inner.may_hurry && has_waited;
+        match (other, &mut inner.state) {
+            (BreakerState::Open, State::Closed) => {
+                inner.warned = now.checked_add(WARNED_FOR);
+            }
+            (BreakerState::Closed, State::Open { until }) if may_hurry => {
+                *until = now.min(*until);
+                inner.may_hurry = false;
+            }
+            _ => {}
+        }
     }
 
     /// Asks for the right to make one call.
@@ -286,11 +322,11 @@ impl Breaker {
         match inner.state {
             State::Closed => {
                 inner.window.add(now, failed, slow);
-                inner.in_a_row = if failed {
-                    inner.in_a_row.saturating_add(1)
+                if failed {
+                    inner.in_a_row = inner.in_a_row.saturating_add(1);
                 } else {
-                    0
-                };
+                    (inner.in_a_row, inner.warned) = (0, None);
+                }
                 if self.must_trip(&inner, now) {
                     self.trip(&mut inner, now);
                 }
@@ -326,7 +362,11 @@ impl Breaker {
     }
 
     fn must_trip(&self, inner: &Inner, now: Instant) -> bool {
-        if inner.in_a_row >= self.settings.consecutive_failures.max(1) {
+        let mut in_a_row = self.settings.consecutive_failures.max(1);
+        if inner.is_warned(now) {
+            in_a_row = in_a_row.min(WARNED_FAILURES);
+        }
+        if inner.in_a_row >= in_a_row {
             return true;
         }
         let counts = inner.window.counts(now);
@@ -360,6 +400,8 @@ impl Breaker {
         inner.generation = inner.generation.wrapping_add(1);
         inner.since = now;
         inner.in_a_row = 0;
+        inner.warned = None;
+        inner.may_hurry = true;
         inner.window.clear();
         self.state.send_replace(transition.to);
         if let Some(observer) = &self.observer {
@@ -369,6 +411,12 @@ impl Breaker {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn is_warned(&self, now: Instant) -> bool {
+        self.warned.is_some_and(|until| now < until)
     }
 }
 

@@ -8,8 +8,10 @@
 mod breaker;
 mod budget;
 mod counts;
+mod errand;
 mod failover;
 mod files;
+mod gossip;
 mod health;
 mod model;
 mod modes;
@@ -39,6 +41,7 @@ pub use budget::BudgetSettings;
 pub use counts::Counted;
 pub use failover::Failover;
 pub use files::FileCarrier;
+pub use gossip::{FRESH, Gossip, Neighbours, Observation};
 pub use health::{HealthSettings, Monitor, Probe};
 pub use modes::{DRILL_LONGEST, Isolation, Mode, Modes, WHY_MAX_BYTES};
 pub use replay::{Pass, Replay, ReplaySettings};

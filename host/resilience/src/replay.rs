@@ -190,7 +190,7 @@ impl Replay {
         }
         let mut shares = stream::iter(turns)
             .map(|(tenant, mut place)| async move {
-                let share = self.share(&tenant, &mut place).await;
+                let share = self.turn(&tenant, &mut place).await;
                 (tenant, place, share)
             })
             .buffer_unordered(TENANTS);
@@ -210,6 +210,23 @@ impl Replay {
         let ends = standings.values().map(|standing| standing.rests);
         let latest = now + self.settings.look_every;
         Ok(ends.min().map_or(latest, |end| end.clamp(now, latest)))
+    }
+
+    /// Replays a share of one tenant's journal, and looks whether something was noted meanwhile.
+    async fn turn(&self, tenant: &TenantId, place: &mut Place) -> Result<Drained> {
+        let mut drained = self.share(tenant, place).await?;
+        if drained.pass == Pass::Drained && !drained.more {
+            let journal = self.route.journal();
+            let backlog = journal.backlog(tenant, self.capability()).await?;
+            *place = Place::default();
+            match backlog.waiting {
+                0 => {}
+                _ if drained.progress => drained.more = true,
+                // What is counted and not handed out is not to be asked for all the time.
+                _ => drained.pass = Pass::Refused,
+            }
+        }
+        Ok(drained)
     }
 
     /// Says how long a tenant is left alone after its share.

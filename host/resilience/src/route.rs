@@ -206,7 +206,8 @@ impl Route {
         self.began.elapsed().saturating_sub(heard)
     }
 
-    fn hear(&self) {
+    /// Notes that the cloud has answered.
+    pub(crate) fn hear(&self) {
         let heard = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.heard.store(heard, Ordering::Relaxed);
     }
@@ -278,6 +279,12 @@ impl Attempt<'_> {
             until: deadline,
             fair: true,
         };
+        self
+    }
+
+    /// The same for a call whose length depends on what is sent: that it took too long says nothing of the cloud.
+    pub(crate) fn unjudged(mut self) -> Self {
+        self.allowance.fair = false;
         self
     }
 

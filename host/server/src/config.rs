@@ -11,11 +11,13 @@ use serde::Serialize;
 
 #[cfg(feature = "aws")]
 mod aws;
+mod failover;
 mod http;
 mod model;
 
 #[cfg(feature = "aws")]
 pub(crate) use aws::read as read_aws;
+pub use failover::{CapabilitySettings, FailoverSettings};
 pub use http::{GatewaySettings, HttpSettings, SecretPlace};
 pub use model::{Completions, EmbeddingSettings, KeyPlace, ModelSettings};
 
@@ -86,6 +88,8 @@ pub struct Config {
     pub model: ModelSettings,
     /// What lies on AWS.
     pub aws: Settings,
+    /// How this host stands in for AWS.
+    pub failover: FailoverSettings,
     /// Jobs of all tenants that run at the same time; each has an instance of its own.
     pub max_jobs: u32,
     /// How long a job is held without a sign of life: after a crash it runs again no later than that.
@@ -112,6 +116,7 @@ impl Default for Config {
             http: HttpSettings::default(),
             model: ModelSettings::default(),
             aws: Settings::default(),
+            failover: FailoverSettings::default(),
             max_jobs: 16,
             job_lease: Duration::from_secs(30),
         }
@@ -216,6 +221,9 @@ impl Config {
             }
             if let Some(node) = fields.optional("aws") {
                 config.aws = cloud::read(node, &mut report);
+            }
+            if let Some(node) = fields.optional("failover") {
+                config.failover = FailoverSettings::read(node, &mut report);
             }
             if let Some(node) = fields.optional("runtime")
                 && let Some(mut runtime) = report.fields(node, "runtime")

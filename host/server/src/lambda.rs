@@ -35,7 +35,7 @@ const INSTANCES: u32 = 4;
 /// When AWS is not configured, the disk cannot be used, or there is no Lambda around this process.
 pub(crate) async fn serve(config: &Config) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let backends = Backends::open(config, clock)?;
+    let backends = Backends::open_far(config, clock)?;
     let aws = backends.cloud().aws().cloned().ok_or_else(|| {
         Error::invalid(
             OPERATION,

@@ -1,12 +1,14 @@
 //! The host as a process: it puts the parts together and shows them to people.
 //!
 //! In reading order: [`config`] and [`tenants`] say what shall run, [`store`] where plugins lie, [`wire`] opens the
-//! backends, [`host`] runs the agents of all tenants, [`api`] and [`cli`] are the two surfaces over the same host.
+//! backends, [`fallback`] stands in for the cloud, [`host`] runs the agents of all tenants, [`api`] and [`cli`] are the two surfaces over the same host.
 //! Nothing here knows wasmtime or SQLite by name.
 
+pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod fallback;
 pub mod host;
 pub mod metrics;
 pub mod store;
@@ -19,6 +21,7 @@ mod atomic;
 mod cloud;
 #[cfg(feature = "aws")]
 mod lambda;
+mod mailboxes;
 mod models;
 
 pub use stuga_yaml as yaml;

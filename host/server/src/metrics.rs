@@ -7,7 +7,14 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
+use stuga_core::CapabilityName;
+
+use crate::fallback::Figures;
 use crate::host::Totals;
+
+mod failover;
+
+use failover::FailoverMetrics;
 
 /// Upper bounds of the duration buckets in seconds: from a warm call to the longest deadline.
 const BUCKETS: [f64; 14] = [
@@ -128,11 +135,14 @@ pub struct Metrics {
     jobs: [Counter; JobEnd::ALL.len()],
     jobs_running: Gauge,
     jobs_waiting: Gauge,
+    failover: Vec<FailoverMetrics>,
+    events_published: Counter,
+    events_dropped: Counter,
 }
 
 impl Metrics {
-    /// Registers everything with a recorder of its own.
-    pub fn new() -> Self {
+    /// Registers everything with a recorder of its own; `in_cloud` are the capabilities that have a way to the cloud.
+    pub fn new(in_cloud: impl IntoIterator<Item = CapabilityName>) -> Self {
         let builder = PrometheusBuilder::new();
         // The only error is an empty list of buckets.
         let builder = builder
@@ -140,10 +150,13 @@ impl Metrics {
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        with_local_recorder(&recorder, || Self::register(handle))
+        with_local_recorder(&recorder, || {
+            let failover = in_cloud.into_iter().map(FailoverMetrics::register);
+            Self::register(handle, failover.collect())
+        })
     }
 
-    fn register(handle: PrometheusHandle) -> Self {
+    fn register(handle: PrometheusHandle, failover: Vec<FailoverMetrics>) -> Self {
         use metrics::{
             counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
         };
@@ -190,7 +203,17 @@ impl Metrics {
             "stuga_jobs_waiting",
             "Jobs that wait, at most a thousand of each tenant counted"
         );
+        describe_counter!(
+            "stuga_events_published_total",
+            "Events of this host that EventBridge took"
+        );
+        describe_counter!(
+            "stuga_events_dropped_total",
+            "Events of this host that were lost: too many waited, or EventBridge did not take them"
+        );
         Self {
+            events_published: counter!("stuga_events_published_total"),
+            events_dropped: counter!("stuga_events_dropped_total"),
             jobs: JobEnd::ALL
                 .map(|end| counter!("stuga_job_attempts_total", "outcome" => end.as_str())),
             jobs_running: gauge!("stuga_jobs_running"),
@@ -210,6 +233,7 @@ impl Metrics {
             instances_warm: gauge!("stuga_instances_warm"),
             instances_busy: gauge!("stuga_instances_busy"),
             calls_waiting: gauge!("stuga_calls_waiting"),
+            failover,
             handle,
         }
     }
@@ -262,8 +286,17 @@ impl Metrics {
         self.reload_failures.increment(failures as u64);
     }
 
+    /// Notes how many events were told so far, and how many were lost.
+    pub fn events(&self, (published, dropped): (u64, u64)) {
+        self.events_published.absolute(published);
+        self.events_dropped.absolute(dropped);
+    }
+
     /// Everything in Prometheus' text format.
-    pub fn render(&self, totals: &Totals) -> String {
+    pub fn render(&self, totals: &Totals, failover: &[Figures]) -> String {
+        for (metrics, figures) in self.failover.iter().zip(failover) {
+            metrics.set(figures);
+        }
         self.tenants.set(totals.tenants as f64);
         self.agents.set(totals.agents as f64);
         self.agents_failed.set(totals.agents_failed as f64);
@@ -279,24 +312,18 @@ impl Metrics {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_outcome_is_counted_under_its_own_name() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new([]);
         for outcome in Outcome::ALL {
             metrics.invocation(outcome, Duration::from_millis(1));
         }
         metrics.request(404, Duration::from_millis(2));
-        let text = metrics.render(&Totals::default());
+        let text = metrics.render(&Totals::default(), &[]);
         for outcome in Outcome::ALL {
             let line = format!(
                 "stuga_invocations_total{{outcome=\"{}\"}} 1",

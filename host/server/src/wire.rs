@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
+use stuga_core::embed::Embedder;
 use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::queue::JobQueue;
 use stuga_core::secrets::SecretStore;
-use stuga_core::{Clock, Result, TenantId};
+use stuga_core::{CallCtx, CapabilityName, Clock, Result, TenantId};
 pub(crate) use stuga_local::KeyAtRest;
 use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Announcer, Cloud};
 use crate::config::Config;
+use crate::fallback::Fallback;
 use crate::host::Elsewhere;
+use crate::mailboxes::TwoDesks;
 use crate::models;
 use crate::tenants::{self, Limits, Retention};
 
@@ -24,14 +27,34 @@ pub struct Backends {
     invocations: Arc<dyn InvocationStore>,
     cloud: Cloud,
     has_key_service: bool,
+    fallback: Arc<Fallback>,
 }
 
 impl Backends {
-    /// Opens the embedded backends in the data directory.
+    /// Opens the embedded backends in the data directory, and AWS before them where it is configured.
     ///
     /// # Errors
     /// `Unavailable` when the directory cannot be opened, `Invalid` when a model cannot be made ready.
     pub fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::open_with(config, clock, Cloud::stand_before)
+    }
+
+    /// The same for a process whose disk does not last: nothing is taken in the place of AWS.
+    ///
+    /// # Errors
+    /// As [`Backends::open`].
+    #[cfg(feature = "aws")]
+    pub(crate) fn open_far(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
+        Self::open_with(config, clock, |cloud, capabilities, embedder, _, _| {
+            cloud.replace(capabilities, embedder);
+        })
+    }
+
+    fn open_with(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        serve: impl FnOnce(&Cloud, &mut Capabilities, &Arc<dyn Embedder>, &Local, &mut Fallback),
+    ) -> Result<Self> {
         let cloud = Cloud::open(&config.aws, Arc::clone(&clock))?;
         let mut models = models::open(&config.model)?;
         if let Some(embedder) = cloud.embedder()? {
@@ -43,11 +66,30 @@ impl Backends {
         };
         let key_wrap = cloud.key_wrap();
         let has_key_service = key_wrap.is_some();
-        let local = Local::open_wrapped(&config.data_dir, clock, behaviour, &models, key_wrap)?;
+        let local = Local::open_wrapped(
+            &config.data_dir,
+            Arc::clone(&clock),
+            behaviour,
+            &models,
+            key_wrap,
+        )?;
         let mut capabilities = Capabilities::local(local.backends());
-        cloud.serve(&mut capabilities, &models.embedder);
+        let settings = config.failover.clone();
+        let mut fallback = Fallback::new(settings, local.journal(), clock, &config.data_dir);
+        let announcer = cloud.announcer().clone();
+        fallback.herald().passes_to(Box::new(move |news| {
+            announcer.publish(news.what, news.tenant.as_ref(), news.at, news.detail);
+        }));
+        serve(
+            &cloud,
+            &mut capabilities,
+            &models.embedder,
+            &local,
+            &mut fallback,
+        );
         Ok(Self {
             cloud,
+            fallback: Arc::new(fallback),
             capabilities,
             has_key_service,
             invocations: local.invocations(),
@@ -65,19 +107,32 @@ impl Backends {
         &*self.invocations
     }
 
-    /// The mailboxes as their runner empties them.
-    pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
-        self.cloud.mail_queue().unwrap_or_else(|| self.local.mail())
+    /// What this host does in the cloud's place.
+    pub fn fallback(&self) -> &Arc<Fallback> {
+        &self.fallback
+    }
+
+    /// The mailboxes as their runner empties them: those in the cloud, if they lie there, and this host's own, which have
+    /// what was posted while the cloud was away.
+    pub fn mail_queues(&self) -> Vec<Arc<dyn MailQueue>> {
+        let cloud = self.cloud.mail_queue();
+        let own = self.local.mail() as Arc<dyn MailQueue>;
+        cloud.into_iter().chain([own]).collect()
     }
 
     /// The mailboxes as the operator sees them.
     pub fn mail_desk(&self) -> Arc<dyn MailDesk> {
-        self.cloud.mail_desk().unwrap_or_else(|| self.local.mail())
+        let local = self.local.mail();
+        match self.cloud.mail_desk() {
+            Some(cloud) => Arc::new(TwoDesks { local, cloud }),
+            None => local,
+        }
     }
 
-    /// What the operator manages secrets with.
-    pub fn secrets(&self) -> Arc<dyn SecretStore> {
-        match self.cloud.secrets() {
+    /// What the operator manages a tenant's secrets with: the store that its agents read, by what its file says.
+    pub fn secrets(&self, failover: &tenants::Failover) -> Arc<dyn SecretStore> {
+        let here = failover.local.contains(&CapabilityName::Secrets);
+        match self.cloud.secrets(&self.local).filter(|_| !here) {
             Some(secrets) => secrets,
             None => self.local.secrets(),
         }
@@ -99,6 +154,24 @@ impl Backends {
         &self.cloud
     }
 
+    /// What tells outside what happens here.
+    pub(crate) fn announcer(&self) -> &Announcer {
+        self.cloud.announcer()
+    }
+
+    /// Whether there is memory that must be renewed.
+    pub(crate) fn renews(&self) -> bool {
+        self.cloud.renews()
+    }
+
+    /// Renews what the call's agent keeps in the cloud.
+    ///
+    /// # Errors
+    /// As the cloud answers; what was done until then stays done.
+    pub(crate) async fn renew(&self, ctx: &CallCtx) -> Result<()> {
+        self.cloud.renew(ctx).await
+    }
+
     /// Sets what a tenant may store and what it may take of the models.
     pub fn set_limits(&self, tenant: &TenantId, limits: &Limits) {
         let (storage, model) = (&limits.storage, &limits.model);
@@ -115,6 +188,8 @@ impl Backends {
                 search_bytes: storage.search,
                 mailbox_messages: storage.mailbox_messages,
                 mailbox_bytes: storage.mailbox,
+                journal_entries: storage.journal_entries,
+                journal_bytes: storage.journal,
             },
         );
         let limits = ModelLimits {
@@ -123,6 +198,12 @@ impl Backends {
         };
         self.local.set_model_limits(tenant, limits);
         self.cloud.set_model_limits(tenant, limits);
+        self.cloud.set_storage_limits(tenant, storage);
+    }
+
+    /// Sets what a tenant's file says of the cloud.
+    pub fn set_failover(&self, tenant: &TenantId, failover: &tenants::Failover) {
+        self.fallback.set_tenant(tenant, failover);
     }
 
     /// Sets what is kept of a tenant's data.

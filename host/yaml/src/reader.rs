@@ -180,6 +180,37 @@ impl Report {
         None
     }
 
+    /// A number, whole or not, within bounds.
+    pub fn number(&mut self, node: &Node, what: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        let value = match &node.value {
+            Value::Int(value) => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            _ => None,
+        };
+        if let Some(value) = value.filter(|value| range.contains(value)) {
+            return Some(value);
+        }
+        self.add(
+            node.at,
+            format!("{what} is {}", shown(&node.value)),
+            format!("write a number from {} to {}", range.start(), range.end()),
+        );
+        None
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        if let Value::Bool(value) = node.value {
+            return Some(value);
+        }
+        self.add(
+            node.at,
+            format!("{what} is {}", shown(&node.value)),
+            "write true or false",
+        );
+        None
+    }
+
     /// A size such as `64MiB` within bounds.
     pub fn bytes(&mut self, node: &Node, what: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = match &node.value {
@@ -257,13 +288,22 @@ mod tests {
     #[test]
     fn all_mistakes_are_found_in_one_pass_with_place_and_help() {
         let mut report = Report::new(Path::new("t.yaml"));
-        let node = report.parse("name: 5\nsise: 1\nwait: 10\n").unwrap();
+        let text = "name: 5\nsise: 1\nwait: 10\nrate: 1.5\nwhole: 0.25\non: 1\noff: false\n";
+        let node = report.parse(text).unwrap();
         let mut fields = report.fields(&node, "the file").unwrap();
         let name = fields.required("name", &mut report).unwrap();
         report.text(name, "name");
         assert!(fields.optional("size").is_none());
         let wait = fields.optional("wait").unwrap();
         report.duration(wait, "wait", Duration::ZERO..=Duration::from_secs(60));
+        let rate = fields.optional("rate").unwrap();
+        assert_eq!(report.number(rate, "rate", 0.0..=1.0), None);
+        let whole = fields.optional("whole").unwrap();
+        assert_eq!(report.number(whole, "whole", 0.0..=1.0), Some(0.25));
+        let on = fields.optional("on").unwrap();
+        assert_eq!(report.boolean(on, "on"), None);
+        let off = fields.optional("off").unwrap();
+        assert_eq!(report.boolean(off, "off"), Some(false));
         fields.required("id", &mut report);
         fields.finish(&mut report);
         let shown: Vec<String> = report
@@ -276,8 +316,10 @@ mod tests {
             [
                 "t.yaml:1:1: the file has no `id`; add `id: ...`",
                 "t.yaml:1:7: name is a number; write text, in quotes if need be",
-                "t.yaml:2:1: unknown key \"sise\" in the file; did you mean \"size\"? Allowed: name, size, wait, id",
+                "t.yaml:2:1: unknown key \"sise\" in the file; did you mean \"size\"? Allowed: name, size, wait, rate, whole, on, off, id",
                 "t.yaml:3:7: wait is 10; write a time from 0ms to 1m, such as 10s (ms, s, m, h, d)",
+                "t.yaml:4:7: rate is 1.5; write a number from 0 to 1",
+                "t.yaml:6:5: on is 1; write true or false",
             ]
         );
     }

@@ -1,8 +1,8 @@
 //! What everybody does with `files`.
 
-use stuga_core::files::FilesWrite;
+use stuga_core::files::{Files, FilesWrite};
 use stuga_core::memory::Expected;
-use stuga_core::{CallCtx, Result, Write};
+use stuga_core::{CallCtx, Capability, Result, Write};
 
 use super::{Heard, KEYS, Stage, everybody, mark, values};
 

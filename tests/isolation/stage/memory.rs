@@ -1,7 +1,7 @@
 //! What everybody does with `memory`.
 
-use stuga_core::CallCtx;
-use stuga_core::memory::{Expected, MemoryWrite};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
+use stuga_core::{CallCtx, Capability};
 
 use super::{Heard, KEYS, Stage, mark, put, put_if, values};
 

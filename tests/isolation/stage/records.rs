@@ -1,7 +1,7 @@
 //! What everybody does with `records`.
 
-use stuga_core::records::RecordWrite;
-use stuga_core::{CallCtx, Write};
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::{CallCtx, Capability, Write};
 
 use super::{Heard, SESSIONS, Stage, mark};
 

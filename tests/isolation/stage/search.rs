@@ -1,10 +1,10 @@
 //! What everybody does with `search`.
 
 use stuga_core::search::{
-    Analyzer, Answer, Change, Document, Field, FieldKind, Filter, Near, Query, SearchAck,
+    Analyzer, Answer, Change, Document, Field, FieldKind, Filter, Near, Query, Search, SearchAck,
     SearchWrite, TextPart, Value, VectorPart, VectorSource,
 };
-use stuga_core::{CallCtx, Result, Write};
+use stuga_core::{CallCtx, Capability, Result, Write};
 
 use super::{Heard, KEYS, SESSIONS, Stage, mark};
 

@@ -1,7 +1,7 @@
 //! What everybody does with `sessions`.
 
-use stuga_core::sessions::{Order, Role, SessionWrite};
-use stuga_core::{CallCtx, Write};
+use stuga_core::sessions::{Order, Role, SessionWrite, Sessions};
+use stuga_core::{CallCtx, Capability, Write};
 
 use super::{Heard, SESSIONS, Stage, mark};
 

@@ -100,6 +100,18 @@ impl Shelf {
         }
     }
 
+    /// How many names of one page begin with `prefix`, and its last one when there are more.
+    pub(super) async fn count(
+        &self,
+        at: At,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<(u64, Option<String>)> {
+        let found = self.list(at, prefix, after, PAGE).await?;
+        let last = found.names.last().filter(|_| found.is_more).cloned();
+        Ok((found.names.len() as u64, last))
+    }
+
     /// Makes an empty object.
     pub(super) async fn note(&self, at: At, name: &str) -> Result<()> {
         let put = self.0.clients.s3().put_object().bucket(&self.0.bucket);

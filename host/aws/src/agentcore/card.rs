@@ -95,6 +95,16 @@ pub(crate) enum Begun {
     Busy(Duration),
 }
 
+/// What leave to write is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum For {
+    /// A write that is made once: who has been here gets its entry.
+    Making,
+    /// A write that another side has acknowledged: who has been here gets leave as well, for what stands may not be what
+    /// was acknowledged there.
+    Adopting,
+}
+
 /// Leave to write.
 pub(crate) struct Lease {
     /// Whose it is.
@@ -103,6 +113,11 @@ pub(crate) struct Lease {
     pub(crate) version: u64,
     /// The end of the stream as the card knows it; none when it must be read.
     pub(crate) head: Option<Head>,
+    /// What the card knows of the write from before; never anything of one that is not adopted.
+    pub(crate) known: Option<Entry>,
+    /// What another side has come to with writes of the agent, whatever they were of, as far as it is known here: versions
+    /// that callers see are given above.
+    pub(crate) floor: u64,
 }
 
 /// The end of a stream: the entry of the highest version; none of a stream that is empty.
@@ -146,6 +161,7 @@ impl Cards {
         stream: &Stream,
         write: &str,
         digest: &str,
+        for_what: For,
     ) -> Result<Begun> {
         let left = ctx.deadline.saturating_duration_since(Instant::now());
         let lease = LEASE.min(left.saturating_add(LEASE_GRACE));
@@ -154,10 +170,12 @@ impl Cards {
         script
             .key(self.card(stream))
             .key(self.key("w", write))
+            .key(self.key("v", ""))
             .arg(&token)
             .arg(millis(lease))
             .arg(write)
-            .arg(digest);
+            .arg(digest)
+            .arg(u8::from(for_what == For::Adopting));
         let mut connection = self.connection();
         let answer: Vec<String> =
             within(ctx, operation, script.invoke_async(&mut connection)).await?;
@@ -168,8 +186,10 @@ impl Cards {
             ["busy", left] => Ok(Begun::Busy(Duration::from_millis(
                 left.parse().unwrap_or(0),
             ))),
-            ["go", version, dirty, known, head] => Ok(Begun::Go(Box::new(Lease {
+            ["go", version, dirty, known, head, entry, floor] => Ok(Begun::Go(Box::new(Lease {
                 token,
+                floor: floor.parse().map_err(|_| broken(operation))?,
+                known: head_from_json(operation, entry)?,
                 version: version.parse().map_err(|_| broken(operation))?,
                 head: match (*dirty, *known) {
                     ("0", "1") => Some(head_from_json(operation, head)?),
@@ -195,6 +215,7 @@ impl Cards {
         let mut script = SETTLE.prepare_invoke();
         script.key(self.card(stream));
         script.key(self.key("w", end.written.map_or("", |entry| entry.write.as_str())));
+        script.key(self.key("v", ""));
         for change in end.changes {
             script.key(self.index(&change.index));
         }
@@ -207,6 +228,7 @@ impl Cards {
             .arg(APPLIED_MAX)
             .arg(end.written.map_or("", |entry| entry.digest.as_str()))
             .arg(millis(REMEMBERED))
+            .arg(end.adopted)
             .arg(end.applied.len());
         for entry in end.applied {
             let value = format!("{}|{}", entry.shared_millis(), to_json(operation, entry)?);
@@ -319,6 +341,8 @@ pub(crate) struct End<'a> {
     pub(crate) lease: Option<&'a Lease>,
     /// What was written just now.
     pub(crate) written: Option<&'a Entry>,
+    /// What another side had come to with it; 0 of what was made here.
+    pub(crate) adopted: u64,
     /// The end.
     pub(crate) head: Head,
     /// Writes that are in the stream.
@@ -337,7 +361,8 @@ fn to_json(operation: &'static str, entry: &Entry) -> Result<String> {
 }
 
 fn from_json(operation: &'static str, text: &str) -> Result<Entry> {
-    serde_json::from_str(text).map_err(|e| broken(operation).with_source(e))
+    let entry: Entry = serde_json::from_str(text).map_err(|e| broken(operation).with_source(e))?;
+    Ok(entry.filled())
 }
 
 /// Nothing stands for the end of an empty stream.

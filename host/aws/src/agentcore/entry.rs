@@ -66,9 +66,14 @@ pub(crate) struct Entry {
     pub(crate) version: u64,
     /// The version on which the write built; 0 when nothing was there. Of two that built on the same the higher counts.
     pub(crate) base: u64,
-    /// The version that callers see: of an item that was deleted the last one, 0 when there was none. It stays when a host
-    /// says again what holds, which takes a version of its own.
+    /// The version that callers see: of an item that was deleted the last one, 0 when there was none; of an event its place
+    /// in its session. It stays when a host says again what holds, which takes a version of its own, and it is another
+    /// side's when the write was acknowledged there.
     pub(crate) shown: u64,
+    /// Where writes of all sides have come to, by the rule of [`stuga_core::next_version`]: no less than any that is in the
+    /// stream, so that what is given next is larger.
+    #[serde(default)]
+    pub(crate) stamp: u64,
     /// What was done.
     pub(crate) kind: Kind,
     /// Whether something stood there before, or the session was open: a part of what the write answered.
@@ -83,6 +88,10 @@ pub(crate) struct Entry {
     pub(crate) closed_at: Option<Timestamp>,
     /// The version of the session's beginning; 0 of what is no session.
     pub(crate) incarnation: u64,
+    /// Where what holds now stands among the writes of all sides, by which the later one wins: an item or its removal, or
+    /// the beginning of a session.
+    #[serde(default)]
+    pub(crate) place: u64,
     /// Bytes of the content.
     pub(crate) bytes: u64,
     /// The id of the write, as [`stuga_core::WriteId::to_name`] has it.
@@ -114,6 +123,20 @@ impl Entry {
         }
     }
 
+    /// With what entries did not say that were written before there were two sides: then all came in the order of versions.
+    pub(crate) fn filled(mut self) -> Self {
+        if self.stamp == 0 {
+            self.stamp = self.version;
+        }
+        if self.place == 0 {
+            self.place = match self.incarnation {
+                0 => self.version,
+                began => began,
+            };
+        }
+        self
+    }
+
     /// Whether what the entry tells of is there at `now`.
     pub(crate) fn is_live(&self, now: Timestamp) -> bool {
         self.kind != Kind::Delete && self.expires_at.is_none_or(|at| at > now)
@@ -137,6 +160,8 @@ impl Entry {
             optional(self.closed_at),
             self.incarnation.to_string(),
             self.bytes.to_string(),
+            self.stamp.to_string(),
+            self.place.to_string(),
         ];
         let key = URL_SAFE_NO_PAD.encode(&self.key);
         let key_parts = key.as_bytes().chunks(VALUE_MAX_CHARS);
@@ -184,12 +209,14 @@ impl Entry {
             millis => millis.parse().ok().map(Timestamp::from_millis).map(Some),
         };
         let (expires_at, closed_at) = (optional(&mut head)?, optional(&mut head)?);
-        let (incarnation, bytes) = (head.next()?.parse().ok()?, head.next()?.parse().ok()?);
+        let (incarnation, bytes) = (number(&mut head)?, number(&mut head)?);
+        let (stamp, place) = (number(&mut head), number(&mut head));
         let key: String = KEY_PARTS.into_iter().map_while(text).collect();
-        Some(Self {
+        let entry = Self {
             version,
             base,
             shown,
+            stamp: stamp.unwrap_or_default(),
             kind,
             existed,
             at,
@@ -197,6 +224,7 @@ impl Entry {
             expires_at,
             closed_at,
             incarnation,
+            place: place.unwrap_or_default(),
             bytes,
             write: text("w")?.to_owned(),
             digest: text("d")?.to_owned(),
@@ -204,7 +232,8 @@ impl Entry {
             confirms: text("s")?.replace(':', "#"),
             key: String::from_utf8(URL_SAFE_NO_PAD.decode(key).ok()?).ok()?,
             event: event.event_id().to_owned(),
-        })
+        };
+        Some(entry.filled())
     }
 }
 
@@ -219,6 +248,7 @@ pub(crate) mod tests {
             version,
             base,
             shown: version,
+            stamp: version,
             kind: Kind::Put,
             existed: base > 0,
             at: Timestamp::from_millis(5),
@@ -226,6 +256,7 @@ pub(crate) mod tests {
             expires_at: None,
             closed_at: None,
             incarnation: 0,
+            place: version,
             bytes: 3,
             write: write.to_owned(),
             digest: "00".repeat(16),
@@ -263,6 +294,8 @@ pub(crate) mod tests {
             version: u64::MAX,
             base: u64::MAX,
             shown: u64::MAX,
+            stamp: u64::MAX,
+            place: 7,
             bytes: u64::MAX,
             at: Timestamp::from_millis(u64::MAX),
             created_at: Timestamp::from_millis(u64::MAX),
@@ -274,11 +307,37 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_entry_from_before_there_were_two_sides_stands_where_its_version_does() {
+        let mut session = entry(7 << 10, 0, "w-0");
+        session.incarnation = 5 << 10;
+        let mut metadata = session.to_metadata();
+        let Some(MetadataValue::StringValue(head)) = metadata.get_mut("h") else {
+            panic!("no head");
+        };
+        *head = head.split('.').take(12).collect::<Vec<_>>().join(".");
+        let mut event = event(&session);
+        event.metadata = Some(metadata);
+        let read = Entry::of(&event).unwrap();
+        assert_eq!((read.stamp, read.place), (7 << 10, 5 << 10));
+        let card = serde_json::to_string(&session).unwrap();
+        let card = card
+            .replace("\"stamp\"", "\"x\"")
+            .replace("\"place\"", "\"y\"");
+        let read: Entry = serde_json::from_str(&card).unwrap();
+        let read = read.filled();
+        assert_eq!((read.stamp, read.place), (7 << 10, 5 << 10));
+    }
+
+    #[test]
     fn metadata_keeps_to_what_agentcore_takes() {
+        const LATEST: Timestamp = Timestamp::from_millis(u64::MAX);
         let mut entry = entry(u64::MAX, u64::MAX, &"f".repeat(43));
         entry.key = "\u{10ffff}".repeat(153);
         entry.origin = format!("{}#{}", "9".repeat(20), "f".repeat(16));
-        entry.incarnation = u64::MAX;
+        (entry.shown, entry.stamp, entry.bytes) = (u64::MAX, u64::MAX, u64::MAX);
+        (entry.incarnation, entry.place) = (u64::MAX, u64::MAX);
+        (entry.at, entry.created_at) = (LATEST, LATEST);
+        (entry.expires_at, entry.closed_at) = (Some(LATEST), Some(LATEST));
         let metadata = entry.to_metadata();
         assert!(metadata.len() <= 15);
         for value in metadata.values() {

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use super::card::{Cards, Change, End, Head};
 use super::content::Contents;
 use super::entry::Entry;
+use super::home::Homes;
 use super::reach::{Depth, Reach, each};
 use super::redis::Redis;
 use super::stream::{Content, Stream, damaged};
@@ -24,6 +25,7 @@ const TURN_IDLE: Duration = Duration::from_secs(3_600);
 pub(crate) struct Store {
     shared: Arc<Shared>,
     redis: Option<Redis>,
+    homes: Homes,
     contents: Contents,
     /// Who builds which index in this process.
     turns: Cache<String, Arc<Mutex<()>>>,
@@ -51,6 +53,7 @@ impl Store {
         let redis = shared.config.memory.as_ref().map(Redis::open);
         let redis = redis.transpose()?;
         Ok(Self {
+            homes: Homes::new(Arc::clone(&shared)),
             shared,
             redis,
             contents: Contents::new(),
@@ -63,8 +66,22 @@ impl Store {
         self.shared.now()
     }
 
+    /// The memories of all tenants.
+    pub(crate) fn homes(&self) -> &Homes {
+        &self.homes
+    }
+
+    /// Redis.
+    ///
+    /// # Errors
+    /// `Unavailable` when memory is not configured.
+    pub(crate) fn redis(&self, operation: &'static str) -> Result<&Redis> {
+        let unset = || Error::unavailable(operation, "`aws.memory` is not configured");
+        self.redis.as_ref().ok_or_else(unset)
+    }
+
     /// A call's way to AgentCore alone.
-    pub(crate) fn reach<'c>(
+    pub(crate) async fn reach<'c>(
         &'c self,
         ctx: &'c CallCtx,
         operation: &'static str,
@@ -73,7 +90,7 @@ impl Store {
             ctx,
             operation,
             clients: self.shared.clients(ctx),
-            memory: self.shared.scope(&ctx.tenant).memory_id()?,
+            memory: self.homes.id(&ctx.tenant, ctx.deadline, operation).await?,
         })
     }
 
@@ -86,9 +103,8 @@ impl Store {
         ctx: &'c CallCtx,
         operation: &'static str,
     ) -> Result<Ledger<'c>> {
-        let reach = self.reach(ctx, operation)?;
-        let unset = || Error::unavailable(operation, "`aws.memory` is not configured");
-        let redis = self.redis.as_ref().ok_or_else(unset)?;
+        let redis = self.redis(operation)?;
+        let reach = self.reach(ctx, operation).await?;
         let connection = redis.connection(ctx, operation).await?;
         // Braces, so that all keys of an agent lie together where Redis is spread over several machines. The memory's name
         // keeps installations apart that share a Redis.
@@ -150,6 +166,7 @@ impl Ledger<'_> {
         let end = End {
             lease: None,
             written: None,
+            adopted: 0,
             head: head.clone(),
             applied: &[],
             changes: &changes,

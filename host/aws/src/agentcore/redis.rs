@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::MemoryConfig;
+use crate::error::{CLOUD, UNREACHABLE, is_asking};
 
 /// Longest wait for a connection and for an answer. Redis answers within a millisecond or is not well.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -76,6 +77,18 @@ impl Redis {
         ctx: &CallCtx,
         operation: &'static str,
     ) -> Result<ConnectionManager> {
+        self.connection_until(ctx.deadline, operation).await
+    }
+
+    /// The same for what no invocation asked for.
+    ///
+    /// # Errors
+    /// As [`Redis::connection`].
+    pub(crate) async fn connection_until(
+        &self,
+        deadline: Instant,
+        operation: &'static str,
+    ) -> Result<ConnectionManager> {
         let connect = async {
             let config = ConnectionManagerConfig::new()
                 .set_number_of_retries(CONNECT_RETRIES)
@@ -84,7 +97,51 @@ impl Redis {
             ConnectionManager::new_with_config(self.client.clone(), config).await
         };
         let manager = self.manager.get_or_try_init(|| connect);
-        within(ctx, operation, manager).await.cloned()
+        until(deadline, operation, manager).await.cloned()
+    }
+
+    /// Asks whether Redis serves; changes and reads nothing.
+    ///
+    /// # Errors
+    /// As [`Redis::connection`].
+    pub(crate) async fn ping(&self, deadline: Instant, operation: &'static str) -> Result<()> {
+        let mut connection = self.connection_until(deadline, operation).await?;
+        let ping = redis::cmd("PING");
+        let answer = ping.query_async::<String>(&mut connection);
+        until(deadline, operation, answer).await.map(drop)
+    }
+
+    /// Removes all keys that match a pattern of Redis's, looking at `count` of all there are at a time. Those that are made
+    /// meanwhile may stay.
+    ///
+    /// # Errors
+    /// As [`Redis::connection`]; what was removed until then is gone.
+    pub(crate) async fn remove_matching(
+        &self,
+        pattern: &str,
+        count: usize,
+        operation: &'static str,
+    ) -> Result<()> {
+        let soon = || Instant::now() + TIMEOUT;
+        let mut connection = self.connection_until(soon() + TIMEOUT, operation).await?;
+        let mut cursor: u64 = 0;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(pattern);
+            scan.arg("COUNT").arg(count);
+            let scanned = scan.query_async::<(u64, Vec<Vec<u8>>)>(&mut connection);
+            let (next, keys) = until(soon(), operation, scanned).await?;
+            if !keys.is_empty() {
+                let mut unlink = redis::cmd("UNLINK");
+                unlink.arg(keys);
+                let unlinked = unlink.query_async::<u64>(&mut connection);
+                until(soon(), operation, unlinked).await?;
+            }
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -97,10 +154,22 @@ pub(crate) async fn within<T>(
     operation: &'static str,
     answer: impl Future<Output = RedisResult<T>>,
 ) -> Result<T> {
-    if Instant::now() >= ctx.deadline {
+    until(ctx.deadline, operation, answer).await
+}
+
+/// The same for what no invocation asked for.
+///
+/// # Errors
+/// As [`within`].
+pub(crate) async fn until<T>(
+    deadline: Instant,
+    operation: &'static str,
+    answer: impl Future<Output = RedisResult<T>>,
+) -> Result<T> {
+    if Instant::now() >= deadline {
         return Err(crate::error::deadline_passed(operation));
     }
-    timeout_at(ctx.deadline, answer)
+    timeout_at(deadline, answer)
         .await
         .map_err(|_| crate::error::deadline_passed(operation))?
         .map_err(|error| classify(operation, error))
@@ -146,6 +215,13 @@ fn classify(operation: &'static str, error: RedisError) -> Error {
             .with_source(error);
     }
     // Out of reach, out of memory, in the middle of a failover.
-    tracing::warn!(operation, %error, "Redis cannot serve");
-    Error::unavailable(operation, "the cache of the hosts cannot serve").with_source(error)
+    if !is_asking(operation) {
+        tracing::warn!(operation, %error, "Redis cannot serve");
+    }
+    let away = Error::unavailable(operation, "the cache of the hosts cannot serve");
+    match error.is_io_error() || error.is_connection_dropped() {
+        true => away.with_context(CLOUD, UNREACHABLE),
+        false => away,
+    }
+    .with_source(error)
 }

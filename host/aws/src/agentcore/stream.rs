@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use stuga_core::{CallCtx, Error, ErrorKind, Result};
+use stuga_core::{CallCtx, Error, ErrorKind, Result, TenantId};
 
 use super::entry::Entry;
 use crate::call::call;
@@ -55,7 +55,12 @@ impl Stream {
 
     /// What the actors of an agent begin with.
     pub(crate) fn agent_of(ctx: &CallCtx) -> String {
-        format!("{}/{}/", ctx.tenant, ctx.agent)
+        format!("{}{}/", Self::tenant_of(&ctx.tenant), ctx.agent)
+    }
+
+    /// What the actors of all agents of a tenant begin with.
+    pub(crate) fn tenant_of(tenant: &TenantId) -> String {
+        format!("{tenant}/")
     }
 
     /// What those begin with whose sessions an agent has.
@@ -270,11 +275,7 @@ fn provisioned(operation: &'static str, error: Error) -> Error {
     if error.kind() != ErrorKind::NotFound {
         return error;
     }
-    Error::unavailable(
-        operation,
-        "the tenant's AgentCore memory does not exist; provision the tenant and check `aws.memory.memory_id`",
-    )
-    .with_source(error)
+    super::home::absent(operation).with_source(error)
 }
 
 fn said(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use stuga_core::{CallCtx, CapabilityName, Result, Timestamp};
 
-use super::card::{Begun, End, REMEMBERED};
+use super::card::{Begun, End, For, REMEMBERED};
 use super::entry::Entry;
 use super::fold::Fold;
 use super::ledger::{Ledger, Rules, Store};
@@ -153,9 +153,14 @@ impl Ledger<'_> {
         };
         // No write's id: those hold no space.
         let name = format!("renewal of {}", head.version);
-        let begun = self
-            .cards()
-            .begin(self.ctx, self.operation, stream, &name, &head.digest);
+        let begun = self.cards().begin(
+            self.ctx,
+            self.operation,
+            stream,
+            &name,
+            &head.digest,
+            For::Making,
+        );
         let Begun::Go(lease) = begun.await? else {
             return Ok(false);
         };
@@ -180,6 +185,7 @@ impl Ledger<'_> {
         let end = End {
             lease: Some(&lease),
             written: None,
+            adopted: 0,
             head: Some(landed.clone()),
             applied: &applied,
             changes: &rules.changes(stream, &landed),

@@ -7,10 +7,12 @@
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use stuga_core::{Error, Result, Timestamp, WriteId};
+use stuga_core::standby::Adopted;
+use stuga_core::{Error, Result, Timestamp, WriteId, next_version};
 use tokio::time::{Instant, sleep_until};
 
-use super::card::{Begun, Change, End, Lease, REMEMBERED};
+use super::adopt::Adopting;
+use super::card::{Begun, Change, End, For, Lease, REMEMBERED};
 use super::entry::{Entry, Kind};
 use super::fold::Fold;
 use super::ledger::{Ledger, Rules};
@@ -33,6 +35,8 @@ pub(crate) struct Writing<'w> {
     pub(crate) digest: &'w str,
     /// Whether the end of the stream is asked of AgentCore whatever the card says: for what must not rest on a cache.
     pub(crate) strict: bool,
+    /// What is known of it when another side has acknowledged it.
+    pub(crate) adopts: Option<Adopting>,
 }
 
 /// What a write makes of its stream.
@@ -40,7 +44,9 @@ pub(crate) struct Draft {
     /// As in [`Entry`].
     pub(crate) kind: Kind,
     pub(crate) existed: bool,
-    /// None for the version of the write itself.
+    /// None for the next one.
+    pub(crate) stamp: Option<u64>,
+    /// None for the stamp.
     pub(crate) shown: Option<u64>,
     pub(crate) at: Timestamp,
     pub(crate) created_at: Timestamp,
@@ -48,6 +54,8 @@ pub(crate) struct Draft {
     pub(crate) closed_at: Option<Timestamp>,
     /// None for what begins with this write.
     pub(crate) incarnation: Option<u64>,
+    /// None for the stamp.
+    pub(crate) place: Option<u64>,
     pub(crate) origin: String,
     pub(crate) key: String,
     pub(crate) content: Content,
@@ -58,7 +66,34 @@ pub(crate) struct Draft {
 pub(crate) enum Fresh {
     Yes,
     No,
+    /// It was written just now, and takes the place of another one of the same write.
+    Anew,
 }
+
+/// What is known under the lease of a write.
+pub(crate) struct Seen<'s> {
+    /// The end of the stream; none when nothing was ever written.
+    pub(crate) head: Option<&'s Entry>,
+    /// The latest entry of the write itself that counts, when there is one.
+    pub(crate) found: Option<&'s Entry>,
+}
+
+/// What comes of a write.
+pub(crate) enum Verdict {
+    /// It becomes the end of the stream.
+    Make(Draft),
+    /// Nothing: this entry of it is in the stream and right as it is.
+    Stands(Entry),
+    /// Nothing: what it would make is so already.
+    Already(Draft),
+    /// Nothing: a later write stands.
+    Superseded(Draft),
+}
+
+/// How to decide what comes of a write.
+pub(super) type Judge<'j> = dyn Fn(&Seen<'_>) -> Result<Verdict> + Sync + 'j;
+/// What an entry means for indexes, beside what [`Rules`] say of every end.
+pub(super) type Follow<'f> = dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync + 'f;
 
 /// What is known from the rounds before of a write.
 enum Before {
@@ -70,7 +105,7 @@ enum Before {
 
 /// How a round of a write ended.
 enum Round {
-    Done(Entry),
+    Done(Entry, Adopted),
     /// The lease was lost, or what landed first was another event of the same write.
     Lost(Option<Entry>),
 }
@@ -88,9 +123,29 @@ impl Ledger<'_> {
         writing: &Writing<'_>,
         rules: &dyn Rules,
         decide: &(dyn Fn(Option<&Entry>) -> Result<Draft> + Sync),
-        follow: &(dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync),
+        follow: &Follow<'_>,
     ) -> Result<Entry> {
+        let judge = |seen: &Seen<'_>| match seen.found {
+            Some(found) => Ok(Verdict::Stands(found.clone())),
+            None => decide(seen.head).map(Verdict::Make),
+        };
+        let (entry, _) = self.take_turns(writing, rules, &judge, follow).await?;
+        Ok(entry)
+    }
+
+    /// Makes rounds until one of them ends with the write made, or found.
+    pub(super) async fn take_turns(
+        &self,
+        writing: &Writing<'_>,
+        rules: &dyn Rules,
+        judge: &Judge<'_>,
+        follow: &Follow<'_>,
+    ) -> Result<(Entry, Adopted)> {
         let write = writing.id.to_name();
+        let for_what = match writing.adopts {
+            Some(_) => For::Adopting,
+            None => For::Making,
+        };
         let mut wait = WAIT_MIN;
         let mut before = Before::Nothing;
         let mut rounds = 0;
@@ -101,9 +156,12 @@ impl Ledger<'_> {
                 writing.stream,
                 &write,
                 writing.digest,
+                for_what,
             );
             match begun.await? {
-                Begun::Again(entry) if entry.digest == writing.digest => return Ok(*entry),
+                Begun::Again(entry) if entry.digest == writing.digest => {
+                    return Ok((*entry, Adopted::Stands));
+                }
                 Begun::Again(_) | Begun::Other => return Err(self.another(writing.id)),
                 Begun::Busy(left) => {
                     self.wait(left.min(wait)).await?;
@@ -111,9 +169,9 @@ impl Ledger<'_> {
                 }
                 Begun::Go(lease) => {
                     rounds += 1;
-                    let round = self.round(writing, rules, &lease, &before, decide, follow);
+                    let round = self.round(writing, rules, &lease, &before, judge, follow);
                     match round.await? {
-                        Round::Done(entry) => return Ok(entry),
+                        Round::Done(entry, adopted) => return Ok((entry, adopted)),
                         Round::Lost(landed) => before = Before::Lost(landed.map(Box::new)),
                     }
                 }
@@ -128,18 +186,24 @@ impl Ledger<'_> {
         rules: &dyn Rules,
         lease: &Lease,
         before: &Before,
-        decide: &(dyn Fn(Option<&Entry>) -> Result<Draft> + Sync),
-        follow: &(dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync),
+        judge: &Judge<'_>,
+        follow: &Follow<'_>,
     ) -> Result<Round> {
         let write = writing.id.to_name();
         let mut fold = Fold::of(Vec::new());
         let may_have_landed = !matches!(before, Before::Nothing);
-        let deep = lease.head.is_none() || may_have_landed;
+        let remembered_since = self.remembered_since(lease);
+        let earliest = writing.adopts.as_ref().and_then(Adopting::earliest);
+        // What is older than the cards remember is looked for in the stream.
+        let is_old = earliest.is_some_and(|earliest| earliest < remembered_since);
+        let deep = lease.head.is_none() || may_have_landed || is_old;
+        let scans = deep || writing.strict;
         let head = match &lease.head {
-            Some(head) if !writing.strict && !deep => head.clone(),
+            Some(head) if !scans => head.clone(),
             known => {
+                let since = earliest.map_or(remembered_since, |at| at.min(remembered_since));
                 let depth = match deep {
-                    true => Depth::Since(self.remembered_since(lease)),
+                    true => Depth::Since(since),
                     false => Depth::End,
                 };
                 match self.scan(writing.stream, depth).await {
@@ -159,62 +223,122 @@ impl Ledger<'_> {
             }
         };
         let applied: Vec<Entry> = fold.counting().cloned().collect();
-        if let Some(found) = applied.iter().find(|entry| entry.write == write) {
-            if found.digest != writing.digest {
-                self.release(writing.stream, lease, deep).await;
-                return Err(self.another(writing.id));
-            }
-            return self
-                .confirm(
-                    writing,
-                    lease,
-                    rules,
-                    head.as_ref(),
-                    found,
-                    &applied,
-                    follow,
-                )
-                .await;
+        let found = self.find(writing, lease, before, &fold, &applied);
+        if found.is_some_and(|found| found.digest != writing.digest) {
+            self.release(writing.stream, lease, deep).await;
+            return Err(self.another(writing.id));
         }
-        let draft = match decide(head.as_ref()) {
-            Ok(draft) => draft,
+        let seen = Seen {
+            head: head.as_ref(),
+            found,
+        };
+        let verdict = match judge(&seen) {
+            Ok(verdict) => verdict,
             Err(error) => {
                 self.release(writing.stream, lease, deep).await;
                 return Err(error);
             }
         };
-        let (entry, content) = draft.into_entry(writing, &write, lease, head.as_ref());
-        let token = self.token(&write, fold.voids(&write), "");
-        let landed = self
-            .append(writing.stream, lease, &entry, &content, token)
-            .await?;
-        if landed.version != entry.version {
-            // AgentCore knows the token: an event of this write came first.
-            if landed.write != write || landed.digest != writing.digest {
-                self.release(writing.stream, lease, false).await;
-                return Err(self.another(writing.id));
+        let leave = |draft: Draft| draft.into_entry(writing, &write, lease, head.as_ref()).0;
+        let (entry, adopted, changes) = match verdict {
+            Verdict::Make(draft) => {
+                let (entry, content) = draft.into_entry(writing, &write, lease, head.as_ref());
+                // One that takes the place of another needs a token of its own.
+                let token = match found {
+                    Some(_) => self.token(&write, 0, &format!("as {}", entry.version)),
+                    None => self.token(&write, fold.voids(&write), ""),
+                };
+                let landed = self
+                    .append(writing.stream, lease, &entry, &content, token)
+                    .await?;
+                if landed.version != entry.version {
+                    return self.landed_before(writing, lease, before, landed).await;
+                }
+                let fresh = match found {
+                    Some(_) => Fresh::Anew,
+                    None => Fresh::Yes,
+                };
+                let mut changes = rules.changes(writing.stream, &landed);
+                changes.extend(follow(&landed, fresh));
+                if !self
+                    .settle(writing, lease, Some(&landed), &landed, applied, &changes)
+                    .await?
+                {
+                    return Ok(Round::Lost(None));
+                }
+                self.keep(writing.stream, &landed.event, &content).await;
+                return Ok(Round::Done(landed, Adopted::Stands));
             }
-            self.release(writing.stream, lease, true).await;
-            if matches!(before, Before::Lost(Some(first)) if **first == landed) {
-                // The stream was read since, and it stands too far back to be found: nothing of it can be in doubt.
-                return Ok(Round::Done(landed));
+            Verdict::Stands(found) => {
+                let changes = follow(&found, Fresh::No);
+                (found, Adopted::Stands, changes)
             }
-            return Ok(Round::Lost(Some(landed)));
-        }
-        let mut changes = rules.changes(writing.stream, &landed);
-        changes.extend(follow(&landed, Fresh::Yes));
-        if !self
-            .settle(writing, lease, &landed, &landed, applied, &changes)
-            .await?
-        {
-            return Ok(Round::Lost(None));
-        }
-        self.keep(writing.stream, &landed.event, &content).await;
-        Ok(Round::Done(landed))
+            Verdict::Already(draft) => (leave(draft), Adopted::Stands, Vec::new()),
+            Verdict::Superseded(draft) => (leave(draft), Adopted::Superseded, Vec::new()),
+        };
+        let settled = match &head {
+            Some(head) if scans => {
+                self.confirm(writing, lease, rules, head, &entry, applied, changes)
+                    .await?
+            }
+            head => {
+                self.settle(writing, lease, head.as_ref(), &entry, applied, &changes)
+                    .await?
+            }
+        };
+        Ok(match settled {
+            true => Round::Done(entry, adopted),
+            false => Round::Lost(None),
+        })
     }
 
-    /// The write's event is in the stream and counts, but its writer never settled it. An event of a writer that is late may
-    /// still land and displace it, or what was built on it. Another event on top, settled, keeps that from counting.
+    /// The latest entry of a write that is in its stream and counts.
+    fn find<'f>(
+        &self,
+        writing: &Writing<'_>,
+        lease: &'f Lease,
+        before: &'f Before,
+        fold: &Fold,
+        applied: &'f [Entry],
+    ) -> Option<&'f Entry> {
+        let write = writing.id.to_name();
+        let read = applied.iter().find(|entry| entry.write == write);
+        // What only says what was answered is no event of the stream.
+        let known = lease.known.iter().filter(|known| !known.event.is_empty());
+        let landed = match before {
+            // The stream was read since; where the event is not among what was read, it stands too far back.
+            Before::Lost(Some(first)) if writing.adopts.is_some() => Some(&**first),
+            _ => None,
+        };
+        let landed = landed.filter(|first| fold.all().iter().all(|read| read != *first));
+        read.into_iter()
+            .chain(known)
+            .chain(landed)
+            .max_by_key(|entry| entry.version)
+    }
+
+    /// AgentCore knows the token of what was appended: an event of this write came first.
+    async fn landed_before(
+        &self,
+        writing: &Writing<'_>,
+        lease: &Lease,
+        before: &Before,
+        landed: Entry,
+    ) -> Result<Round> {
+        if landed.write != writing.id.to_name() || landed.digest != writing.digest {
+            self.release(writing.stream, lease, false).await;
+            return Err(self.another(writing.id));
+        }
+        self.release(writing.stream, lease, true).await;
+        if matches!(before, Before::Lost(Some(first)) if **first == landed) {
+            // The stream was read since, and it stands too far back to be found: nothing of it can be in doubt.
+            return Ok(Round::Done(landed, Adopted::Stands));
+        }
+        Ok(Round::Lost(Some(landed)))
+    }
+
+    /// What ends the stream was read and nobody is known to have settled it. An event of a writer that is late may still land
+    /// and displace it, or what was built on it. Another event on top, settled, keeps that from counting.
     #[expect(
         clippy::too_many_arguments,
         reason = "one step of a round, with all that the round knows"
@@ -224,12 +348,11 @@ impl Ledger<'_> {
         writing: &Writing<'_>,
         lease: &Lease,
         rules: &dyn Rules,
-        head: Option<&Entry>,
-        found: &Entry,
-        applied: &[Entry],
-        follow: &(dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync),
-    ) -> Result<Round> {
-        let head = head.unwrap_or(found);
+        head: &Entry,
+        written: &Entry,
+        applied: Vec<Entry>,
+        follows: Vec<Change>,
+    ) -> Result<bool> {
         let end = Entry {
             version: lease.version.max(head.version.saturating_add(1)),
             base: head.version,
@@ -243,14 +366,9 @@ impl Ledger<'_> {
             .append(writing.stream, lease, &end, &nothing, token)
             .await?;
         let mut changes = rules.changes(writing.stream, &end);
-        changes.extend(follow(found, Fresh::No));
-        let settled = self
-            .settle(writing, lease, &end, found, applied.to_vec(), &changes)
-            .await?;
-        Ok(match settled {
-            true => Round::Done(found.clone()),
-            false => Round::Lost(None),
-        })
+        changes.extend(follows);
+        self.settle(writing, lease, Some(&end), written, applied, &changes)
+            .await
     }
 
     pub(super) async fn append(
@@ -286,7 +404,7 @@ impl Ledger<'_> {
         &self,
         writing: &Writing<'_>,
         lease: &Lease,
-        head: &Entry,
+        head: Option<&Entry>,
         written: &Entry,
         mut applied: Vec<Entry>,
         changes: &[Change],
@@ -296,7 +414,8 @@ impl Ledger<'_> {
         let end = End {
             lease: Some(lease),
             written: Some(written),
-            head: Some(head.clone()),
+            adopted: writing.adopts.map_or(0, |adopting| adopting.stamp),
+            head: head.cloned(),
             applied: &applied,
             changes,
         };
@@ -369,11 +488,15 @@ impl Draft {
     ) -> (Entry, Content) {
         let base = head.map_or(0, |head| head.version);
         let version = lease.version.max(base.saturating_add(1));
+        let last = head.map_or(0, |head| head.stamp).max(lease.floor);
+        let next = || version.max(next_version(last, self.at));
+        let stamp = self.stamp.unwrap_or_else(next);
         let said = self.content.said.as_ref().map_or(0, |(_, said)| said.len());
         let entry = Entry {
             version,
             base,
-            shown: self.shown.unwrap_or(version),
+            shown: self.shown.unwrap_or(stamp),
+            stamp,
             kind: self.kind,
             existed: self.existed,
             at: self.at,
@@ -381,6 +504,7 @@ impl Draft {
             expires_at: self.expires_at,
             closed_at: self.closed_at,
             incarnation: self.incarnation.unwrap_or(version),
+            place: self.place.unwrap_or(stamp),
             bytes: (said + self.content.data.len()) as u64,
             write: write.to_owned(),
             digest: writing.digest.to_owned(),

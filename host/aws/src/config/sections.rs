@@ -12,6 +12,8 @@ use super::{AwsConfig, Pattern, RedisAccess, is_address, millis, wrong};
 
 /// Longest part of a prefix of indices that is not the tenant's name: 255 bytes are the longest name of an index.
 const INDEX_PREFIX_MAX_BYTES: usize = 40;
+/// Longest part of a memory's name that is not the tenant's: of the 48 bytes that AgentCore takes, 26 are for a hash.
+const MEMORY_NAME_OWN_MAX_BYTES: usize = 20;
 /// How long a secret's value is kept in this process unless said otherwise.
 const SECRETS_TTL: Duration = Duration::from_secs(300);
 
@@ -45,8 +47,13 @@ pub struct FilesConfig {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryConfig {
-    /// The id of the AgentCore memory; with `{tenant}`, one for each tenant.
-    pub memory_id: Pattern,
+    /// The name of the AgentCore memory that provisioning makes; with `{tenant}`, one for each tenant. Its id, which AWS
+    /// chooses, is looked up. A `-` in a tenant's name becomes `_`, and a name that is too long ends with a hash.
+    #[serde(default)]
+    pub name: Option<Pattern>,
+    /// Instead of a name: the id of an AgentCore memory that was made elsewhere.
+    #[serde(default)]
+    pub memory_id: Option<Pattern>,
     /// The cache that all hosts share, such as `rediss://cache.example:6379`.
     pub redis: String,
     /// How Redis lets this host in. Default: without a password, and trusting whom the machine trusts.
@@ -204,13 +211,7 @@ impl AwsConfig {
             files.check()?;
         }
         if let Some(memory) = &self.memory {
-            let redis = &memory.redis;
-            let known = redis.starts_with("redis://") || redis.starts_with("rediss://");
-            if !known || redis.contains('@') {
-                let what = "redis:// or rediss:// and a host, without credentials";
-                return Err(wrong("aws.memory.redis", what));
-            }
-            memory.redis_access.check(redis)?;
+            memory.check()?;
         }
         if let Some(search) = &self.search {
             separated("aws.search.index_prefix", &search.index_prefix)?;
@@ -258,6 +259,27 @@ impl AwsConfig {
         }
         let what = "the name of a bucket that all tenants share, unless `aws.files.bucket` is one without `{tenant}`";
         Err(wrong(setting, what))
+    }
+}
+
+impl MemoryConfig {
+    fn check(&self) -> Result<()> {
+        if self.name.is_some() == self.memory_id.is_some() {
+            let what = "given, or `aws.memory.memory_id`, and not both";
+            return Err(wrong("aws.memory.name", what));
+        }
+        if !self.name.as_ref().is_none_or(names_memory) {
+            let what =
+                "at most 20 of a-z A-Z 0-9 _ that begin with a letter, and `{tenant}` once at most";
+            return Err(wrong("aws.memory.name", what));
+        }
+        let redis = &self.redis;
+        let known = redis.starts_with("redis://") || redis.starts_with("rediss://");
+        if !known || redis.contains('@') {
+            let what = "redis:// or rediss:// and a host, without credentials";
+            return Err(wrong("aws.memory.redis", what));
+        }
+        self.redis_access.check(redis)
     }
 }
 
@@ -325,6 +347,14 @@ fn names_indices(prefix: &Pattern) -> bool {
         .as_str()
         .starts_with(|c: char| c.is_ascii_lowercase());
     begins && text.len() <= INDEX_PREFIX_MAX_BYTES && text.chars().all(fits)
+}
+
+/// Whether AgentCore takes names that begin so, and they tell tenants apart.
+fn names_memory(name: &Pattern) -> bool {
+    let text = name.as_str().replacen("{tenant}", "", 1);
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let begins = name.as_str().starts_with(|c: char| c.is_ascii_alphabetic());
+    begins && text.len() <= MEMORY_NAME_OWN_MAX_BYTES && text.chars().all(fits)
 }
 
 fn yes() -> bool {
@@ -412,6 +442,32 @@ mod tests {
         ] {
             let setting = check(prefix, passing);
             assert_eq!(setting.as_deref(), Some("aws.files.passing"), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_memory_is_named_or_given_by_its_id_and_not_both() {
+        let check = |text: &str| {
+            let memory: MemoryConfig = serde_json::from_str(text).unwrap();
+            let refused = memory.check().err();
+            refused.and_then(|e| e.context_value("setting").map(str::to_owned))
+        };
+        let redis = r#""redis": "redis://h""#;
+        assert_eq!(
+            check(&format!(r#"{{"name": "stuga_{{tenant}}", {redis}}}"#)),
+            None
+        );
+        assert_eq!(check(&format!(r#"{{"memory_id": "a-0", {redis}}}"#)), None);
+        for bad in [
+            r#""memory_id": "a-0", "name": "stuga", "#,
+            "",
+            r#""name": "stuga-{tenant}", "#,
+            r#""name": "{tenant}", "#,
+            r#""name": "a_name_of_twenty_one_b", "#,
+            r#""name": "s_{tenant}_{tenant}", "#,
+        ] {
+            let setting = check(&format!("{{{bad}{redis}}}"));
+            assert_eq!(setting.as_deref(), Some("aws.memory.name"), "{bad}");
         }
     }
 

@@ -19,6 +19,7 @@ use super::manifest::{Draft, MANIFEST_MAX_BYTES, Manifest, Mark, Versions};
 use super::removal::{self, Copied};
 use super::store::{Condition, Store};
 use super::{S3Files, key};
+use crate::quota::meter::Held;
 
 /// How often a write begins again because others wrote its path meanwhile.
 const ROUNDS_MAX: u32 = 32;
@@ -26,22 +27,23 @@ const ROUNDS_MAX: u32 = 32;
 const DIGEST_BYTES: usize = 16;
 
 /// One write on its way.
-struct Attempt<'a> {
-    store: &'a Store,
-    ctx: &'a CallCtx,
-    operation: &'static str,
-    id: WriteId,
-    write: &'a FilesWrite,
+pub(super) struct Attempt<'a> {
+    pub(super) store: &'a Store,
+    pub(super) ctx: &'a CallCtx,
+    pub(super) operation: &'static str,
+    pub(super) id: WriteId,
+    pub(super) write: &'a FilesWrite,
     digest: String,
     now: Timestamp,
     versions: &'a Versions,
+    files: &'a S3Files,
     /// The content, once it was copied.
     copied: Option<Copied>,
 }
 
 /// A manifest and the condition that nobody has written it since.
-struct Found {
-    manifest: Manifest,
+pub(super) struct Found {
+    pub(super) manifest: Manifest,
     condition: Condition,
 }
 
@@ -66,22 +68,32 @@ pub(super) async fn apply(
     let store = files.store(ctx)?;
     let manifest = store.kept(&key::manifest(path));
     let _turn = files.turns.take(ctx, operation, &store, &manifest).await?;
-    let mut attempt = Attempt {
-        store: &store,
-        ctx,
-        operation,
-        id,
-        write,
-        digest: digest(write),
-        now: files.shared.now(),
-        versions: &files.versions,
-        copied: None,
-    };
-    let mark = attempt.run().await?;
+    let mark = Attempt::new(files, &store, ctx, id, write).run().await?;
     Ok(ack(write, mark))
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    pub(super) fn new(
+        files: &'a S3Files,
+        store: &'a Store,
+        ctx: &'a CallCtx,
+        id: WriteId,
+        write: &'a FilesWrite,
+    ) -> Self {
+        Self {
+            store,
+            ctx,
+            operation: write.operation(),
+            id,
+            write,
+            digest: digest(write),
+            now: files.shared.now(),
+            versions: &files.versions,
+            files,
+            copied: None,
+        }
+    }
+
     async fn run(&mut self) -> Result<Mark> {
         let claim = self.claim();
         let (store, ctx, operation) = (self.store, self.ctx, self.operation);
@@ -114,7 +126,7 @@ impl Attempt<'_> {
         Err(claim::busy(operation))
     }
 
-    fn claim(&self) -> Claim {
+    pub(super) fn claim(&self) -> Claim {
         Claim {
             digest: self.digest.clone(),
             path: self.write.key().to_owned(),
@@ -123,7 +135,7 @@ impl Attempt<'_> {
     }
 
     /// The manifest of a path, or that of a path that was never written.
-    async fn load(&self, path: &str) -> Result<Found> {
+    pub(super) async fn load(&self, path: &str) -> Result<Found> {
         let key = self.store.kept(&key::manifest(path));
         let object = self
             .store
@@ -150,7 +162,7 @@ impl Attempt<'_> {
     }
 
     /// What the write answered when it was applied before.
-    async fn remembered(&self, found: &Found, fresh: bool) -> Result<Option<Mark>> {
+    pub(super) async fn remembered(&self, found: &Found, fresh: bool) -> Result<Option<Mark>> {
         if let Some(recent) = found.manifest.applied(self.id) {
             if recent.digest != self.digest {
                 return Err(self.other_write());
@@ -175,7 +187,7 @@ impl Attempt<'_> {
     }
 
     /// Finds out what became of an earlier write under this id. None when this one may be applied.
-    async fn resolve(&self, mut known: Claimed) -> Result<Option<Mark>> {
+    pub(super) async fn resolve(&self, mut known: Claimed) -> Result<Option<Mark>> {
         let (store, ctx, operation) = (self.store, self.ctx, self.operation);
         for _ in 0..ROUNDS_MAX {
             if known.claim.digest == self.digest {
@@ -216,22 +228,35 @@ impl Attempt<'_> {
 
     /// Tries to take effect on the manifest as it was found. None when somebody else wrote first.
     async fn round(&mut self, mut found: Found, spooled: Option<&Source>) -> Result<Option<Mark>> {
-        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
-        let path = self.write.key();
+        let purged: u64 = match self.write {
+            FilesWrite::Purge { .. } => found.manifest.versions().map(|v| v.size).sum(),
+            _ => 0,
+        };
         let mark = match self.effect(&mut found.manifest, spooled).await? {
             Effect::Again => return Ok(None),
             Effect::Change(mark) => mark,
             Effect::Nothing(mark) => {
-                let mut alone = Manifest::new(path, self.now);
-                alone.remember(self.id, &self.digest, mark.clone(), self.now);
-                if let Some(recent) = alone.applied(self.id) {
-                    claim::settle(store, ctx, operation, path, recent.clone()).await?;
-                }
+                self.settle(mark.clone()).await?;
                 return Ok(Some(mark));
             }
         };
+        let done = self.commit(&mut found, mark.clone()).await?;
+        if done && purged > 0 {
+            let gone = Held {
+                count: 0,
+                bytes: purged,
+            };
+            self.files.meter.release(&self.ctx.tenant, gone);
+        }
+        Ok(done.then_some(mark))
+    }
+
+    /// Writes a manifest that was changed, with what the write answers; false when somebody else wrote first.
+    pub(super) async fn commit(&mut self, found: &mut Found, mark: Mark) -> Result<bool> {
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        let path = self.write.key();
         let manifest = &mut found.manifest;
-        let over = manifest.remember(self.id, &self.digest, mark.clone(), self.now);
+        let over = manifest.remember(self.id, &self.digest, mark, self.now);
         manifest.touch();
         try_join_all(
             over.into_iter()
@@ -253,14 +278,26 @@ impl Attempt<'_> {
         }
         // From here on it may have landed, whatever is answered.
         self.name_copied(true);
-        if !self.put(&found).await? {
+        if !self.put(found).await? {
             self.name_copied(false);
-            return Ok(None);
+            return Ok(false);
         }
         if let FilesWrite::Purge { .. } = self.write {
             removal::erase(store, ctx, operation, path, &found.manifest.trash).await?;
         }
-        Ok(Some(mark))
+        Ok(true)
+    }
+
+    /// Remembers a write that changes nothing.
+    pub(super) async fn settle(&self, mark: Mark) -> Result<()> {
+        let (store, ctx, operation) = (self.store, self.ctx, self.operation);
+        let path = self.write.key();
+        let mut alone = Manifest::new(path, self.now);
+        alone.remember(self.id, &self.digest, mark, self.now);
+        if let Some(recent) = alone.applied(self.id) {
+            claim::settle(store, ctx, operation, path, recent.clone()).await?;
+        }
+        Ok(())
     }
 
     fn name_copied(&mut self, named: bool) {
@@ -295,11 +332,13 @@ impl Attempt<'_> {
             FilesWrite::Delete { .. } if !existed => Ok(Effect::Nothing(removed(false))),
             FilesWrite::Delete { .. } => {
                 manifest.end(self.now);
+                manifest.note_removal(false, self.now, self.versions);
                 Ok(Effect::Change(removed(true)))
             }
             FilesWrite::Purge { .. } if manifest.is_empty() => Ok(Effect::Nothing(removed(false))),
             FilesWrite::Purge { .. } => {
                 manifest.clear();
+                manifest.note_removal(true, self.now, self.versions);
                 Ok(Effect::Change(removed(true)))
             }
             FilesWrite::Put {
@@ -321,6 +360,7 @@ impl Attempt<'_> {
                 let Some(spooled) = spooled else {
                     return Err(self.not_spooled(sha256, *size));
                 };
+                self.make_room(manifest, *size).await?;
                 let Some(copied) = self.copy(manifest, spooled, content_type, sha256).await? else {
                     return Err(self.not_spooled(sha256, *size));
                 };
@@ -339,6 +379,7 @@ impl Attempt<'_> {
                     )
                     .with_context("version", version));
                 };
+                self.make_room(manifest, old.size).await?;
                 let source = content::find_version(self.store, path, &old);
                 let copied = self.copy(manifest, &source, &old.content_type, &old.sha256);
                 let Some(content) = copied.await? else {
@@ -370,7 +411,7 @@ impl Attempt<'_> {
 
     /// Copies a content to a place of its own, once for all rounds. Meanwhile what the last write discarded is removed, and
     /// once a day it is looked for what others left. None when the content is not there.
-    async fn copy(
+    pub(super) async fn copy(
         &mut self,
         manifest: &mut Manifest,
         source: &Source,
@@ -414,7 +455,34 @@ impl Attempt<'_> {
         Ok(Some(content))
     }
 
-    fn not_spooled(&self, sha256: &str, size: u64) -> Error {
+    /// Holds the tenant to its quota before another version is made. Where there is no room, the earlier versions of the path
+    /// give way; those of other paths do not.
+    async fn make_room(&self, manifest: &mut Manifest, size: u64) -> Result<()> {
+        if self.copied.is_some() {
+            // It was let in when the content was copied.
+            return Ok(());
+        }
+        let limit = self.files.shared.quotas.of(&self.ctx.tenant).files();
+        let count = u64::from(manifest.is_new());
+        let admit = async |bytes: u64| {
+            let (meter, tenant) = (&self.files.meter, &self.ctx.tenant);
+            let more = Held { count, bytes };
+            meter
+                .admit(self.operation, tenant, more, limit, self.ctx.deadline)
+                .await
+        };
+        let Err(refused) = admit(size).await else {
+            return Ok(());
+        };
+        let freed = manifest.earlier_bytes();
+        if freed == 0 || admit(size.saturating_sub(freed)).await.is_err() {
+            return Err(refused);
+        }
+        manifest.give_way();
+        Ok(())
+    }
+
+    pub(super) fn not_spooled(&self, sha256: &str, size: u64) -> Error {
         Error::not_found(
             self.operation,
             "no content of this digest and size is spooled; spool it again",

@@ -21,6 +21,8 @@ pub(super) const RELATIVE_MAX_BYTES: usize = 2 + 64 + 1 + (HEAD_BYTES * 4).div_c
 const MAIN: &str = "m/";
 /// Manifests of longer paths, by the digest of their beginning.
 const REST: &str = "x/";
+/// Contents of versions.
+const CONTENTS: &str = "c/";
 /// What ends a mark. It is in no alphabet, so no path's key is a mark.
 const MARK: char = '=';
 
@@ -52,7 +54,25 @@ pub(super) fn mark(path: &str) -> Option<String> {
 
 /// What the keys of all contents of a path begin with.
 pub(super) fn contents(path: &str) -> String {
-    format!("c/{}/", hex::encode(Sha256::digest(path)))
+    format!("{CONTENTS}{}/", hex::encode(Sha256::digest(path)))
+}
+
+/// What an object is of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// The manifest of a path.
+    Manifest,
+    /// The content of a version.
+    Content,
+}
+
+/// What the object with that key is of; none of a mark, and of what this host did not make.
+pub(super) fn kind(relative: &str) -> Option<Kind> {
+    let is_manifest = relative.starts_with(MAIN) || relative.starts_with(REST);
+    if relative.starts_with(CONTENTS) {
+        return Some(Kind::Content);
+    }
+    (is_manifest && !relative.ends_with(MARK)).then_some(Kind::Manifest)
 }
 
 /// The beginning of a path that has room in one key, and what is left of it.

@@ -1,6 +1,6 @@
 //! What stands at a path: the one object that all its writes replace, each on the condition that nobody wrote in between.
 //!
-//! This file changes manifests in memory and does no IO.
+//! This file changes manifests in memory and does no IO; `taken` does so for what another side has acknowledged.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use stuga_core::files::{EARLIER_VERSIONS_MAX, Expected, FileInfo, FileVersion};
 use stuga_core::{Error, Result, Timestamp, WriteId, next_version};
 use uuid::Uuid;
+
+mod taken;
 
 /// How a manifest is written. One of a later host is not read, so that it loses nothing.
 const FORMAT: u32 = 1;
@@ -30,8 +32,14 @@ pub(super) struct Manifest {
     /// Grows with every write, so that no two manifests of a path are equal and each has an entity tag of its own.
     serial: u64,
     pub(super) path: String,
-    /// The greatest version that was ever given.
+    /// The greatest version that was ever given, here or by another side that was heard of.
     last: u64,
+    /// Where the latest removal stands among all writes: nothing from before it comes to stand.
+    #[serde(default)]
+    removed: u64,
+    /// The same of the latest purge: nothing from before it is kept.
+    #[serde(default)]
+    purged: u64,
     pub(super) standing: Option<Version>,
     /// The newest first.
     pub(super) earlier: Vec<Earlier>,
@@ -126,6 +134,8 @@ impl Manifest {
             serial: 0,
             path: path.to_owned(),
             last: 0,
+            removed: 0,
+            purged: 0,
             standing: None,
             earlier: Vec::new(),
             recent: Vec::new(),
@@ -227,6 +237,26 @@ impl Manifest {
         self.standing.is_none() && self.earlier.is_empty()
     }
 
+    /// Whether nothing was ever written to the path.
+    pub(super) fn is_new(&self) -> bool {
+        self.serial == 0
+    }
+
+    /// Bytes of the earlier versions.
+    pub(super) fn earlier_bytes(&self) -> u64 {
+        self.earlier
+            .iter()
+            .map(|earlier| earlier.version.size)
+            .sum()
+    }
+
+    /// Lets all earlier versions go.
+    pub(super) fn give_way(&mut self) {
+        for earlier in std::mem::take(&mut self.earlier) {
+            self.discard(earlier.version.content);
+        }
+    }
+
     /// Checks what a put expects.
     pub(super) fn check_expected(&self, operation: &'static str, expected: Expected) -> Result<()> {
         let actual = self.standing.as_ref().map(|standing| standing.version);
@@ -304,6 +334,15 @@ impl Manifest {
         !contents.is_empty()
     }
 
+    /// Says where a removal stands that was made here now; with `purges` it left nothing.
+    pub(super) fn note_removal(&mut self, purges: bool, now: Timestamp, versions: &Versions) {
+        self.last = versions.next(now, self.last);
+        self.removed = self.last;
+        if purges {
+            self.purged = self.last;
+        }
+    }
+
     /// Leaves a content to the next write to remove.
     pub(super) fn discard(&mut self, content: Uuid) {
         if self.trash.len() < TRASH_MAX {
@@ -320,8 +359,9 @@ impl Manifest {
         mark: Mark,
         now: Timestamp,
     ) -> Vec<Recent> {
+        // What is remembered of it already is of before another side answered it.
         self.recent
-            .retain(|recent| now.since(recent.at) < RETENTION);
+            .retain(|recent| recent.id != id && now.since(recent.at) < RETENTION);
         self.recent.push(Recent {
             id,
             at: now,

@@ -1,8 +1,12 @@
 //! Slips and components as objects of S3, in the tenant's own part of the bucket.
 
+use std::time::Duration;
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_smithy_types::DateTime;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use stuga_core::{Error, ErrorKind, InvocationId, Result, TenantId};
+use stuga_core::{Error, InvocationId, Result, TenantId, Timestamp};
 
 use super::slip::Slip;
 use crate::Shared;
@@ -14,6 +18,11 @@ use crate::objects::{self, At, Objects};
 const SLIP_MAX_BYTES: usize = 4 << 20;
 /// Largest component that is read.
 const COMPONENT_MAX_BYTES: usize = 64 << 20;
+
+/// How long slips and components are kept after they were written last, in days, by the bucket's own rule.
+pub(crate) const KEPT_DAYS: i32 = 8;
+/// From what age on a component is written again before an attempt is offered that needs it: half of that.
+const COMPONENT_FRESH: Duration = Duration::from_secs(4 * 24 * 3_600);
 
 /// The objects of one tenant's attempts.
 pub(super) struct Drawer(Objects);
@@ -55,26 +64,30 @@ impl Drawer {
         self.0.change(at, &name, before, slip).await
     }
 
-    /// Keeps a component under its digest. One that is there already is the same.
+    /// Keeps a component under its digest. One that is there already is the same, and young again.
     pub(super) async fn stock(&self, at: At, digest: &str, component: Vec<u8>) -> Result<()> {
         let put = self.0.clients.s3().put_object().bucket(&self.0.bucket);
         let put = put
             .key(self.0.key(&component_name(at, digest)?))
             .content_type("application/wasm")
-            .if_none_match("*")
             .body(Bytes::from(component).into());
-        match call_until(at.deadline, at.operation, put.send()).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
-            ended => ended.map(drop),
-        }
+        call_until(at.deadline, at.operation, put.send())
+            .await
+            .map(drop)
     }
 
-    /// Whether a component is kept.
-    pub(super) async fn has(&self, at: At, digest: &str) -> Result<bool> {
+    /// Whether a component is kept and will be for days.
+    pub(super) async fn has(&self, at: At, digest: &str, now: Timestamp) -> Result<bool> {
         let head = self.0.clients.s3().head_object().bucket(&self.0.bucket);
         let head = head.key(self.0.key(&component_name(at, digest)?));
-        let found = call_until(at.deadline, at.operation, head.send()).await;
-        Ok(absent(found)?.is_some())
+        let found = absent(call_until(at.deadline, at.operation, head.send()).await)?;
+        let is_fresh = |component: HeadObjectOutput| {
+            let written = component.last_modified().map(DateTime::secs);
+            let written = written.and_then(|seconds| u64::try_from(seconds).ok());
+            let written = Timestamp::from_millis(written.unwrap_or_default().saturating_mul(1_000));
+            now.since(written) < COMPONENT_FRESH
+        };
+        Ok(found.is_some_and(is_fresh))
     }
 
     /// The component of that digest, and no other bytes.

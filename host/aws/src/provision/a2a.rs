@@ -1,27 +1,43 @@
-//! What mailboxes need: a queue and its dead-letter queue. Letters come with the messages; here they are only removed.
+//! What mailboxes need: a queue and its dead-letter queue, a bucket, and rules by which what is left of messages goes. Letters
+//! come with the messages; here they are only removed.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use stuga_core::{Result, TenantId};
 
-use super::files::Bucket;
+use super::bucket::Bucket;
+use super::rules::{Rule, Rules};
 use super::{OPERATION, Site, Step};
 use crate::call::call_until;
-use crate::scope::guard;
+use crate::scope::{MAIL, guard};
 use crate::{Shared, a2a};
 
 /// Queues of a page.
 const PAGE: i32 = 1_000;
+/// How long a letter is kept after it was written last, in days: one waits for 14 days at most, and lies for as long when it is
+/// dead.
+const LETTER_DAYS: i32 = 30;
 
 pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<dyn Step>>> {
     if shared.config.a2a.is_none() {
         return Ok(Vec::new());
     }
     let (site, scope) = (Site::of(shared, tenant), shared.scope(tenant));
+    let bucket = Bucket::shared(site.clone(), "a2a", scope.mail_bucket()?);
+    let rules = vec![
+        Rule::Unfinished,
+        Rule::Passing {
+            id: "stuga-mail",
+            prefix: MAIL.to_owned(),
+            days: LETTER_DAYS,
+        },
+    ];
     Ok(vec![
+        Box::new(bucket.clone()),
+        Box::new(Rules::of(bucket.clone(), rules)),
         Box::new(Letters {
-            bucket: Bucket::shared(site.clone(), scope.mail_bucket()?),
+            bucket,
             prefix: scope.mail_objects(),
             mark: scope.mail_mark(),
         }),

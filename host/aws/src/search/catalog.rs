@@ -9,6 +9,9 @@ use stuga_core::{Error, Result, Timestamp};
 use super::many::Place;
 use super::wire::read;
 
+/// Most indices of a tenant that are counted: what one search answers.
+const TENANT_INDICES_MAX: usize = 10_000;
+
 /// An index as it stands in the catalog.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Head {
@@ -19,8 +22,11 @@ pub(super) struct Head {
     pub(super) created_at: Timestamp,
     pub(super) documents: u64,
     pub(super) bytes: u64,
-    /// The latest version that was given away.
+    /// The latest version that was given away, here or by another side that was heard of.
     pub(super) last: u64,
+    /// Where its making stands among all writes.
+    #[serde(default)]
+    pub(super) made: u64,
 }
 
 impl Head {
@@ -47,6 +53,29 @@ pub(super) struct Pending {
     /// The version before its first change.
     pub(super) base: u64,
     pub(super) ack: SearchAck,
+    /// What is to be known of it besides when another side has acknowledged it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) taken: Option<TakenOver>,
+}
+
+/// A write that another side has acknowledged.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct TakenOver {
+    /// Where it stands among all writes.
+    pub(super) stamp: u64,
+    /// What was answered here when it landed before and nobody heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) landed: Option<SearchAck>,
+}
+
+impl Pending {
+    /// Tells it from every other write that was decided: what has landed and is taken over is decided twice.
+    pub(super) fn tag(&self) -> String {
+        match self.taken {
+            None => self.mark.clone(),
+            Some(_) => format!("{} taken", self.mark),
+        }
+    }
 }
 
 /// The entry of an index.
@@ -103,7 +132,7 @@ impl IndexEntry {
 
     /// Whether nothing was written to it since it was made.
     pub(super) fn is_new(&self) -> bool {
-        matches!(self.pending.ack, SearchAck::Created(_))
+        matches!(self.pending.ack, SearchAck::Created(_)) && self.head.documents == 0
     }
 }
 
@@ -187,6 +216,15 @@ pub(super) fn indices_of(agent: &str, max: usize) -> Json {
         "_source": {"excludes": ["work"]},
         "query": {"bool": {"filter": [{"term": {"kind": "index"}}, {"term": {"agent": agent}}]}},
         "sort": [{"name": "asc"}],
+    })
+}
+
+/// The query for the counts of all indices of a tenant.
+pub(super) fn counts() -> Json {
+    json!({
+        "size": TENANT_INDICES_MAX,
+        "_source": ["head.documents", "head.bytes"],
+        "query": {"bool": {"filter": [{"term": {"kind": "index"}}]}},
     })
 }
 

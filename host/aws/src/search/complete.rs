@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use opensearch::http::Method;
 use stuga_core::search::made::Made;
-use stuga_core::search::{Change, SearchWrite};
+use stuga_core::search::{Change, Outcome, SearchAck, SearchWrite};
 use stuga_core::{Error, Result};
 
-use super::catalog::{self, Found, Head, IndexEntry, Mark};
+use super::catalog::{self, Found, Head, IndexEntry, Mark, Pending};
 use super::effects::{Decided, Effect, Effects, Standing, effects, is_left};
 use super::gone;
 use super::many::{self, Bulk, Get, Got, Put, What};
 use super::names::Index;
 use super::shape::{self, Entry, STATE, Stored};
+use super::taken::Taken;
 use super::wire::{Body, Request, json, read};
 use super::write::Writing;
 
@@ -38,6 +39,13 @@ impl Writing<'_> {
             Some(SearchWrite::DropIndex { .. }) => self.remove(key, &entry).await,
             Some(SearchWrite::Change { changes, .. }) => {
                 let standing = self.standing(&index, changes).await?;
+                if let Some(taken) = taken_of(&entry.pending) {
+                    let made = self.embed(&entry.head, changes).await?;
+                    let numbered = numbered(changes, &made);
+                    let fields = &entry.head.fields;
+                    let effects = taken.effects(operation, fields, numbered, &standing)?;
+                    return self.finish(key, &entry, &index, effects.documents).await;
+                }
                 let base = entry.pending.base;
                 let left: Vec<bool> = changes
                     .iter()
@@ -89,25 +97,45 @@ impl Writing<'_> {
         let pending = &entry.pending;
         let fields = &entry.head.fields;
         let mut bulk = Bulk::new(&self.wire, operation, &catalog);
-        for Effect { id, was, now } in documents {
+        for effect in documents {
+            let Effect {
+                id,
+                was,
+                was_version,
+                now,
+            } = effect;
             let what = match (now, was) {
-                (Some(stored), _) => {
+                (Some(stored), was) => {
                     let document = Entry {
                         stored: &stored,
                         fields,
                     };
-                    What::Version(stored.version, json(operation, &document)?)
+                    let body = json(operation, &document)?;
+                    match was {
+                        // It landed here with a larger version than was answered.
+                        Some(place) if was_version > stored.version => What::Replace(place, body),
+                        _ => What::Version(stored.version, body),
+                    }
                 }
                 (None, Some(place)) => What::Delete(place),
                 (None, None) => continue,
             };
             bulk.push(Put { index, id, what }).await?;
         }
-        let mark = Mark::new(pending.at, pending.digest.clone(), pending.ack.clone());
+        // It is remembered from when it came here, however long ago another side made it.
+        let at = match pending.taken {
+            None => pending.at,
+            Some(_) => self.search.shared.now(),
+        };
+        let mark = Mark::new(at, pending.digest.clone(), pending.ack.clone());
+        let mark = json(operation, &mark)?;
         let mark = Put {
             index: &catalog,
             id: pending.mark.clone(),
-            what: What::Create(json(operation, &mark)?),
+            what: match pending.taken {
+                None => What::Create(mark),
+                Some(_) => What::Store(mark),
+            },
         };
         bulk.push(mark).await?;
         for result in bulk.finish().await? {
@@ -118,9 +146,7 @@ impl Writing<'_> {
                 Err(refusal) => return Err(refusal.into_error(operation)),
             }
         }
-        self.search
-            .applied
-            .insert(key.to_owned(), pending.mark.clone());
+        self.search.applied.insert(key.to_owned(), pending.tag());
         Ok(())
     }
 
@@ -202,6 +228,25 @@ impl Writing<'_> {
         let via = self.names.catalog();
         let got = many::get(&self.wire, self.operation, &via, &gets).await?;
         standing(self.operation, got.into_iter())
+    }
+}
+
+/// How a write was taken over; none of one that was made here.
+fn taken_of(pending: &Pending) -> Option<Taken<'_>> {
+    let taken = pending.taken.as_ref()?;
+    Some(Taken {
+        outcomes: outcomes(Some(&pending.ack)),
+        landed: outcomes(taken.landed.as_ref()),
+        stamp: taken.stamp,
+        at: pending.at,
+    })
+}
+
+/// What changes have answered.
+pub(super) fn outcomes(ack: Option<&SearchAck>) -> &[Outcome] {
+    match ack {
+        Some(SearchAck::Changed(outcomes)) => outcomes,
+        _ => &[],
     }
 }
 

@@ -8,11 +8,12 @@ use opensearch::auth::Credentials;
 use opensearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use stuga_core::{CallCtx, Error, Result, TenantId};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::names::Names;
 use super::wire::Wire;
 use crate::Shared;
-use crate::call::call;
+use crate::call::call_until;
 use crate::config::SearchConfig;
 
 /// Most tenants whose connections are kept.
@@ -21,15 +22,24 @@ const TRANSPORTS_MAX: u64 = 1_024;
 const TRANSPORT_IDLE: Duration = Duration::from_secs(3_600);
 
 /// The domain, as it is configured.
-pub(super) struct Domain {
+pub(crate) struct Domain {
     shared: Arc<Shared>,
     endpoint: OnceCell<String>,
-    transports: Cache<TenantId, Transport>,
+    transports: Cache<Whose, Transport>,
+}
+
+/// With whose credentials requests are signed.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Whose {
+    /// The host's own.
+    Host,
+    /// Those of the role of a tenant.
+    Tenant(TenantId),
 }
 
 impl Domain {
     /// Nothing is asked before the first request.
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             endpoint: OnceCell::new(),
@@ -47,25 +57,37 @@ impl Domain {
         operation: &'static str,
         names: &Names,
     ) -> Result<Wire> {
-        let transport = match self.transports.get(&ctx.tenant) {
+        let whose = Whose::Tenant(ctx.tenant.clone());
+        self.wire_of(whose, ctx.deadline, operation, names.prefix())
+            .await
+    }
+
+    /// A connection for what begins with `prefix`.
+    pub(super) async fn wire_of(
+        &self,
+        whose: Whose,
+        deadline: Instant,
+        operation: &'static str,
+        prefix: &str,
+    ) -> Result<Wire> {
+        let transport = match self.transports.get(&whose) {
             Some(transport) => transport,
             None => {
                 let endpoint = self
                     .endpoint
-                    .get_or_try_init(|| self.find_endpoint(ctx, operation))
+                    .get_or_try_init(|| self.find_endpoint(deadline, operation))
                     .await?;
-                let transport = self.connect(operation, &ctx.tenant, endpoint)?;
-                self.transports
-                    .insert(ctx.tenant.clone(), transport.clone());
+                let transport = self.connect(operation, &whose, endpoint)?;
+                self.transports.insert(whose, transport.clone());
                 transport
             }
         };
         let attempt_timeout = self.shared.config.attempt_timeout;
-        Ok(Wire::new(transport, names.prefix(), attempt_timeout))
+        Ok(Wire::new(transport, prefix, attempt_timeout))
     }
 
     /// Where the domain is.
-    async fn find_endpoint(&self, ctx: &CallCtx, operation: &'static str) -> Result<String> {
+    async fn find_endpoint(&self, deadline: Instant, operation: &'static str) -> Result<String> {
         let config = self.config()?;
         if let Some(endpoint) = &config.endpoint {
             return Ok(endpoint.clone());
@@ -77,12 +99,8 @@ impl Domain {
             ));
         };
         let control = self.shared.clients.host().opensearch_control();
-        let described = call(
-            ctx,
-            operation,
-            control.describe_domain().domain_name(domain).send(),
-        )
-        .await?;
+        let describe = control.describe_domain().domain_name(domain).send();
+        let described = call_until(deadline, operation, describe).await?;
         let status = described.domain_status();
         let public = status.and_then(|status| status.endpoint());
         let inside = status.and_then(|status| status.endpoints()?.get("vpc"));
@@ -95,20 +113,20 @@ impl Domain {
         }
     }
 
-    fn connect(
-        &self,
-        operation: &'static str,
-        tenant: &TenantId,
-        endpoint: &str,
-    ) -> Result<Transport> {
+    fn connect(&self, operation: &'static str, whose: &Whose, endpoint: &str) -> Result<Transport> {
         let wrong = |what: &'static str| Error::unavailable(operation, what);
         let config = self.config()?;
         let url = opensearch::http::Url::parse(endpoint)
             .map_err(|e| wrong("the search domain's address is not an URL").with_source(e))?;
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url)).disable_proxy();
         if config.signed {
-            let clients = self.shared.clients.of(tenant);
-            let credentials = Credentials::try_from(clients.sdk())
+            let credentials = match whose {
+                Whose::Host => Credentials::try_from(self.shared.clients.host().sdk()),
+                Whose::Tenant(tenant) => {
+                    Credentials::try_from(self.shared.clients.of(tenant).sdk())
+                }
+            };
+            let credentials = credentials
                 .map_err(|e| wrong("there are no credentials to sign with").with_source(e))?;
             let service = if config.serverless { "aoss" } else { "es" };
             builder = builder.auth(credentials).service_name(service);

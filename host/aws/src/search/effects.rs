@@ -26,6 +26,8 @@ pub(super) struct Effect {
     pub(super) id: String,
     /// Where it stood.
     pub(super) was: Option<Place>,
+    /// The version at which it stood; 0 of none.
+    pub(super) was_version: u64,
     /// None when it goes.
     pub(super) now: Option<Stored>,
 }
@@ -52,10 +54,11 @@ pub(super) struct Decided {
 }
 
 /// How a document stands while changes are made.
-struct Slot {
+pub(super) struct Slot {
     was: Option<Place>,
-    before: Option<u64>,
-    now: Option<Stored>,
+    before: Option<(u64, u64)>,
+    pub(super) now: Option<Stored>,
+    is_changed: bool,
 }
 
 /// Makes changes, each with its place in the write and the vectors that it replaces. `standing` are the documents that they
@@ -70,6 +73,27 @@ pub(super) fn effects<'c>(
     standing: &HashMap<String, Standing>,
     decided: Decided,
 ) -> Result<Effects> {
+    gather(
+        operation,
+        fields,
+        changes,
+        standing,
+        |at, change, made, slot| {
+            let number = u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1);
+            let version = decided.base.saturating_add(number);
+            make(operation, fields, change, made, slot, version, decided.now).map(Some)
+        },
+    )
+}
+
+/// Makes changes in their order by `one`, which says what a change answers, or nothing of one that comes to nothing.
+pub(super) fn gather<'c>(
+    operation: &'static str,
+    fields: &[Field],
+    changes: impl Iterator<Item = (usize, &'c Change, &'c [Made])>,
+    standing: &HashMap<String, Standing>,
+    one: impl Fn(usize, &Change, &[Made], &mut Slot) -> Result<Option<Outcome>>,
+) -> Result<Effects> {
     let mut effects = Effects::default();
     let mut slots: Vec<(&str, Slot)> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -82,8 +106,9 @@ pub(super) fn effects<'c>(
                 id,
                 Slot {
                     was: standing.map(|standing| standing.place),
-                    before: standing.map(|standing| standing.stored.bytes),
+                    before: standing.map(|Standing { stored, .. }| (stored.version, stored.bytes)),
                     now: standing.map(|standing| standing.stored.clone()),
+                    is_changed: false,
                 },
             ));
             slots.len() - 1
@@ -91,13 +116,16 @@ pub(super) fn effects<'c>(
         let Some((_, slot)) = slots.get_mut(place) else {
             continue;
         };
-        let number = u64::try_from(at).unwrap_or(u64::MAX).saturating_add(1);
-        let version = decided.base.saturating_add(number);
-        let outcome = make(operation, fields, change, made, slot, version, decided.now)?;
-        effects.outcomes.push(outcome);
+        if let Some(outcome) = one(at, change, made, slot)? {
+            slot.is_changed = true;
+            effects.outcomes.push(outcome);
+        }
     }
     for (id, slot) in slots {
-        if let Some(before) = slot.before {
+        if !slot.is_changed {
+            continue;
+        }
+        if let Some((_, before)) = slot.before {
             effects.less = (effects.less.0 + 1, effects.less.1.saturating_add(before));
         }
         if let Some(stored) = &slot.now {
@@ -108,6 +136,7 @@ pub(super) fn effects<'c>(
             effects.documents.push(Effect {
                 id: id.to_owned(),
                 was: slot.was,
+                was_version: slot.before.map_or(0, |(version, _)| version),
                 now: slot.now,
             });
         }
@@ -115,7 +144,7 @@ pub(super) fn effects<'c>(
     Ok(effects)
 }
 
-fn make(
+pub(super) fn make(
     operation: &'static str,
     fields: &[Field],
     change: &Change,

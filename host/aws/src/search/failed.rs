@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use stuga_core::{Error, ErrorKind};
 
+use crate::error::{CLOUD, CREDENTIALS, FORBIDDEN, MISSING, UNREACHABLE, is_asking};
+
 /// When to try again after a domain had too much to do.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How much of what a domain said is kept for the log, in bytes.
@@ -90,12 +92,20 @@ impl Refusal {
     /// The error of `operation`. What only the operator can mend is logged with the fix.
     pub(super) fn into_error(self, operation: &'static str) -> Error {
         let (kind, message, fix) = meaning(self.status, &self.kind);
-        if !fix.is_empty() {
+        // Who asks what is there and what is missing is told anyway.
+        let is_news = !is_asking(operation);
+        if is_news && !fix.is_empty() {
             tracing::warn!(operation, failure = %self, fix, actions = ACTIONS, "OpenSearch needs the operator");
-        } else if kind == ErrorKind::Internal {
+        } else if is_news && kind == ErrorKind::Internal {
             tracing::error!(operation, failure = %self, "OpenSearch refuses a request of this host");
         }
         let error = Error::new(kind, operation, message);
+        let error = match self.status {
+            401 => error.with_context(CLOUD, CREDENTIALS),
+            403 => error.with_context(CLOUD, FORBIDDEN),
+            404 => error.with_context(CLOUD, MISSING),
+            _ => error,
+        };
         let is_busy = self.status == 429;
         let error = error.with_source(self);
         match is_busy {
@@ -184,11 +194,14 @@ pub(super) fn unanswered(operation: &'static str, error: opensearch::Error) -> E
     // Signing comes before sending and is told in words alone.
     let is_signing = error.source().is_none() && error.to_string().contains("Signing");
     if is_signing {
-        tracing::warn!(operation, %error, "no credentials for OpenSearch");
+        if !is_asking(operation) {
+            tracing::warn!(operation, %error, "no credentials for OpenSearch");
+        }
         return Error::unavailable(
             operation,
             "the host has no credentials for the search domain; the operator runs `stuga check aws`",
         )
+        .with_context(CLOUD, CREDENTIALS)
         .with_source(error);
     }
     match error.is_timeout() {
@@ -196,7 +209,8 @@ pub(super) fn unanswered(operation: &'static str, error: opensearch::Error) -> E
         false => Error::unavailable(
             operation,
             "the search domain cannot be reached; try again later",
-        ),
+        )
+        .with_context(CLOUD, UNREACHABLE),
     }
     .with_source(error)
 }

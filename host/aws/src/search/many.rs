@@ -163,6 +163,8 @@ pub(super) struct Put<'p> {
 pub(super) enum What {
     /// Stores an entry where there is none.
     Create(Vec<u8>),
+    /// Stores an entry whatever there is.
+    Store(Vec<u8>),
     /// Stores a document unless one of this version or a later one stands or stood there.
     Version(u64, Vec<u8>),
     /// Stores an entry in the place of the one that was read.
@@ -285,6 +287,7 @@ fn line(operation: &'static str, put: Put<'_>) -> Result<Vec<u8>> {
     };
     let (verb, body) = match put.what {
         What::Create(body) => ("create", Some(body)),
+        What::Store(body) => ("index", Some(body)),
         What::Version(version, body) => {
             action.version = Some(version);
             action.version_type = Some("external");

@@ -6,6 +6,7 @@
 use stuga_core::{CallCtx, Result, WriteId};
 
 use crate::Shared;
+use crate::scope::guard;
 
 /// The ending of the alias by which documents are read and written. A request that needs an alias never makes an index by
 /// itself, as OpenSearch otherwise does for every name that it does not know.
@@ -25,6 +26,20 @@ pub(super) struct Names {
 pub(super) struct Index(String);
 
 impl Index {
+    /// The catalog of the tenant whose names begin with `prefix`.
+    pub(super) fn catalog(prefix: &str) -> Self {
+        Self(format!("{prefix}_catalog"))
+    }
+
+    /// An index that the domain named.
+    ///
+    /// # Errors
+    /// `Denied` when it does not begin with `prefix`, the tenant's own.
+    pub(super) fn listed(operation: &'static str, prefix: &str, name: &str) -> Result<Self> {
+        guard(operation, prefix, name)?;
+        Ok(Self(name.to_owned()))
+    }
+
     /// The index itself, to make and to remove it.
     pub(super) fn itself(&self) -> &str {
         &self.0
@@ -59,7 +74,7 @@ impl Names {
 
     /// The tenant's catalog: what indices there are, and which writes were applied. No agent's name begins with `_`.
     pub(super) fn catalog(&self) -> Index {
-        Index(format!("{}_catalog", self.tenant))
+        Index::catalog(&self.tenant)
     }
 
     /// What holds the documents of the agent's index of that name. One that is made anew has another generation.

@@ -84,6 +84,29 @@ impl Wire {
             "" => index.itself().to_owned(),
             what => format!("{}/{what}", index.alias()),
         };
+        self.deliver(operation, method, &path, query, body).await
+    }
+
+    /// Asks for the names of all indices of the tenant, closed ones among them, each with nothing but its aliases.
+    ///
+    /// # Errors
+    /// As [`Wire::send`].
+    pub(super) async fn list(&self, operation: &'static str) -> Result<Result<Bytes, Refusal>> {
+        let path = format!("{}*/_alias", self.prefix);
+        let query = &[("expand_wildcards", "all")];
+        self.deliver(operation, Method::Get, &path, query, Body::None)
+            .await
+    }
+
+    /// Sends to a path that was checked.
+    async fn deliver(
+        &self,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        query: &'static [(&'static str, &'static str)],
+        body: Body,
+    ) -> Result<Result<Bytes, Refusal>> {
         let mut headers = HeaderMap::new();
         let body = match body {
             Body::None => None,
@@ -97,7 +120,7 @@ impl Wire {
         let timeout = Some(self.attempt_timeout);
         let sending = self
             .transport
-            .send(method, &path, headers, Some(query), body, timeout);
+            .send(method, path, headers, Some(query), body, timeout);
         let answer = sending.await.map_err(|e| unanswered(operation, e))?;
         let status = answer.status_code().as_u16();
         if answer

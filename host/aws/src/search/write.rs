@@ -11,10 +11,12 @@ use std::collections::HashMap;
 
 use stuga_core::search::made::{Made, embed_changes, embedding_of, embeddings_of};
 use stuga_core::search::{Change, Field, INDICES_MAX, SearchAck, SearchWrite};
+use stuga_core::standby::Adopted;
 use stuga_core::{
     CallCtx, Error, Result, Timestamp, VERSION_BITS, Write, WriteId, first_version, next_version,
 };
 
+use super::adopt::{Known, Taking, changes_of};
 use super::catalog::{self, Found, Head, IndexEntry, Mark, Pending, used};
 use super::complete::{gets_of, numbered, standing, whole};
 use super::effects::{Decided, Effects, Standing, effects};
@@ -23,6 +25,7 @@ use super::many::{self, Get, Got, Place, Put, What};
 use super::names::{Index, Names};
 use super::wire::{Wire, json, read};
 use super::{CloudSearch, digest, missing};
+use crate::quota::meter::Held;
 
 /// Most attempts at a write; each but the first follows another host's write to the same index, or its completion.
 const TURNS_MAX: u32 = 64;
@@ -30,23 +33,26 @@ const TURNS_MAX: u32 = 64;
 /// A write on its way.
 pub(super) struct Writing<'a> {
     pub(super) search: &'a CloudSearch,
+    pub(super) ctx: &'a CallCtx,
     pub(super) wire: Wire,
     pub(super) names: Names,
     pub(super) operation: &'static str,
     pub(super) write: &'a SearchWrite,
-    mark: String,
-    digest: String,
+    pub(super) mark: String,
+    pub(super) digest: String,
+    /// What is known of it when another side has acknowledged it.
+    pub(super) taking: Option<Taking<'a>>,
 }
 
-enum Turn {
-    Done(SearchAck),
+pub(super) enum Turn {
+    Done(SearchAck, Adopted),
     Again,
 }
 
 impl<'a> Writing<'a> {
     pub(super) async fn new(
         search: &'a CloudSearch,
-        ctx: &CallCtx,
+        ctx: &'a CallCtx,
         id: WriteId,
         write: &'a SearchWrite,
     ) -> Result<Self> {
@@ -57,20 +63,22 @@ impl<'a> Writing<'a> {
             mark: names.mark(id),
             digest: digest(operation, &names, write)?,
             search,
+            ctx,
             names,
             operation,
             write,
+            taking: None,
         })
     }
 
     /// Applies the write. One at a time of this process works at an index; other processes are met in the catalog.
-    pub(super) async fn run(&self) -> Result<SearchAck> {
+    pub(super) async fn run(&self) -> Result<(SearchAck, Adopted)> {
         let key = self.key();
         let turn = self.search.turn(&key);
         let _turn = turn.lock().await;
         for _ in 0..TURNS_MAX {
-            if let Turn::Done(ack) = self.turn(&key).await? {
-                return Ok(ack);
+            if let Turn::Done(ack, adopted) = self.turn(&key).await? {
+                return Ok((ack, adopted));
             }
         }
         Err(Error::unavailable(
@@ -85,10 +93,7 @@ impl<'a> Writing<'a> {
     }
 
     async fn turn(&self, key: &str) -> Result<Turn> {
-        let ids: &[Change] = match self.write {
-            SearchWrite::Change { changes, .. } => changes,
-            _ => &[],
-        };
+        let ids = changes_of(self.write);
         let known = self.search.known.get(key);
         let index = known
             .as_ref()
@@ -123,20 +128,42 @@ impl<'a> Writing<'a> {
             if is_ours && pending.digest != self.digest {
                 return Err(used(self.operation));
             }
-            let is_applied = self.search.applied.get(key).as_ref() == Some(&pending.mark);
+            let is_applied = self.search.applied.get(key) == Some(pending.tag());
             if !is_applied || !found.entry.is_live() {
                 let completed = self.complete(key, found).await;
+                let taking = self.taking.as_ref();
+                // What landed here otherwise than it was answered is taken over once it stands.
+                let is_answer = taking.is_none_or(|taking| taking.made.ack == pending.ack);
                 return match completed {
-                    Ok(()) if is_ours => Ok(Turn::Done(pending.ack.clone())),
+                    Ok(()) if is_ours && is_answer => {
+                        Ok(Turn::Done(pending.ack.clone(), Adopted::Stands))
+                    }
                     Ok(()) => Ok(Turn::Again),
                     Err(error) if is_ours => Err(landed(self.operation, error)),
                     Err(error) => Err(error),
                 };
             }
         }
-        if let Some(Got::Found(_, source)) = mark {
-            let mark: Mark = read(self.operation, source.get().as_bytes())?;
-            return mark.answer(self.operation, &self.digest).map(Turn::Done);
+        let mark: Option<Mark> = match mark {
+            Some(Got::Found(_, source)) => Some(read(self.operation, source.get().as_bytes())?),
+            _ => None,
+        };
+        if let Some(taking) = &self.taking {
+            let ack = &taking.made.ack;
+            let known = Known::of(self.operation, mark, &self.digest, ack)?;
+            let documents = found.as_ref().map(|found| {
+                self.names
+                    .documents(self.write.key(), found.entry.head.generation)
+            });
+            let standing = match index.is_some() && index == documents {
+                true => Some(standing(self.operation, got)?),
+                false => None,
+            };
+            return self.take(key, taking, found, known, standing).await;
+        }
+        if let Some(mark) = mark {
+            let ack = mark.answer(self.operation, &self.digest)?;
+            return Ok(Turn::Done(ack, Adopted::Stands));
         }
         match self.write {
             SearchWrite::CreateIndex { index, fields } => {
@@ -203,6 +230,7 @@ impl<'a> Writing<'a> {
             documents: 0,
             bytes: 0,
             last,
+            made: last,
         };
         let entry = self.decided(name, head, now, last, SearchAck::Created(true));
         if !self.decide(None, &entry).await? {
@@ -228,7 +256,7 @@ impl<'a> Writing<'a> {
         }
         let completed = self.remove(key, &entry).await;
         completed.map_err(|error| landed(self.operation, error))?;
-        Ok(Turn::Done(entry.pending.ack))
+        Ok(Turn::Done(entry.pending.ack, Adopted::Stands))
     }
 
     async fn change(
@@ -255,20 +283,42 @@ impl<'a> Writing<'a> {
             standing,
             Decided { base, now },
         )?;
+        let (more, less) = (held(more), held(less));
+        let (grown, shrunk) = (more.without(less), less.without(more));
+        self.admit(grown).await?;
         head.last = base.saturating_add(changes.len() as u64);
-        head.documents = head.documents.saturating_add(more.0).saturating_sub(less.0);
-        head.bytes = head.bytes.saturating_add(more.1).saturating_sub(less.1);
+        head.documents = head
+            .documents
+            .saturating_add(more.count)
+            .saturating_sub(less.count);
+        head.bytes = head
+            .bytes
+            .saturating_add(more.bytes)
+            .saturating_sub(less.bytes);
         let ack = SearchAck::Changed(outcomes);
         let entry = self.decided(self.write.key(), head, now, base, ack);
+        let meter = &self.search.meter;
         if !self.decide(Some(found.place), &entry).await? {
+            meter.release(&self.ctx.tenant, grown);
             return Ok(Turn::Again);
         }
+        meter.release(&self.ctx.tenant, shrunk);
         let completed = self.finish(key, &entry, index, documents).await;
         self.done(key, &entry, completed)
     }
 
+    /// Holds the tenant to its quota.
+    async fn admit(&self, more: Held) -> Result<()> {
+        let (tenant, deadline) = (&self.ctx.tenant, self.ctx.deadline);
+        let limit = self.search.shared.quotas.of(tenant).search();
+        let meter = &self.search.meter;
+        meter
+            .admit(self.operation, tenant, more, limit, deadline)
+            .await
+    }
+
     /// The entry of the index once this write is decided.
-    fn decided(
+    pub(super) fn decided(
         &self,
         name: &str,
         head: Head,
@@ -282,12 +332,13 @@ impl<'a> Writing<'a> {
             at: now,
             base,
             ack,
+            taken: None,
         };
         IndexEntry::new(self.names.agent(), name, head, pending, self.write)
     }
 
     /// Decides the write; false when somebody else was first.
-    async fn decide(&self, place: Option<Place>, entry: &IndexEntry) -> Result<bool> {
+    pub(super) async fn decide(&self, place: Option<Place>, entry: &IndexEntry) -> Result<bool> {
         let body = json(self.operation, entry)?;
         let catalog = self.names.catalog();
         let what = match place {
@@ -312,12 +363,17 @@ impl<'a> Writing<'a> {
         })
     }
 
-    fn done(&self, key: &str, entry: &IndexEntry, completed: Result<()>) -> Result<Turn> {
+    pub(super) fn done(
+        &self,
+        key: &str,
+        entry: &IndexEntry,
+        completed: Result<()>,
+    ) -> Result<Turn> {
         completed.map_err(|error| landed(self.operation, error))?;
         self.search
             .known
             .insert(key.to_owned(), entry.head.clone().into());
-        Ok(Turn::Done(entry.pending.ack.clone()))
+        Ok(Turn::Done(entry.pending.ack.clone(), Adopted::Stands))
     }
 
     /// Remembers a write that changes nothing.
@@ -331,7 +387,7 @@ impl<'a> Writing<'a> {
             what: What::Create(json(self.operation, &mark)?),
         };
         match many::put(&self.wire, self.operation, &catalog, put).await? {
-            Ok(()) => Ok(Turn::Done(ack)),
+            Ok(()) => Ok(Turn::Done(ack, Adopted::Stands)),
             Err(refusal) if refusal.is_conflict() => Ok(Turn::Again),
             Err(refusal) => Err(refusal.into_error(self.operation)),
         }
@@ -344,8 +400,13 @@ impl<'a> Writing<'a> {
     }
 }
 
+/// Documents and their bytes.
+fn held((count, bytes): (u64, u64)) -> Held {
+    Held { count, bytes }
+}
+
 /// Some bits of what tells writes apart.
-fn low_bits(digest: &str, mark: &str) -> u64 {
+pub(super) fn low_bits(digest: &str, mark: &str) -> u64 {
     let bytes = digest.bytes().chain(mark.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -354,7 +415,7 @@ fn low_bits(digest: &str, mark: &str) -> u64 {
 }
 
 /// An outage after the write was decided: it may stand, now or later.
-fn landed(operation: &'static str, error: Error) -> Error {
+pub(super) fn landed(operation: &'static str, error: Error) -> Error {
     Error::timeout(
         operation,
         "the search domain did not confirm the write; it may have been made",

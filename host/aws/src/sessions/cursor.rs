@@ -1,19 +1,30 @@
-//! Where a listing of sessions or events reads on: after which version, which other backends do not know. A listing that began
+//! Where a listing of sessions or events reads on: behind which place, which other backends do not know. A listing that began
 //! here begins anew there.
 
 use stuga_core::Result;
 use stuga_core::cursor::{self, Listing};
 
-/// Hexadecimal digits of a version.
-const DIGITS: usize = 16;
+/// Hexadecimal digits of a score.
+const SCORE_DIGITS: usize = 16;
+/// Longest name of a member.
+const NAME_MAX_BYTES: usize = 128;
 
-/// The cursor after what has that version. `what` tells the listing from every other.
-pub(super) fn encode(listing: Listing, what: &str, version: u64) -> String {
-    let prefix = prefix(what);
-    cursor::encode(listing, &prefix, &format!("{prefix}{version:016x}"))
+/// Where a member of an index stands. Two sides may have given the same score without seeing each other; then the names say
+/// the order.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Place {
+    pub(super) score: u64,
+    pub(super) name: String,
 }
 
-/// After which version to read on.
+/// The cursor behind a place. `what` tells the listing from every other.
+pub(super) fn encode(listing: Listing, what: &str, place: &Place) -> String {
+    let prefix = prefix(what);
+    let Place { score, name } = place;
+    cursor::encode(listing, &prefix, &format!("{prefix}{score:016x}{name}"))
+}
+
+/// Behind which place to read on.
 ///
 /// # Errors
 /// `Invalid` when the text is no cursor of this listing.
@@ -22,14 +33,18 @@ pub(super) fn decode(
     listing: Listing,
     what: &str,
     cursor: &str,
-) -> Result<u64> {
+) -> Result<Place> {
     let prefix = prefix(what);
-    let last = cursor::decode(operation, listing, &prefix, cursor, prefix.len() + DIGITS)?;
-    let digits = last
-        .strip_prefix(&prefix)
-        .filter(|digits| digits.len() == DIGITS);
-    let version = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    version.ok_or_else(|| cursor::malformed(operation))
+    let longest = prefix.len() + SCORE_DIGITS + NAME_MAX_BYTES;
+    let last = cursor::decode(operation, listing, &prefix, cursor, longest)?;
+    let place = || {
+        let (score, name) = last.strip_prefix(&prefix)?.split_at_checked(SCORE_DIGITS)?;
+        Some(Place {
+            score: u64::from_str_radix(score, 16).ok()?,
+            name: (!name.is_empty()).then(|| name.to_owned())?,
+        })
+    };
+    place().ok_or_else(|| cursor::malformed(operation))
 }
 
 /// Marked as ours, so that no cursor of a local listing is taken for one.
@@ -43,11 +58,15 @@ mod tests {
 
     #[test]
     fn a_cursor_leads_back_and_only_in_its_own_listing() {
-        let cursor = encode(Listing::Events, "astrid s up", u64::MAX);
+        let place = Place {
+            score: u64::MAX,
+            name: "0001#ab".to_owned(),
+        };
+        let cursor = encode(Listing::Events, "astrid s up", &place);
         let decode = |listing, what, cursor: &str| decode("sessions.events", listing, what, cursor);
         assert_eq!(
             decode(Listing::Events, "astrid s up", &cursor).unwrap(),
-            u64::MAX
+            place
         );
         assert!(decode(Listing::Sessions, "astrid s up", &cursor).is_err());
         assert!(decode(Listing::Events, "astrid s down", &cursor).is_err());
@@ -55,8 +74,8 @@ mod tests {
             "",
             "zz",
             "65",
-            &cursor[..cursor.len() - 2],
-            &cursor.repeat(2),
+            &cursor[..cursor.len() - 2 * place.name.len()],
+            &cursor.repeat(9),
         ] {
             assert!(
                 decode(Listing::Events, "astrid s up", bad).is_err(),

@@ -1,10 +1,13 @@
 //! The events of a session in their order: an index in Redis, made of the stream when it is lost.
 
+use std::collections::{HashMap, HashSet};
+
 use futures::FutureExt;
 use redis::AsyncCommands;
 use stuga_core::sessions::{Event, Order, PAGE_MAX_BYTES};
 use stuga_core::{Error, Result, Timestamp};
 
+use super::cursor::Place;
 use super::rules::{self, House};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::fold::Fold;
@@ -18,6 +21,9 @@ use crate::agentcore::vector::Kept;
 const BUILD_MAX_PAGES: usize = 1_000;
 /// How often the making begins again of an index that was lost under it.
 const BUILD_ROUNDS: usize = 3;
+/// How many members may share a score beside the one behind which a page begins: as many hosts as wrote to a session in one
+/// millisecond without seeing each other.
+const TIES: isize = 16;
 /// Members that go to Redis in one go.
 const CHUNK: usize = 500;
 
@@ -89,53 +95,66 @@ pub(super) fn listed(actor: &str, session: &str, order: Order) -> String {
     format!("{actor} {session} {order}")
 }
 
-/// One page of a session's events, after the event of that version, and the version of its last when more follow.
+/// One page of a session's events, after a place, and the place of its last when more follow.
 pub(super) async fn page(
     ledger: &Ledger<'_>,
     house: &House,
     stream: &Stream,
     head: &Entry,
     order: Order,
-    after: Option<u64>,
+    after: Option<Place>,
     limit: u32,
-) -> Result<(Vec<Event>, Option<u64>)> {
+) -> Result<(Vec<Event>, Option<Place>)> {
     let index = whole(ledger, house, stream, head).await?;
     let key = ledger.cards().index(&index);
-    let beyond = after.map(|after| format!("({after}"));
+    let from = after.as_ref().map(|after| after.score.to_string());
     let count = isize::try_from(limit)
         .unwrap_or(isize::MAX)
-        .saturating_add(1);
+        .saturating_add(1 + TIES);
     let mut connection = ledger.cards().connection();
     // Marks of the index have the score 0.
     let found = match order {
         Order::OldestFirst => {
-            let from = beyond.unwrap_or_else(|| "(0".to_owned());
+            let from = from.unwrap_or_else(|| "(0".to_owned());
             connection.zrangebyscore_limit_withscores(key, from, "+inf", 0, count)
         }
         Order::NewestFirst => {
-            let from = beyond.unwrap_or_else(|| "+inf".to_owned());
+            let from = from.unwrap_or_else(|| "+inf".to_owned());
             connection.zrevrangebyscore_limit_withscores(key, from, "(0", 0, count)
         }
     };
     let found: Vec<(Vec<u8>, f64)> = within(ledger.ctx, ledger.operation, found).await?;
-    let mut members: Vec<(Member, u64)> = Vec::new();
+    let mut members: Vec<Member> = Vec::new();
+    let mut last = None;
     let mut bytes = 0_u64;
     let mut more = false;
     for (packed, score) in found {
         let member = Member::unpack(&packed).ok_or_else(|| damaged(ledger.operation))?;
+        let place = Place {
+            score: rules::version(score),
+            name: member.event.clone(),
+        };
+        let is_read = |after: &Place| match order {
+            Order::OldestFirst => place <= *after,
+            Order::NewestFirst => place >= *after,
+        };
+        if after.as_ref().is_some_and(is_read) {
+            continue;
+        }
         bytes = bytes.saturating_add(member.bytes);
         let over = !members.is_empty() && bytes > PAGE_MAX_BYTES as u64;
         if over || members.len() >= limit as usize {
             more = true;
             break;
         }
-        members.push((member, rules::version(score)));
+        members.push(member);
+        last = Some(place);
     }
-    let last = members.last().map(|(_, version)| *version).filter(|_| more);
+    let last = last.filter(|_| more);
     let events = each(
         members
             .into_iter()
-            .map(|(member, _)| event(ledger, stream, member).boxed()),
+            .map(|member| event(ledger, stream, member).boxed()),
     )
     .await?;
     // What is gone went with its session, which was deleted meanwhile.
@@ -217,13 +236,16 @@ async fn build(ledger: &Ledger<'_>, stream: &Stream, head: &Entry, index: &str) 
         }
     }
     let fold = Fold::of(entries);
-    let vectors: std::collections::HashMap<u64, Kept> = vectors.into_iter().collect();
+    let vectors: HashMap<u64, Kept> = vectors.into_iter().collect();
+    let mut writes = HashSet::new();
     let members: Vec<(u64, Vec<u8>)> = fold
         .counting()
         .filter(|entry| entry.incarnation == head.incarnation)
         .filter_map(|entry| {
             let vector = vectors.get(&entry.version)?;
-            Some((entry.version, Member::of(entry, vector).pack()))
+            // Of a write that was said anew the latest counts, which comes first here.
+            let is_latest = writes.insert(entry.write.as_str());
+            is_latest.then(|| (entry.shown, Member::of(entry, vector).pack()))
         })
         .collect();
     let key = ledger.cards().index(index);

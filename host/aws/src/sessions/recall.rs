@@ -22,7 +22,8 @@ use crate::agentcore::vector;
 
 /// An event that is compared.
 struct Compared {
-    version: u64,
+    /// Its place among all events.
+    place: u64,
     member: Member,
     /// Its place among the sessions.
     session: usize,
@@ -40,15 +41,15 @@ pub(super) async fn recall(
     let (streams, compared) = last_appended(ledger, house, now).await?;
     let mut scored = Vec::with_capacity(compared.len());
     let mut stale = Vec::new();
-    for one in &compared {
+    for (at, one) in compared.iter().enumerate() {
         match one.member.vector.score(embedder.model(), query) {
-            Some(score) => scored.push((score, Reverse((one.version, one.session)))),
-            None if stale.len() < EMBED_MAX_TEXTS => stale.push(one),
+            Some(score) => scored.push((score, (Reverse(one.place), at))),
+            None if stale.len() < EMBED_MAX_TEXTS => stale.push((at, one)),
             None => {}
         }
     }
     // Of another model: those appended last are compared all the same.
-    let renewed = each(stale.into_iter().map(|one| {
+    let renewed = each(stale.into_iter().map(|(at, one)| {
         let stream = streams.get(one.session);
         async move {
             let found = match stream {
@@ -58,35 +59,28 @@ pub(super) async fn recall(
             let Some(event) = found else { return Ok(None) };
             let kept = vector::of(embedder, &event.content).await?;
             let score = kept.score(embedder.model(), query);
-            Ok(score.map(|score| (score, Reverse((one.version, one.session)))))
+            Ok(score.map(|score| (score, (Reverse(one.place), at))))
         }
         .boxed()
     }));
     scored.extend(renewed.await?.into_iter().flatten());
     let best = vector::best(scored, k);
-    let hits = each(
-        best.into_iter()
-            .map(|(score, Reverse((version, session)))| {
-                let found = compared
-                    .iter()
-                    .find(|one| one.version == version && one.session == session);
-                let found = found
-                    .map(|one| one.member.clone())
-                    .zip(streams.get(session));
-                async move {
-                    let Some((member, stream)) = found else {
-                        return Ok(None);
-                    };
-                    let event = events::event(ledger, stream, member).await?;
-                    Ok(event.map(|event| EventHit {
-                        session: stream.session.clone(),
-                        event,
-                        score,
-                    }))
-                }
-                .boxed()
-            }),
-    );
+    let hits = each(best.into_iter().map(|(score, (_, at))| {
+        let found = compared.get(at);
+        let found = found.and_then(|one| Some((one.member.clone(), streams.get(one.session)?)));
+        async move {
+            let Some((member, stream)) = found else {
+                return Ok(None);
+            };
+            let event = events::event(ledger, stream, member).await?;
+            Ok(event.map(|event| EventHit {
+                session: stream.session.clone(),
+                event,
+                score,
+            }))
+        }
+        .boxed()
+    }));
     Ok(hits.await?.into_iter().flatten().collect())
 }
 
@@ -102,14 +96,11 @@ async fn last_appended(
     let (mut streams, mut compared): (Vec<Stream>, Vec<Compared>) = (Vec::new(), Vec::new());
     let (mut before, mut seen) = (None, 0_usize);
     while seen < RECALL_MAX_SEEN as usize {
-        let chunk = latest(ledger, &index, before).await?;
-        let Some((_, begun)) = chunk.last() else {
-            break;
-        };
-        before = Some(*begun);
+        let (chunk, whole) = latest(ledger, &index, before.as_ref()).await?;
+        before = chunk.last().cloned();
         let of_chunk: Vec<Stream> = chunk
             .iter()
-            .map(|(id, _)| house.stream(&ledger.memory, id))
+            .map(|place| house.stream(&ledger.memory, &place.name))
             .collect();
         let heads = ledger.heads(&of_chunk, house).await?;
         let live = of_chunk.into_iter().zip(heads);
@@ -135,18 +126,21 @@ async fn last_appended(
             streams.push(stream);
             compared.extend(found.into_iter().filter_map(|(packed, score)| {
                 Some(Compared {
-                    version: rules::version(score),
+                    place: rules::version(score),
                     member: Member::unpack(&packed)?,
                     session,
                 })
             }));
         }
         if compared.len() > most {
-            compared.sort_unstable_by_key(|one| Reverse(one.version));
+            compared.sort_unstable_by_key(|one| Reverse(one.place));
             compared.truncate(most);
         }
+        if whole || before.is_none() {
+            break;
+        }
     }
-    compared.sort_unstable_by_key(|one| Reverse(one.version));
+    compared.sort_unstable_by_key(|one| Reverse(one.place));
     compared.truncate(most);
     Ok((streams, compared))
 }

@@ -42,7 +42,7 @@ impl House {
         }
     }
 
-    /// The index of the actor's sessions, by when they began.
+    /// The index of the actor's sessions, by where they begin among all writes.
     pub(super) fn index(&self) -> String {
         format!("sessions|{}", self.actor)
     }
@@ -55,10 +55,12 @@ impl House {
     /// What a write means for the index of events.
     pub(super) fn follow(&self, entry: &Entry, fresh: Fresh, vector: &Kept) -> Vec<Change> {
         let what = match (entry.kind, fresh) {
-            (Kind::Create, Fresh::Yes) => What::Begin,
-            (Kind::Append, _) => {
+            (Kind::Create, Fresh::Yes) if entry.incarnation == entry.version => What::Begin,
+            // The member that it replaces has another place. Whoever reads next makes the index of the stream.
+            (Kind::Append, Fresh::Anew) => What::Drop,
+            (Kind::Append, Fresh::Yes | Fresh::No) => {
                 let member = Member::of(entry, vector);
-                What::Add(entry.version, member.pack())
+                What::Add(entry.shown, member.pack())
             }
             (Kind::Delete, _) => What::Drop,
             _ => return Vec::new(),
@@ -75,7 +77,7 @@ impl Rules for House {
         let member = head.key.clone().into_bytes();
         let what = match head.kind {
             Kind::Delete => What::Remove(member),
-            _ => What::Add(head.incarnation, member),
+            _ => What::Add(head.place, member),
         };
         vec![Change {
             index: self.index(),
@@ -156,20 +158,8 @@ pub(super) fn draft(
 ) -> Result<Draft> {
     let live = head.filter(|head| head.is_live(now));
     let there = || live.ok_or_else(|| absent(operation));
-    let of = |kind, head: &Entry| Draft {
-        kind,
-        existed: true,
-        shown: None,
-        // A clock that was set back must not bring the events into another order than their times say.
-        at: now.max(head.at),
-        created_at: head.created_at,
-        expires_at: head.expires_at,
-        closed_at: head.closed_at,
-        incarnation: Some(head.incarnation),
-        origin: origin(head).to_owned(),
-        key: name.to_owned(),
-        content: Content::default(),
-    };
+    // A clock that was set back must not bring the events into another order than their times say.
+    let of = |kind, head: &Entry| within(kind, name, head, now.max(head.at));
     match write {
         SessionWrite::Create { ttl, .. } => {
             if live.is_some() {
@@ -179,17 +169,9 @@ pub(super) fn draft(
                 ));
             }
             Ok(Draft {
-                kind: Kind::Create,
-                existed: false,
-                shown: None,
-                at: now,
-                created_at: now,
                 expires_at: ttl.map(|ttl| now.saturating_add(ttl)),
-                closed_at: None,
-                incarnation: None,
-                origin: String::new(),
-                key: name.to_owned(),
                 content: Content { said: None, data },
+                ..alone(Kind::Create, name, now)
             })
         }
         SessionWrite::Append { role, content, .. } => {
@@ -219,22 +201,47 @@ pub(super) fn draft(
         SessionWrite::Delete { .. } => Ok(match head {
             Some(head) => Draft {
                 existed: live.is_some(),
+                place: None,
                 ..of(Kind::Delete, head)
             },
             None => Draft {
-                kind: Kind::Delete,
-                existed: false,
-                shown: None,
-                at: now,
-                created_at: now,
-                expires_at: None,
-                closed_at: None,
                 incarnation: Some(0),
-                origin: String::new(),
-                key: name.to_owned(),
-                content: Content::default(),
+                ..alone(Kind::Delete, name, now)
             },
         }),
+    }
+}
+
+/// A write in a session whose end is `head`.
+pub(super) fn within(kind: Kind, name: &str, head: &Entry, at: Timestamp) -> Draft {
+    Draft {
+        existed: true,
+        created_at: head.created_at,
+        expires_at: head.expires_at,
+        closed_at: head.closed_at,
+        incarnation: Some(head.incarnation),
+        place: Some(head.place),
+        origin: origin(head).to_owned(),
+        ..alone(kind, name, at)
+    }
+}
+
+/// A write where there is no session.
+pub(super) fn alone(kind: Kind, name: &str, at: Timestamp) -> Draft {
+    Draft {
+        kind,
+        existed: false,
+        stamp: None,
+        shown: None,
+        at,
+        created_at: at,
+        expires_at: None,
+        closed_at: None,
+        incarnation: None,
+        place: None,
+        origin: String::new(),
+        key: name.to_owned(),
+        content: Content::default(),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::block_in_place;
 use crate::world::World;
 
 /// Waits within a function that is not async, on a runtime of several threads.
-fn wait<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     block_in_place(|| Handle::current().block_on(work))
 }
 
@@ -34,19 +34,19 @@ where
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_keeps_its_contract() {
     proved("memory", testkit::memory::cases(), |aws: &Aws| {
-        aws.memory().unwrap()
+        aws.memory().unwrap() as _
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_keep_their_contract() {
-    let sessions = |aws: &Aws| aws.sessions(Arc::new(HashedEmbedder)).unwrap();
+    let sessions = |aws: &Aws| aws.sessions(Arc::new(HashedEmbedder)).unwrap() as _;
     proved("sessions", testkit::sessions::cases(), sessions).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_keep_their_contract() {
-    let records = |aws: &Aws| aws.records(Arc::new(HashedEmbedder)).unwrap();
+    let records = |aws: &Aws| aws.records(Arc::new(HashedEmbedder)).unwrap() as _;
     proved("records", testkit::records::cases(), records).await;
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use stuga_core::embed::HashedEmbedder;
-use stuga_core::memory::{Expected, MemoryWrite};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
 use stuga_core::sessions::{SessionAck, SessionWrite};
-use stuga_core::{ErrorKind, testkit};
+use stuga_core::{Capability, ErrorKind, testkit};
 
 use crate::world::World;
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use stuga_aws::{Aws, Pattern};
 use stuga_core::embed::HashedEmbedder;
-use stuga_core::memory::{Expected, MemoryWrite};
-use stuga_core::records::RecordWrite;
-use stuga_core::sessions::{Order, Role, SessionWrite};
-use stuga_core::{CallCtx, ErrorKind, testkit};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::sessions::{Order, Role, SessionWrite, Sessions};
+use stuga_core::{CallCtx, Capability, ErrorKind, testkit};
 use stuga_test_servers::{Ministack, Redis};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -249,7 +249,7 @@ async fn what_is_refused_is_refused_before_anything_is_sent() {
     let agentcore = Listener::before(ministack.address()).await;
     world.config.endpoints.all = Some(format!("http://{}", agentcore.address));
     let own = new_memory(ministack).await;
-    world.config.memory.as_mut().unwrap().memory_id = Pattern::new(&own).unwrap();
+    world.config.memory.as_mut().unwrap().memory_id = Some(Pattern::new(&own).unwrap());
     let aws = world.host();
     let ctx = ctx_of("acme");
     let sessions = aws.sessions(Arc::new(HashedEmbedder)).unwrap();

@@ -15,5 +15,6 @@ mod contract;
 mod hosts;
 mod isolation;
 mod loss;
+mod replica;
 mod tending;
 mod world;

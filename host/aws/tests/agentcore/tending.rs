@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use stuga_core::memory::{Expected, MemoryWrite};
-use stuga_core::{Clock, testkit};
+use stuga_core::memory::{Expected, Memory, MemoryWrite};
+use stuga_core::{Capability, Clock, testkit};
 
 use crate::world::World;
 

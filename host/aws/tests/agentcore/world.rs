@@ -74,7 +74,8 @@ fn config(ministack: &Ministack, memory: String, redis: String) -> AwsConfig {
             ..Endpoints::default()
         },
         memory: Some(MemoryConfig {
-            memory_id: Pattern::new(&memory).unwrap(),
+            name: None,
+            memory_id: Some(Pattern::new(&memory).unwrap()),
             redis,
             redis_access: RedisAccess::default(),
         }),

@@ -75,6 +75,10 @@ impl Bedrock {
         }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -98,12 +102,10 @@ async fn answer(
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap();
     if let Trouble::Refused(status, code) = trouble {
-        let body = json!({ "message": "told by the double" }).to_string();
-        let mut refused = Response::new(Full::new(Bytes::from(body)));
-        *refused.status_mut() = StatusCode::from_u16(status).unwrap();
-        let headers = refused.headers_mut();
-        headers.insert("x-amzn-errortype", code.parse().unwrap());
-        return Ok(refused);
+        return Ok(refusal(status, code, "told by the double"));
+    }
+    if let Some(why) = invalid(&path, &body) {
+        return Ok(refusal(400, "ValidationException", why));
     }
     let (kind, body) = match path.rsplit_once('/') {
         Some((model, "converse-stream")) => (
@@ -117,6 +119,33 @@ async fn answer(
     let headers = answered.headers_mut();
     headers.insert("content-type", kind.parse().unwrap());
     Ok(answered)
+}
+
+fn refusal(status: u16, code: &str, why: &str) -> Response<Full<Bytes>> {
+    let body = json!({ "message": why }).to_string();
+    let mut refused = Response::new(Full::new(Bytes::from(body)));
+    *refused.status_mut() = StatusCode::from_u16(status).unwrap();
+    let headers = refused.headers_mut();
+    headers.insert("x-amzn-errortype", code.parse().unwrap());
+    refused
+}
+
+/// What Bedrock says of a request that no model takes, the model first.
+fn invalid(path: &str, body: &Value) -> Option<&'static str> {
+    let model = path.rsplit('/').nth(1).unwrap();
+    if path.ends_with("/converse-stream") {
+        if ![PARROT, LOUD_PARROT].contains(&model) {
+            return Some("The provided model identifier is invalid.");
+        }
+        let begins = body["messages"][0]["role"].as_str();
+        return (begins != Some("user")).then_some(
+            "A conversation must start with a user message. Try again with a conversation that starts with a user message.",
+        );
+    }
+    let has_texts = body["inputText"].is_string() || body["texts"].is_array();
+    (!has_texts).then_some(
+        "Malformed input request: #: required key [inputText] not found, please reformat your input and try again.",
+    )
 }
 
 fn converse(model: &str, body: &Value, trouble: &Trouble) -> Vec<u8> {

@@ -1,8 +1,8 @@
 //! Answers that are lost on the way: the server has done what was asked, and nobody here knows.
 
 use stuga_aws::AwsConfig;
-use stuga_core::ErrorKind;
 use stuga_core::files::{Expected, Files, FilesWrite};
+use stuga_core::{Capability, ErrorKind};
 
 use super::stage::{Stage, acme, apply, fresh, put, versions, write};
 use super::tap::Tap;

@@ -79,7 +79,7 @@ async fn what_one_host_wrote_the_other_reads_at_once() {
 async fn contents_of_writes_that_lost_are_removed() {
     let stage = Stage::seaweedfs().await;
     let hosts = [stage.host(), stage.host()];
-    let files = [hosts[0].files().unwrap(), hosts[1].files().unwrap()];
+    let files: [Arc<dyn Files>; 2] = [hosts[0].files().unwrap(), hosts[1].files().unwrap()];
     race(&files, Expected::Any).await;
     for host in &hosts {
         host.settled().await;

@@ -1,8 +1,8 @@
 //! What a host sends on behalf of one tenant never names another one's.
 
-use stuga_core::files::{Expected, FilesWrite};
+use stuga_core::files::{Expected, Files, FilesWrite};
 use stuga_core::testkit::ctx;
-use stuga_core::{CallCtx, ErrorKind};
+use stuga_core::{CallCtx, Capability, ErrorKind};
 
 use super::stage::{Stage, put};
 use super::tap::Tap;
@@ -148,10 +148,10 @@ async fn names_of_another_tenant_never_leave_the_host() {
             "{line}"
         );
     }
-    assert_eq!(content(&files, &victim).await, b"secret");
+    assert_eq!(content(&*files, &victim).await, b"secret");
 }
 
-async fn content(files: &std::sync::Arc<dyn stuga_core::files::Files>, ctx: &CallCtx) -> Vec<u8> {
+async fn content(files: &dyn Files, ctx: &CallCtx) -> Vec<u8> {
     files.get(ctx, "dir/f").await.unwrap().unwrap().content
 }
 

@@ -13,6 +13,8 @@ mod download;
 mod faults;
 mod hosts;
 mod isolation;
+mod quota;
+mod replica;
 mod stage;
 mod tap;
 mod uploads;
@@ -38,5 +40,5 @@ async fn files_on_ministack_keep_their_contract() {
 /// An empty backend, whose tenants nobody else has.
 fn fixture(stage: &Stage) -> Fixture<dyn stuga_core::files::Files> {
     let stage = stage.again();
-    Fixture::new(stage.host().files().unwrap(), stage.clock.clone())
+    Fixture::new(stage.host().files().unwrap() as _, stage.clock.clone())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stuga_core::files::{Expected, RANGE_MAX_BYTES};
+use stuga_core::files::{Expected, Files, RANGE_MAX_BYTES};
 use stuga_core::{CallCtx, Clock, ErrorKind};
 use stuga_fault_proxy::{Fault, FaultProxy};
 use tokio::time::Instant;

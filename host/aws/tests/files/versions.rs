@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use stuga_core::files::{EARLIER_VERSIONS_MAX, Expected, FilesWrite};
+use stuga_core::files::{EARLIER_VERSIONS_MAX, Expected, Files, FilesWrite};
 
-use stuga_core::Clock;
+use stuga_core::{Capability, Clock};
 
 use super::stage::{Stage, acme, apply, put, versions, write};
 use super::tap::Tap;

@@ -15,12 +15,15 @@ mod graph;
 mod hosts;
 mod isolation;
 mod outages;
+mod quota;
+mod replica;
 mod signed;
+mod tenancy;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use stuga_aws::{Aws, AwsConfig};
+use stuga_aws::{Aws, AwsConfig, CloudSearch};
 use stuga_core::embed::HashedEmbedder;
 use stuga_core::search::{
     Analyzer, Change, Field, FieldKind, Fields, Operator, Outcome, Query, Search, SearchAck,
@@ -34,7 +37,12 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A host of the domain at `endpoint`, with names that begin with `prefix`.
 fn host(endpoint: &str, prefix: &str, clock: Arc<dyn Clock>) -> Arc<dyn Search> {
-    patient_host(endpoint, prefix, clock, ATTEMPT_TIMEOUT)
+    cloud(endpoint, prefix, clock)
+}
+
+/// The same, also as it takes over.
+fn cloud(endpoint: &str, prefix: &str, clock: Arc<dyn Clock>) -> Arc<CloudSearch> {
+    patient_cloud(endpoint, prefix, clock, ATTEMPT_TIMEOUT)
 }
 
 /// The same with another patience.
@@ -44,6 +52,21 @@ fn patient_host(
     clock: Arc<dyn Clock>,
     attempt_timeout: Duration,
 ) -> Arc<dyn Search> {
+    patient_cloud(endpoint, prefix, clock, attempt_timeout)
+}
+
+fn patient_cloud(
+    endpoint: &str,
+    prefix: &str,
+    clock: Arc<dyn Clock>,
+    attempt_timeout: Duration,
+) -> Arc<CloudSearch> {
+    let aws = aws(endpoint, prefix, clock, attempt_timeout);
+    aws.search(Arc::new(HashedEmbedder)).unwrap()
+}
+
+/// AWS with search alone.
+fn aws(endpoint: &str, prefix: &str, clock: Arc<dyn Clock>, attempt_timeout: Duration) -> Aws {
     let search = serde_json::json!({
         "endpoint": endpoint,
         "signed": false,
@@ -56,8 +79,7 @@ fn patient_host(
         search: Some(serde_json::from_value(search).unwrap()),
         ..AwsConfig::default()
     };
-    let aws = Aws::open(config, clock).unwrap();
-    aws.search(Arc::new(HashedEmbedder)).unwrap()
+    Aws::open(config, clock).unwrap()
 }
 
 fn clock() -> Arc<ManualClock> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stuga_aws::{AccessKeys, Aws, AwsConfig};
 use stuga_core::embed::HashedEmbedder;
+use stuga_core::search::Search;
 use stuga_test_servers::{OpenSearch, unique};
 
 use crate::gate::{Fate, Gate};
@@ -35,7 +36,7 @@ async fn requests_are_signed_for_the_service_with_the_hosts_key() {
             session_token: None,
         };
         let aws = Aws::open_with_keys(config, clock(), keys).unwrap();
-        let host = aws.search(Arc::new(HashedEmbedder)).unwrap();
+        let host: Arc<dyn Search> = aws.search(Arc::new(HashedEmbedder)).unwrap();
         apply(&host, &create()).await.unwrap();
         apply(&host, &change(vec![put("a", Vec::new())]))
             .await

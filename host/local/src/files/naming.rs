@@ -1,4 +1,4 @@
-//! Which contents are named by files and versions, and the sweep of those that are not.
+//! Which contents are named by files, versions and entries of the journal, and the sweep of those that are not.
 
 use std::time::Duration;
 
@@ -67,12 +67,22 @@ pub(super) fn name(
         .with_context("sha256", sha256)
         .with_context("size", size));
     }
+    hold(tx, operation, sha256)
+}
+
+/// Keeps a content from being swept that the journal names.
+pub(crate) fn hold(tx: &mut WriteTx<'_>, operation: &'static str, sha256: &str) -> Result<()> {
     tx.execute(
         operation,
         "UPDATE content SET named_by = named_by + 1 WHERE sha256 = ?1",
         [sha256],
     )?;
     Ok(())
+}
+
+/// Lets go of a content that the journal named.
+pub(crate) fn let_go(tx: &mut WriteTx<'_>, operation: &'static str, sha256: &str) -> Result<()> {
+    unname(tx, operation, sha256)
 }
 
 /// Counts one file or version less that names a content.

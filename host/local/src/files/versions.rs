@@ -2,8 +2,8 @@
 //!
 //! A version names its content like a file does, so a content stays as long as either names it.
 
-use stuga_core::Result;
 use stuga_core::files::{EARLIER_VERSIONS_MAX, FileInfo};
+use stuga_core::{Error, Result, Timestamp};
 
 use super::{naming, queries};
 use crate::error;
@@ -16,6 +16,9 @@ const TENANT_VERSIONS_MAX: u64 = 100_000;
 /// Most versions that one write removes to make room; the next one goes on.
 const ROOM_MAX_VERSIONS: u32 = 4_096;
 
+/// Larger than every version: what SQLite can hold.
+pub(super) const VERSION_MAX: u64 = i64::MAX.unsigned_abs();
+
 /// The row of a file that a write meets.
 pub(super) struct Standing {
     pub(super) id: i64,
@@ -23,6 +26,7 @@ pub(super) struct Standing {
     pub(super) size: u64,
     pub(super) version: u64,
     pub(super) created_at: u64,
+    pub(super) updated_at: u64,
 }
 
 /// The file that stands at `path`.
@@ -34,7 +38,7 @@ pub(super) fn standing(
 ) -> Result<Option<Standing>> {
     tx.first(
         operation,
-        "SELECT id, sha256, size, version, created_at FROM file WHERE agent = ?1 AND path = ?2",
+        "SELECT id, sha256, size, version, created_at, updated_at FROM file WHERE agent = ?1 AND path = ?2",
         (scope.rows(), path),
         |row| {
             Ok(Standing {
@@ -43,6 +47,7 @@ pub(super) fn standing(
                 size: row.get(2)?,
                 version: row.get(3)?,
                 created_at: row.get(4)?,
+                updated_at: row.get(5)?,
             })
         },
     )
@@ -68,12 +73,14 @@ pub(super) fn find(
     )
 }
 
-/// Copies a file that is about to go into the earlier versions; the name of its content goes with it. Of the path's
-/// versions the oldest goes when there are too many.
+/// Copies a file that is about to go into the earlier versions, as one that ended at `ended_at`; the name of its content goes
+/// with it. Of the path's versions the oldest goes when there are too many.
 pub(super) fn retire(
     tx: &mut WriteTx<'_>,
     operation: &'static str,
+    place: (&Scope, &str),
     found: &Standing,
+    ended_at: Timestamp,
 ) -> Result<()> {
     tx.execute(
         operation,
@@ -81,33 +88,91 @@ pub(super) fn retire(
            (agent, path, version, sha256, size, content_type, metadata, created_at, updated_at, ended_at)
          SELECT agent, path, version, sha256, size, content_type, metadata, created_at, updated_at, ?2
          FROM file WHERE id = ?1",
-        (found.id, tx.now.as_millis()),
+        (found.id, ended_at.as_millis()),
     )?;
     tx.tally.file_versions += 1;
     replace(&mut tx.tally.file_version_bytes, 0, found.size);
+    trim(tx, operation, place)
+}
+
+/// Adds a file that never stood here to the earlier versions of its path: it ended when the one after it was written. Its
+/// content is named already.
+pub(super) fn add(
+    tx: &mut WriteTx<'_>,
+    operation: &'static str,
+    (scope, path): (&Scope, &str),
+    info: &FileInfo,
+) -> Result<()> {
+    let ended_at: Option<u64> = tx
+        .first(
+            operation,
+            "SELECT min(updated_at) FROM
+               (SELECT updated_at FROM file WHERE agent = ?1 AND path = ?2 AND version > ?3
+                UNION ALL
+                SELECT updated_at FROM file_version WHERE agent = ?1 AND path = ?2 AND version > ?3)",
+            (scope.rows(), path, info.version),
+            |row| row.get(0),
+        )?
+        .flatten();
+    tx.execute(
+        operation,
+        "INSERT INTO file_version
+           (agent, path, version, sha256, size, content_type, metadata, created_at, updated_at, ended_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        (
+            scope.rows(),
+            path,
+            info.version,
+            &info.sha256,
+            info.size,
+            &info.content_type,
+            metadata_to_json(operation, info)?,
+            info.created_at.as_millis(),
+            info.updated_at.as_millis(),
+            ended_at.unwrap_or(tx.now.as_millis()),
+        ),
+    )?;
+    tx.tally.file_versions += 1;
+    replace(&mut tx.tally.file_version_bytes, 0, info.size);
+    trim(tx, operation, (scope, path))?;
+    make_room(tx, operation)
+}
+
+/// A file's metadata as it is stored.
+pub(super) fn metadata_to_json(operation: &'static str, info: &FileInfo) -> Result<String> {
+    serde_json::to_string(&info.metadata)
+        .map_err(|e| Error::internal(operation, "metadata cannot be kept").with_source(e))
+}
+
+/// Removes the oldest versions of a path when there are too many.
+fn trim(
+    tx: &mut WriteTx<'_>,
+    operation: &'static str,
+    (scope, path): (&Scope, &str),
+) -> Result<()> {
     let over = rows(
         tx,
         operation,
-        "SELECT v.id, v.sha256, v.size FROM file_version v JOIN file f ON f.agent = v.agent AND f.path = v.path
-         WHERE f.id = ?1 ORDER BY v.version DESC LIMIT -1 OFFSET ?2",
-        (found.id, EARLIER_VERSIONS_MAX as u64),
+        "SELECT id, sha256, size FROM file_version WHERE agent = ?1 AND path = ?2
+         ORDER BY version DESC LIMIT -1 OFFSET ?3",
+        (scope.rows(), path, EARLIER_VERSIONS_MAX as u64),
     )?;
     over.iter()
         .try_for_each(|version| remove(tx, operation, version))
 }
 
-/// Removes all earlier versions of a path; says whether there were any.
+/// Removes all earlier versions of a path that are smaller than `below`; says whether there were any.
 pub(super) fn purge(
     tx: &mut WriteTx<'_>,
     operation: &'static str,
-    scope: &Scope,
-    path: &str,
+    (scope, path): (&Scope, &str),
+    below: u64,
 ) -> Result<bool> {
     let all = rows(
         tx,
         operation,
-        "SELECT id, sha256, size FROM file_version WHERE agent = ?1 AND path = ?2",
-        (scope.rows(), path),
+        "SELECT id, sha256, size FROM file_version WHERE agent = ?1 AND path = ?2 AND version < ?3",
+        (scope.rows(), path, below),
     )?;
     all.iter()
         .try_for_each(|version| remove(tx, operation, version))?;

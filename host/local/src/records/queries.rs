@@ -82,7 +82,7 @@ pub(super) fn recall(
     // In the order of a listing. A range for the index, which holds all that is read here, and the exact rule of `reaches`
     // for names that only begin alike.
     const REACHED: &str = "
-        SELECT version FROM record WHERE agent = ?1 AND namespace >= ?2 AND namespace < ?3
+        SELECT number FROM record WHERE agent = ?1 AND namespace >= ?2 AND namespace < ?3
           AND (?2 = '' OR namespace = ?2 OR substr(namespace, length(?2) + 1, 1) = '/')
         ORDER BY namespace, name LIMIT ?4";
     let end = format!("{under}{AFTER_ALL}");
@@ -90,14 +90,14 @@ pub(super) fn recall(
     let rows = vectors::latest(conn, REACHED, reached)?;
     let place = |row: &vectors::Row| (row.place, row.number);
     let Compared { best, stale } = vectors::compare(conn, &rows, query, k, place)?;
-    let mut by_version = conn.prepare_cached(
+    let mut by_number = conn.prepare_cached(
         "SELECT namespace, name, text, metadata, version, created_at, updated_at FROM record
-         WHERE version = ?1",
+         WHERE number = ?1",
     )?;
     let mut hits = Vec::with_capacity(best.len());
-    for (score, (_, version)) in best {
+    for (score, (_, number)) in best {
         // Gone since the search; a hit must be there.
-        if let Some(record) = by_version.query_row([version], record).optional()? {
+        if let Some(record) = by_number.query_row([number], record).optional()? {
             hits.push(Hit { record, score });
         }
     }

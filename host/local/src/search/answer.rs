@@ -374,14 +374,14 @@ impl Finding<'_> {
     fn document(&self, seq: u64) -> rusqlite::Result<Option<(Document, usize)>> {
         self.conn
             .prepare_cached(
-                "SELECT id, fields, created_at, updated_at FROM search_document WHERE seq = ?1",
+                "SELECT id, fields, created_at, updated_at, version FROM search_document WHERE seq = ?1",
             )?
             .query_row([seq], |row| {
                 let size = row.get_ref(1)?.as_str()?.len();
                 let document = Document {
                     id: row.get(0)?,
                     fields: json(row, 1)?,
-                    version: seq,
+                    version: row.get(4)?,
                     created_at: Timestamp::from_millis(row.get(2)?),
                     updated_at: Timestamp::from_millis(row.get(3)?),
                 };

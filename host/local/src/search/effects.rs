@@ -1,92 +1,143 @@
 //! What writes to search do inside a transaction. Nothing derived is touched here: it catches up from the sequence.
 
 use stuga_core::embed::to_bytes;
-use stuga_core::search::check::{check_declared, document_bytes};
+use stuga_core::search::check::{check_declared, declared_field, document_bytes};
 use stuga_core::search::made::{Made, embeddings_of};
 use stuga_core::search::{
     Change, DOCUMENT_MAX_BYTES, Field, Fields, INDICES_MAX, Outcome, SearchAck, SearchWrite, Value,
 };
-use stuga_core::{CapabilityName, Error, Result, Write, WriteId};
+use stuga_core::standby::Adopted;
+use stuga_core::{CallCtx, CapabilityName, Error, Result, Write, WriteId};
 
+use super::adopt;
 use super::declared::{self, COLUMNS, Declared};
 use super::prepare::Prepared;
-use crate::applied::{self, DigestBuilder, WriteDigest};
+use crate::Local;
+use crate::applied::{DigestBuilder, WriteDigest};
+use crate::effects::{Elsewhere, LocalWrite};
 use crate::scope::Scope;
 use crate::tally::{check_quota, replace};
 use crate::tx::WriteTx;
 
-/// Tells this write from any other under its id.
-pub(super) fn digest(
-    operation: &'static str,
-    scope: &Scope,
-    write: &SearchWrite,
-) -> Result<WriteDigest> {
-    // Fields are in order, so equal writes are equal bytes.
-    let bytes = serde_json::to_vec(write)
-        .map_err(|e| Error::internal(operation, "a write cannot be told apart").with_source(e))?;
-    Ok(DigestBuilder::new(scope, CapabilityName::Search, operation)
-        .part(&bytes)
-        .finish())
-}
+impl LocalWrite for SearchWrite {
+    type Kept = SearchAck;
+    type Prepared = Prepared;
 
-/// Applies a checked write inside a transaction, once for its id.
-pub(super) fn apply_in(
-    tx: &mut WriteTx<'_>,
-    scope: &Scope,
-    id: WriteId,
-    digest: WriteDigest,
-    write: &SearchWrite,
-    prepared: &Prepared,
-) -> Result<SearchAck> {
-    let operation = write.operation();
-    applied::once(tx, operation, id, digest, |tx| match write {
-        SearchWrite::CreateIndex { index, fields } => {
-            create(tx, operation, scope, index, fields, prepared).map(SearchAck::Created)
-        }
-        SearchWrite::DropIndex { index } => {
-            drop_index(tx, operation, scope, index).map(SearchAck::Dropped)
-        }
-        SearchWrite::Change { index, changes } => {
-            let declared = find(tx, operation, scope, index)?
-                .ok_or_else(|| declared::missing(operation, index))?;
-            if prepared.index != Some(declared.id) {
-                return Err(Error::unavailable(
-                    operation,
-                    "the index was made anew at this moment; try again",
-                ));
+    fn check_bounds(&self) -> Result<()> {
+        self.check()
+    }
+
+    fn digest(&self, scope: &Scope) -> Result<WriteDigest> {
+        let operation = self.operation();
+        // Fields are in order, so equal writes are equal bytes.
+        let bytes = serde_json::to_vec(self).map_err(|e| {
+            Error::internal(operation, "a write cannot be told apart").with_source(e)
+        })?;
+        let parts = DigestBuilder::new(scope, CapabilityName::Search, operation);
+        Ok(parts.part(&bytes).finish())
+    }
+
+    fn weight(&self) -> usize {
+        let SearchWrite::Change { changes, .. } = self else {
+            return 0;
+        };
+        let sizes = changes.iter();
+        sizes
+            .map(|change| document_bytes(change.id(), change.values()))
+            .sum()
+    }
+
+    async fn prepare(&self, local: &Local, ctx: &CallCtx) -> Result<Prepared> {
+        Prepared::of(local, ctx, self).await
+    }
+
+    fn make(
+        &self,
+        tx: &mut WriteTx<'_>,
+        scope: &Scope,
+        _: WriteId,
+        prepared: &Prepared,
+    ) -> Result<SearchAck> {
+        let operation = self.operation();
+        match self {
+            SearchWrite::CreateIndex { index, fields } => {
+                if let Some(found) = find(tx, operation, scope, index)? {
+                    if found.fields == *fields {
+                        return Ok(SearchAck::Created(false));
+                    }
+                    return Err(Error::conflict(
+                        operation,
+                        format!(
+                            "the index {index:?} exists with other fields; drop it first or choose another name"
+                        ),
+                    )
+                    .with_context("index", index));
+                }
+                let id = tx.next_version();
+                let new = NewIndex {
+                    name: index,
+                    fields,
+                    id,
+                    created_at: tx.now.as_millis(),
+                };
+                create(tx, operation, scope, &new, prepared)?;
+                Ok(SearchAck::Created(true))
             }
-            let mut applying = Applying {
-                operation,
-                documents: declared.documents,
-                bytes: declared.bytes,
-                last_seq: declared.last_seq,
-                declared: &declared,
-            };
-            let none = Vec::new();
-            let outcomes = changes
-                .iter()
-                .enumerate()
-                .map(|(at, change)| {
-                    let made = prepared.made.get(at).unwrap_or(&none);
-                    applying.apply(tx, change, made)
-                })
-                .collect::<Result<Vec<_>>>()?;
-            tx.execute(
-                operation,
-                "UPDATE search_index SET documents = ?2, bytes = ?3, last_seq = ?4 WHERE id = ?1",
-                (
-                    declared.id,
-                    applying.documents,
-                    applying.bytes,
-                    applying.last_seq,
-                ),
-            )?;
-            Ok(SearchAck::Changed(outcomes))
+            SearchWrite::DropIndex { index } => {
+                let found = find(tx, operation, scope, index)?;
+                if let Some(found) = &found {
+                    drop_index(tx, operation, found)?;
+                }
+                Ok(SearchAck::Dropped(found.is_some()))
+            }
+            SearchWrite::Change { index, changes } => {
+                let declared = find(tx, operation, scope, index)?
+                    .ok_or_else(|| declared::missing(operation, index))?;
+                let mut applying = Applying::of(operation, &declared, prepared)?;
+                let outcomes = changes
+                    .iter()
+                    .enumerate()
+                    .map(|(at, change)| applying.apply(tx, change, prepared.made(at)))
+                    .collect::<Result<Vec<_>>>()?;
+                applying.finish(tx)?;
+                Ok(SearchAck::Changed(outcomes))
+            }
         }
-    })
+    }
+
+    fn adopt(
+        &self,
+        tx: &mut WriteTx<'_>,
+        scope: &Scope,
+        _: WriteId,
+        prepared: &Prepared,
+        origin: &Elsewhere<'_, SearchAck>,
+    ) -> Result<Adopted> {
+        adopt::adopt(tx, scope, self, prepared, origin)
+    }
+
+    fn kept(&self, ack: &SearchAck) -> SearchAck {
+        ack.clone()
+    }
+
+    fn answer(&self, kept: SearchAck) -> SearchAck {
+        kept
+    }
+
+    async fn follow(&self, local: &Local, ctx: &CallCtx, prepared: &Prepared) {
+        let (Some(declared), Ok(tenant)) = (&prepared.declared, local.tenant(&ctx.tenant).await)
+        else {
+            return;
+        };
+        let room = local.search_room();
+        match self {
+            SearchWrite::DropIndex { .. } => room.forget_dropped(&tenant, declared.id).await,
+            _ => room.nudge(&tenant, &room.handle(tenant.id(), declared)),
+        }
+    }
 }
 
-fn find(
+pub(super) fn find(
     tx: &WriteTx<'_>,
     operation: &'static str,
     scope: &Scope,
@@ -100,26 +151,23 @@ fn find(
     )
 }
 
-fn create(
-    tx: &mut WriteTx<'_>,
+/// An index that is about to be made.
+pub(super) struct NewIndex<'w> {
+    pub(super) name: &'w str,
+    pub(super) fields: &'w [Field],
+    /// Never given twice: what is derived is named like it.
+    pub(super) id: u64,
+    pub(super) created_at: u64,
+}
+
+/// Makes an index whose name is free.
+pub(super) fn create(
+    tx: &WriteTx<'_>,
     operation: &'static str,
     scope: &Scope,
-    index: &str,
-    fields: &[Field],
+    index: &NewIndex<'_>,
     prepared: &Prepared,
-) -> Result<bool> {
-    if let Some(found) = find(tx, operation, scope, index)? {
-        if found.fields == fields {
-            return Ok(false);
-        }
-        return Err(Error::conflict(
-            operation,
-            format!(
-                "the index {index:?} exists with other fields; drop it first or choose another name"
-            ),
-        )
-        .with_context("index", index));
-    }
+) -> Result<()> {
     let count = tx.first(
         operation,
         "SELECT count(*) FROM search_index WHERE agent = ?1 AND name IS NOT NULL",
@@ -133,34 +181,30 @@ fn create(
         )
         .with_context("limit", INDICES_MAX));
     }
-    let embeddings = embeddings_of(fields, &prepared.embedding);
-    let id = tx.next_version();
+    let embeddings = embeddings_of(index.fields, &prepared.embedding);
     tx.execute(
         operation,
-        "INSERT INTO search_index (id, agent, name, fields, embeddings, created_at, documents, bytes, last_seq, gone_floor)
+        "INSERT INTO search_index
+           (id, agent, name, fields, embeddings, created_at, documents, bytes, last_seq, gone_floor)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0)",
         (
-            id,
+            index.id,
             scope.rows(),
-            index,
-            to_json(operation, &fields)?,
+            index.name,
+            to_json(operation, &index.fields)?,
             to_json(operation, &embeddings)?,
-            tx.now.as_millis(),
+            index.created_at,
         ),
     )?;
-    Ok(true)
+    Ok(())
 }
 
 /// Takes the name and the counts away at once; the rows are swept in steps.
-fn drop_index(
+pub(super) fn drop_index(
     tx: &mut WriteTx<'_>,
     operation: &'static str,
-    scope: &Scope,
-    index: &str,
-) -> Result<bool> {
-    let Some(found) = find(tx, operation, scope, index)? else {
-        return Ok(false);
-    };
+    found: &Declared,
+) -> Result<()> {
     tx.execute(
         operation,
         "UPDATE search_index SET name = NULL WHERE id = ?1",
@@ -168,11 +212,11 @@ fn drop_index(
     )?;
     replace(&mut tx.tally.search_documents, found.documents, 0);
     replace(&mut tx.tally.search_bytes, found.bytes, 0);
-    Ok(true)
+    Ok(())
 }
 
 /// What the changes of one write have in common, and the counts as they go.
-struct Applying<'d> {
+pub(super) struct Applying<'d> {
     operation: &'static str,
     declared: &'d Declared,
     documents: u64,
@@ -181,73 +225,126 @@ struct Applying<'d> {
 }
 
 /// A document that stands.
-struct Standing {
-    seq: u64,
-    fields: Fields,
-    created_at: u64,
+pub(super) struct Standing {
+    pub(super) seq: u64,
+    pub(super) version: u64,
+    pub(super) fields: Fields,
+    pub(super) created_at: u64,
+    pub(super) updated_at: u64,
     bytes: u64,
 }
 
-impl Applying<'_> {
+/// What a document is that is about to stand, beside what it holds.
+pub(super) struct New<'w> {
+    pub(super) id: &'w str,
+    /// Its place in the sequence of this store.
+    pub(super) seq: u64,
+    pub(super) version: u64,
+    pub(super) created_at: u64,
+    pub(super) updated_at: u64,
+}
+
+impl<'d> Applying<'d> {
+    /// Begins to change documents of an index, which what was prepared must be made for.
+    pub(super) fn of(
+        operation: &'static str,
+        declared: &'d Declared,
+        prepared: &Prepared,
+    ) -> Result<Self> {
+        if !prepared.is_for(declared) {
+            return Err(Error::unavailable(
+                operation,
+                "the index was made anew at this moment; try again",
+            ));
+        }
+        Ok(Self {
+            operation,
+            documents: declared.documents,
+            bytes: declared.bytes,
+            last_seq: declared.last_seq,
+            declared,
+        })
+    }
+
+    /// Books what the changes came to.
+    pub(super) fn finish(self, tx: &WriteTx<'_>) -> Result<()> {
+        tx.execute(
+            self.operation,
+            "UPDATE search_index SET documents = ?2, bytes = ?3, last_seq = ?4 WHERE id = ?1",
+            (self.declared.id, self.documents, self.bytes, self.last_seq),
+        )?;
+        Ok(())
+    }
+
     fn apply(&mut self, tx: &mut WriteTx<'_>, change: &Change, made: &[Made]) -> Result<Outcome> {
-        check_declared(self.operation, &self.declared.fields, change.values())?;
+        self.check(change)?;
         let standing = self.standing(tx, change.id())?;
-        let outcome = |version| Outcome {
-            version,
-            existed: standing.is_some(),
-        };
-        match change {
-            Change::Delete { .. } => {
-                let version = standing.as_ref().map_or(0, |standing| standing.seq);
-                if let Some(standing) = &standing {
-                    let change = tx.next_version();
-                    self.remove(tx, standing, change)?;
-                    self.forget_vectors(tx, standing.seq, None)?;
-                    self.book(tx, Some(standing), None)?;
-                }
-                Ok(outcome(version))
+        let existed = standing.is_some();
+        let version = match (change, &standing) {
+            (Change::Delete { .. }, None) => 0,
+            (Change::Delete { .. }, Some(standing)) => {
+                self.delete(tx, standing)?;
+                standing.version
             }
-            Change::Put { id, fields } => {
-                let seq = tx.next_version();
-                if let Some(standing) = &standing {
-                    self.remove(tx, standing, seq)?;
-                    self.forget_vectors(tx, standing.seq, None)?;
-                }
-                self.store(tx, id, fields.clone(), made, standing.as_ref(), seq)?;
-                Ok(outcome(seq))
+            (Change::Update { id, .. }, None) => {
+                return Err(Error::not_found(
+                    self.operation,
+                    format!("there is no document {id:?} to update; put it first"),
+                )
+                .with_context("id", id));
             }
-            Change::Update { id, set, remove } => {
-                let Some(standing) = &standing else {
-                    return Err(Error::not_found(
-                        self.operation,
-                        format!("there is no document {id:?} to update; put it first"),
-                    )
-                    .with_context("id", id));
+            (Change::Put { id, .. } | Change::Update { id, .. }, standing) => {
+                let (seq, now) = (tx.next_version(), tx.now.as_millis());
+                let standing = standing.as_ref();
+                let new = New {
+                    id,
+                    seq,
+                    version: seq,
+                    created_at: standing.map_or(now, |standing| standing.created_at),
+                    updated_at: now,
                 };
-                for name in remove {
-                    stuga_core::search::check::declared_field(
-                        self.operation,
-                        &self.declared.fields,
-                        name,
-                    )?;
-                }
-                let seq = tx.next_version();
-                self.remove(tx, standing, seq)?;
-                // Vectors that the change does not touch go over to the new row.
-                for (name, _) in &self.declared.embeddings {
-                    let touched = remove.contains(name)
-                        || set.iter().any(|(other, _)| other == name)
-                        || made.iter().any(|made| made.field == *name);
-                    if touched {
-                        self.forget_vectors(tx, standing.seq, Some(name))?;
-                    } else {
-                        tx.execute(
-                            self.operation,
-                            "UPDATE search_vector SET seq = ?4 WHERE search_index = ?1 AND field = ?2 AND seq = ?3",
-                            (self.declared.id, name, standing.seq, seq),
-                        )?;
-                    }
-                }
+                self.write(tx, change, made, standing, &new)?;
+                seq
+            }
+        };
+        Ok(Outcome { version, existed })
+    }
+
+    /// Checks what a change names against the fields of the index.
+    pub(super) fn check(&self, change: &Change) -> Result<()> {
+        let fields = &self.declared.fields;
+        check_declared(self.operation, fields, change.values())?;
+        let Change::Update { remove, .. } = change else {
+            return Ok(());
+        };
+        remove
+            .iter()
+            .try_for_each(|name| declared_field(self.operation, fields, name).map(drop))
+    }
+
+    /// Takes a document away.
+    pub(super) fn delete(&mut self, tx: &mut WriteTx<'_>, standing: &Standing) -> Result<()> {
+        let change = tx.next_version();
+        self.remove(tx, standing, change)?;
+        self.forget_vectors(tx, standing.seq, None)?;
+        self.book(tx, Some(standing), None)
+    }
+
+    /// Makes what a put or an update says stand as `new`, where `standing` stood.
+    pub(super) fn write(
+        &mut self,
+        tx: &mut WriteTx<'_>,
+        change: &Change,
+        made: &[Made],
+        standing: Option<&Standing>,
+        new: &New<'_>,
+    ) -> Result<()> {
+        if let Some(standing) = standing {
+            self.remove(tx, standing, new.seq)?;
+        }
+        let fields = match (change, standing) {
+            (Change::Update { set, remove, .. }, Some(standing)) => {
+                self.move_vectors(tx, standing.seq, new.seq, change, made)?;
                 let touches = |name: &String| {
                     remove.contains(name) || set.iter().any(|(other, _)| other == name)
                 };
@@ -255,23 +352,60 @@ impl Applying<'_> {
                 fields.retain(|(name, _)| !touches(name));
                 fields.extend(set.iter().cloned());
                 fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-                self.store(tx, id, fields, made, Some(standing), seq)?;
-                Ok(outcome(seq))
+                fields
             }
-        }
+            (_, standing) => {
+                if let Some(standing) = standing {
+                    self.forget_vectors(tx, standing.seq, None)?;
+                }
+                change.values().to_vec()
+            }
+        };
+        self.store(tx, fields, made, standing, new)
     }
 
-    fn standing(&self, tx: &WriteTx<'_>, id: &str) -> Result<Option<Standing>> {
+    /// Vectors that an update does not touch go over to the new row, the others go.
+    fn move_vectors(
+        &self,
+        tx: &WriteTx<'_>,
+        from: u64,
+        to: u64,
+        change: &Change,
+        made: &[Made],
+    ) -> Result<()> {
+        let removes = |name: &String| matches!(change, Change::Update { remove, .. } if remove.contains(name));
+        for (name, _) in &self.declared.embeddings {
+            let touched = removes(name)
+                || change.values().iter().any(|(other, _)| other == name)
+                || made.iter().any(|made| made.field == *name);
+            if touched {
+                self.forget_vectors(tx, from, Some(name))?;
+            } else {
+                tx.execute(
+                    self.operation,
+                    "UPDATE search_vector SET seq = ?4 WHERE search_index = ?1 AND field = ?2 AND seq = ?3",
+                    (self.declared.id, name, from, to),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The document of that id.
+    pub(super) fn standing(&self, tx: &WriteTx<'_>, id: &str) -> Result<Option<Standing>> {
         tx.first(
             self.operation,
-            "SELECT seq, fields, created_at, bytes FROM search_document WHERE search_index = ?1 AND id = ?2",
+            "SELECT seq, version, fields, created_at, updated_at, bytes FROM search_document
+             WHERE search_index = ?1 AND id = ?2",
             (self.declared.id, id),
             |row| {
                 Ok(Standing {
                     seq: row.get(0)?,
-                    fields: declared::json(row, 1)?,
-                    created_at: row.get(2)?,
-                    bytes: row.get(3)?,
+                    version: row.get(1)?,
+                    fields: declared::json(row, 2)?,
+                    created_at: row.get(3)?,
+                    updated_at: row.get(4)?,
+                    bytes: row.get(5)?,
                 })
             },
         )
@@ -312,16 +446,16 @@ impl Applying<'_> {
         Ok(())
     }
 
-    /// Stores a document as the row `seq`; its vectors that are not brought along stand already.
+    /// Stores a document as a row; its vectors that are not brought along stand already.
     fn store(
         &mut self,
         tx: &mut WriteTx<'_>,
-        id: &str,
         fields: Fields,
         made: &[Made],
         standing: Option<&Standing>,
-        seq: u64,
+        new: &New<'_>,
     ) -> Result<()> {
+        let seq = new.seq;
         let mut kept = Fields::with_capacity(fields.len());
         for (name, value) in fields {
             match value {
@@ -336,7 +470,7 @@ impl Applying<'_> {
                 self.store_vector(tx, field, seq, &to_bytes(vector))?;
             }
         }
-        let size = document_bytes(id, &kept);
+        let size = document_bytes(new.id, &kept);
         let mut of_vectors = 0_u64;
         for (name, _) in &self.declared.embeddings {
             let length = tx.first(
@@ -355,18 +489,18 @@ impl Applying<'_> {
             .with_context("limit", DOCUMENT_MAX_BYTES));
         }
         let bytes = (size as u64).saturating_add(of_vectors);
-        let created_at = standing.map_or(tx.now.as_millis(), |standing| standing.created_at);
         tx.execute(
             self.operation,
-            "INSERT INTO search_document (seq, search_index, id, fields, created_at, updated_at, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO search_document (seq, version, search_index, id, fields, created_at, updated_at, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             (
                 seq,
+                new.version,
                 self.declared.id,
-                id,
+                new.id,
                 to_json(self.operation, &kept)?,
-                created_at,
-                tx.now.as_millis(),
+                new.created_at,
+                new.updated_at,
                 bytes,
             ),
         )?;

@@ -310,8 +310,18 @@ impl SearchRoom {
         Ok(())
     }
 
+    /// Removes what was derived of an index, if that was dropped: a removal that came too late drops nothing.
+    pub(super) async fn forget_dropped(&self, tenant: &Arc<Tenant>, index: u64) {
+        let stands = tenant
+            .read(OPERATION_INDEX, move |_, conn| by_id(conn, index))
+            .await;
+        if let Ok(None) = stands {
+            self.remove(tenant, index);
+        }
+    }
+
     /// Closes the index and removes what was derived of it.
-    pub(super) fn remove(&self, tenant: &Arc<Tenant>, index: u64) {
+    fn remove(&self, tenant: &Arc<Tenant>, index: u64) {
         lock(&self.open).remove(&(tenant.id().clone(), index));
         let owner = Arc::clone(tenant);
         tenant.detached(move || remove_derived(owner.directory(), index));

@@ -52,6 +52,11 @@ impl Keeper {
         Self { master, service }
     }
 
+    /// The master keys, which seal what must open without the service as well.
+    pub(super) fn master(&self) -> &MasterKeyFile {
+        &self.master
+    }
+
     /// Whether new keys are wrapped by a service.
     pub(super) fn has_service(&self) -> bool {
         self.service.is_some()
@@ -68,13 +73,8 @@ impl Keeper {
             return Ok(None);
         }
         let masters = self.master.read(operation)?;
-        let master = masters.find(&stored.sealed_by).ok_or_else(|| {
-            Error::unavailable(
-                operation,
-                "the master key that sealed the tenant's key is not in the host's key file; the operator must put it back",
-            )
-        })?;
-        master
+        masters
+            .find(operation, &stored.sealed_by)?
             .open(operation, &Bound::tenant_key(tenant), &stored.sealed)?
             .and_then(|key| Key::from_bytes(&key))
             .map(Some)

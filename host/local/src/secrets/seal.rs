@@ -111,6 +111,19 @@ impl Bound {
         ])
     }
 
+    /// A key of a tenant's journal.
+    pub(super) fn entry_key(tenant: &TenantId, id: u64) -> Self {
+        let name = tenant.as_str().as_bytes();
+        Self::of(&[b"stuga journal key 1", name, &id.to_le_bytes()])
+    }
+
+    /// An entry of a tenant's journal.
+    pub(super) fn entry(tenant: &TenantId, parts: &[&[u8]]) -> Self {
+        let name = tenant.as_str().as_bytes();
+        let head: [&[u8]; 2] = [b"stuga journal entry 1", name];
+        Self::of(&[&head, parts].concat())
+    }
+
     fn of(parts: &[&[u8]]) -> Self {
         let mut bytes = Vec::new();
         for part in parts {

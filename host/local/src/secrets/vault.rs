@@ -122,44 +122,63 @@ pub(super) fn set(
             |row| row.get(0),
         )?
         .flatten();
-    if last.is_none() {
-        let names = tx
-            .first(
-                operation,
-                "SELECT count(DISTINCT name) FROM secret",
-                [],
-                |row| row.get::<_, u64>(0),
-            )?
-            .unwrap_or_default();
-        if names >= SECRETS_MAX as u64 {
-            return Err(Error::quota_exceeded(
-                operation,
-                "the tenant has as many secrets as it may; remove one",
-            )
-            .with_context("limit", SECRETS_MAX));
-        }
-    }
-    let version = last.unwrap_or_default().saturating_add(1);
+    let info = SecretInfo {
+        name: name.to_owned(),
+        version: last.unwrap_or_default().saturating_add(1),
+        created_at: tx.now,
+    };
+    put(tx, operation, tenant, key, &info, value)?;
+    Ok(info)
+}
+
+/// Keeps a value as that version, in the place of whatever is kept as it, and lets go of versions that are too many.
+pub(super) fn put(
+    tx: &WriteTx<'_>,
+    operation: &'static str,
+    tenant: &TenantId,
+    key: &Key,
+    info: &SecretInfo,
+    value: &SecretValue,
+) -> Result<()> {
+    let SecretInfo {
+        name,
+        version,
+        created_at,
+    } = info;
+    check_room(tx, operation, name)?;
     let sealed = key.seal(
         operation,
-        &Bound::value(tenant, name, version),
+        &Bound::value(tenant, name, *version),
         value.reveal(),
     )?;
     tx.execute(
         operation,
-        "INSERT INTO secret (name, version, created_at, sealed) VALUES (?1, ?2, ?3, ?4)",
-        (name, version, tx.now.as_millis(), sealed),
+        "INSERT OR REPLACE INTO secret (name, version, created_at, sealed) VALUES (?1, ?2, ?3, ?4)",
+        (name, version, created_at.as_millis(), sealed),
     )?;
     tx.execute(
         operation,
         "DELETE FROM secret WHERE name = ?1 AND version <= ?2",
         (name, version.saturating_sub(VERSIONS_MAX as u64)),
     )?;
-    Ok(SecretInfo {
-        name: name.to_owned(),
-        version,
-        created_at: tx.now,
-    })
+    Ok(())
+}
+
+/// Refuses one secret more than a tenant may have.
+fn check_room(tx: &WriteTx<'_>, operation: &'static str, name: &str) -> Result<()> {
+    let names = tx
+        .first(
+            operation,
+            "SELECT count(DISTINCT name) FROM secret WHERE name <> ?1",
+            [name],
+            |row| row.get::<_, u64>(0),
+        )?
+        .unwrap_or_default();
+    if names < SECRETS_MAX as u64 {
+        return Ok(());
+    }
+    let message = "the tenant has as many secrets as it may; remove one";
+    Err(Error::quota_exceeded(operation, message).with_context("limit", SECRETS_MAX))
 }
 
 /// Removes versions and says how many.

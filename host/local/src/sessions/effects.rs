@@ -1,116 +1,206 @@
 //! What writes to sessions do inside a transaction.
 
-use std::time::Duration;
-
 use stuga_core::metadata::Metadata;
 use stuga_core::sessions::{Role, SessionAck, SessionWrite};
-use stuga_core::{CapabilityName, Error, Result, Write, WriteId};
+use stuga_core::standby::Adopted;
+use stuga_core::{CallCtx, CapabilityName, Error, Result, Write, WriteId};
 
-use super::absent;
-use crate::applied::{self, DigestBuilder, WriteDigest};
+use super::{absent, adopt};
+use crate::Local;
+use crate::applied::{DigestBuilder, WriteDigest};
+use crate::effects::{Elsewhere, LocalWrite};
 use crate::room;
 use crate::scope::Scope;
 use crate::tally::Kind;
 use crate::tx::WriteTx;
 use crate::vectors::{self, Kept};
 
-/// Tells this write from any other under its id.
-pub(super) fn digest(scope: &Scope, write: &SessionWrite) -> WriteDigest {
-    let parts = DigestBuilder::new(scope, CapabilityName::Sessions, write.operation())
-        .part(write.key().as_bytes());
-    let with_metadata = |parts: DigestBuilder, metadata: &Metadata| {
-        metadata.iter().fold(parts, |parts, (name, value)| {
-            parts.part(name.as_bytes()).part(value.as_bytes())
-        })
-    };
-    match write {
-        SessionWrite::Create {
-            id, ttl, metadata, ..
-        } => {
-            let ttl = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
-            // An id is never empty, so none differs from all of them.
-            let parts = parts
-                .part(id.as_deref().unwrap_or_default().as_bytes())
-                .number(ttl);
-            with_metadata(parts, metadata)
-        }
-        SessionWrite::Append {
-            session,
-            role,
-            content,
-            metadata,
-            ..
-        } => {
-            let parts = parts
-                .part(session.as_bytes())
-                .part(role.as_str().as_bytes())
-                .part(content.as_bytes());
-            with_metadata(parts, metadata)
-        }
-        SessionWrite::Close { session, .. } | SessionWrite::Delete { session, .. } => {
-            parts.part(session.as_bytes())
-        }
-    }
-    .finish()
-}
+impl LocalWrite for SessionWrite {
+    type Kept = SessionAck;
+    /// The vector of an event's content.
+    type Prepared = Option<Kept>;
 
-/// Applies a checked write inside a transaction, once for its id. `vector` is that of an event's content.
-pub(super) fn apply_in(
-    tx: &mut WriteTx<'_>,
-    scope: &Scope,
-    id: WriteId,
-    digest: WriteDigest,
-    write: &SessionWrite,
-    vector: Option<&Kept>,
-) -> Result<SessionAck> {
-    let operation = write.operation();
-    applied::once(tx, operation, id, digest, |tx| match write {
-        SessionWrite::Create {
-            actor,
-            id: name,
-            ttl,
-            metadata,
-        } => {
-            let name = name.clone().unwrap_or_else(|| id.to_name());
-            create(tx, operation, scope, actor, name, *ttl, metadata)
-        }
-        SessionWrite::Append {
-            actor,
-            session,
-            role,
-            content,
-            metadata,
-        } => {
-            let found = find(tx, operation, scope, actor, session)?;
-            let event = NewEvent {
-                id: id.to_name(),
-                role: *role,
+    fn check_bounds(&self) -> Result<()> {
+        self.check()
+    }
+
+    fn digest(&self, scope: &Scope) -> Result<WriteDigest> {
+        let parts = DigestBuilder::new(scope, CapabilityName::Sessions, self.operation())
+            .part(self.key().as_bytes());
+        let with_metadata = |parts: DigestBuilder, metadata: &Metadata| {
+            metadata.iter().fold(parts, |parts, (name, value)| {
+                parts.part(name.as_bytes()).part(value.as_bytes())
+            })
+        };
+        let parts = match self {
+            SessionWrite::Create {
+                id, ttl, metadata, ..
+            } => {
+                let ttl = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+                // An id is never empty, so none differs from all of them.
+                let parts = parts
+                    .part(id.as_deref().unwrap_or_default().as_bytes())
+                    .number(ttl);
+                with_metadata(parts, metadata)
+            }
+            SessionWrite::Append {
+                session,
+                role,
                 content,
                 metadata,
-                vector,
-            };
-            append(tx, operation, live(operation, found)?, event)
+                ..
+            } => {
+                let parts = parts
+                    .part(session.as_bytes())
+                    .part(role.as_str().as_bytes())
+                    .part(content.as_bytes());
+                with_metadata(parts, metadata)
+            }
+            SessionWrite::Close { session, .. } | SessionWrite::Delete { session, .. } => {
+                parts.part(session.as_bytes())
+            }
+        };
+        Ok(parts.finish())
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            SessionWrite::Append { content, .. } => content.len(),
+            _ => 0,
         }
-        SessionWrite::Close { actor, session } => {
-            let found = find(tx, operation, scope, actor, session)?;
-            close(tx, operation, &live(operation, found)?)
+    }
+
+    async fn prepare(&self, local: &Local, ctx: &CallCtx) -> Result<Option<Kept>> {
+        match self {
+            SessionWrite::Append { content, .. } => local.embed(ctx, content).await,
+            _ => Ok(None),
         }
-        SessionWrite::Delete { actor, session } => {
-            let found = find(tx, operation, scope, actor, session)?;
-            delete(tx, operation, found)
+    }
+
+    fn make(
+        &self,
+        tx: &mut WriteTx<'_>,
+        scope: &Scope,
+        write: WriteId,
+        vector: &Option<Kept>,
+    ) -> Result<SessionAck> {
+        let operation = self.operation();
+        match self {
+            SessionWrite::Create {
+                actor,
+                id,
+                ttl,
+                metadata,
+            } => {
+                let name = id.clone().unwrap_or_else(|| write.to_name());
+                match find(tx, operation, scope, actor, &name)? {
+                    Some(found) if found.live => {
+                        return Err(Error::conflict(
+                            operation,
+                            "the actor has a session of that id; choose another or give none",
+                        ));
+                    }
+                    Some(expired) => give_up_name(tx, operation, expired.row)?,
+                    None => {}
+                }
+                let (at, row) = (tx.now, tx.next_version());
+                let expires_at = ttl.map(|ttl| at.saturating_add(ttl));
+                let session = NewSession {
+                    row,
+                    actor,
+                    name: &name,
+                    metadata,
+                    created_at: at.as_millis(),
+                    expires_at: expires_at.map(stuga_core::Timestamp::as_millis),
+                };
+                begin(tx, operation, scope, &session)?;
+                Ok(SessionAck::Created {
+                    id: name,
+                    at,
+                    expires_at,
+                })
+            }
+            SessionWrite::Append {
+                actor,
+                session,
+                role,
+                content,
+                metadata,
+            } => {
+                let found = find(tx, operation, scope, actor, session)?;
+                let session = live(operation, found)?;
+                if session.closed {
+                    return Err(Error::conflict(
+                        operation,
+                        "the session is closed; create another one",
+                    ));
+                }
+                // A clock that was set back must not bring the events into another order than their times say.
+                let at = tx.now.as_millis().max(session.last_event_at);
+                let event = NewEvent {
+                    seq: tx.next_version(),
+                    id: &write.to_name(),
+                    at,
+                    role: *role,
+                    content,
+                    metadata,
+                    vector: vector.as_ref(),
+                };
+                append(tx, operation, &session, &event)?;
+                Ok(SessionAck::Appended {
+                    id: write.to_name(),
+                    at: stuga_core::Timestamp::from_millis(at),
+                })
+            }
+            SessionWrite::Close { actor, session } => {
+                let found = find(tx, operation, scope, actor, session)?;
+                let session = live(operation, found)?;
+                close(tx, operation, &session, tx.now.as_millis())?;
+                Ok(SessionAck::Closed {
+                    was_open: !session.closed,
+                })
+            }
+            SessionWrite::Delete { actor, session } => {
+                let found = find(tx, operation, scope, actor, session)?;
+                let existed = found.as_ref().is_some_and(|found| found.live);
+                if let Some(found) = found {
+                    give_up_name(tx, operation, found.row)?;
+                }
+                Ok(SessionAck::Deleted { existed })
+            }
         }
-    })
+    }
+
+    fn adopt(
+        &self,
+        tx: &mut WriteTx<'_>,
+        scope: &Scope,
+        _: WriteId,
+        vector: &Option<Kept>,
+        origin: &Elsewhere<'_, SessionAck>,
+    ) -> Result<Adopted> {
+        adopt::adopt(tx, scope, self, vector.as_ref(), origin)
+    }
+
+    fn kept(&self, ack: &SessionAck) -> SessionAck {
+        ack.clone()
+    }
+
+    fn answer(&self, kept: SessionAck) -> SessionAck {
+        kept
+    }
 }
 
 /// What stands in the row that has a session's name, expired or not.
-struct Found {
-    row: i64,
-    live: bool,
-    closed: bool,
-    last_event_at: u64,
+pub(super) struct Found {
+    pub(super) row: u64,
+    pub(super) live: bool,
+    pub(super) closed: bool,
+    pub(super) created_at: u64,
+    pub(super) last_event_at: u64,
 }
 
-fn find(
+pub(super) fn find(
     tx: &WriteTx<'_>,
     operation: &'static str,
     scope: &Scope,
@@ -120,7 +210,7 @@ fn find(
     let now = tx.now.as_millis();
     tx.first(
         operation,
-        "SELECT id, expires_at, closed_at IS NOT NULL, last_event_at FROM session
+        "SELECT id, expires_at, closed_at IS NOT NULL, created_at, last_event_at FROM session
          WHERE agent = ?1 AND actor = ?2 AND name = ?3",
         (scope.rows(), actor, name),
         |row| {
@@ -128,7 +218,8 @@ fn find(
                 row: row.get(0)?,
                 live: row.get::<_, Option<u64>>(1)?.is_none_or(|at| at > now),
                 closed: row.get(2)?,
-                last_event_at: row.get(3)?,
+                created_at: row.get(3)?,
+                last_event_at: row.get(4)?,
             })
         },
     )
@@ -140,131 +231,111 @@ fn live(operation: &'static str, found: Option<Found>) -> Result<Found> {
         .ok_or_else(|| absent(operation))
 }
 
-fn create(
+/// A session that is about to begin.
+pub(super) struct NewSession<'w> {
+    pub(super) row: u64,
+    pub(super) actor: &'w str,
+    pub(super) name: &'w str,
+    pub(super) metadata: &'w Metadata,
+    pub(super) created_at: u64,
+    pub(super) expires_at: Option<u64>,
+}
+
+/// Begins a session under a name that is free.
+pub(super) fn begin(
     tx: &mut WriteTx<'_>,
     operation: &'static str,
     scope: &Scope,
-    actor: &str,
-    name: String,
-    ttl: Option<Duration>,
-    metadata: &Metadata,
-) -> Result<SessionAck> {
-    match find(tx, operation, scope, actor, &name)? {
-        Some(found) if found.live => {
-            return Err(Error::conflict(
-                operation,
-                "the actor has a session of that id; choose another or give none",
-            ));
-        }
-        Some(expired) => give_up_name(tx, operation, expired.row)?,
-        None => {}
-    }
-    let metadata = to_json(operation, metadata)?;
-    let bytes = sum(&[actor, &name, &metadata]);
+    session: &NewSession<'_>,
+) -> Result<()> {
+    let metadata = to_json(operation, session.metadata)?;
+    let bytes = sum(&[session.actor, session.name, &metadata]);
     book(tx, operation, Kind::Session, bytes)?;
-    let expires_at = ttl.map(|ttl| tx.now.saturating_add(ttl));
-    let row = tx.next_version();
     tx.execute(
         operation,
         "INSERT INTO session (id, agent, actor, name, bytes, metadata, created_at, expires_at, last_event_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)",
         (
-            row,
+            session.row,
             scope.rows(),
-            actor,
-            &name,
+            session.actor,
+            session.name,
             bytes,
             metadata,
-            tx.now.as_millis(),
-            expires_at.map(stuga_core::Timestamp::as_millis),
+            session.created_at,
+            session.expires_at,
         ),
     )?;
-    Ok(SessionAck::Created {
-        id: name,
-        at: tx.now,
-        expires_at,
-    })
+    Ok(())
 }
 
-struct NewEvent<'w> {
-    id: String,
-    role: Role,
-    content: &'w str,
-    metadata: &'w Metadata,
-    vector: Option<&'w Kept>,
+/// An event that is about to be appended.
+pub(super) struct NewEvent<'w> {
+    pub(super) seq: u64,
+    pub(super) id: &'w str,
+    pub(super) at: u64,
+    pub(super) role: Role,
+    pub(super) content: &'w str,
+    pub(super) metadata: &'w Metadata,
+    pub(super) vector: Option<&'w Kept>,
 }
 
-fn append(
+/// Appends an event to an open session.
+pub(super) fn append(
     tx: &mut WriteTx<'_>,
     operation: &'static str,
-    session: Found,
-    event: NewEvent<'_>,
-) -> Result<SessionAck> {
-    if session.closed {
-        return Err(Error::conflict(
-            operation,
-            "the session is closed; create another one",
-        ));
-    }
+    session: &Found,
+    event: &NewEvent<'_>,
+) -> Result<()> {
     let metadata = to_json(operation, event.metadata)?;
-    let bytes = sum(&[&event.id, event.content, &metadata])
+    let bytes = sum(&[event.id, event.content, &metadata])
         .saturating_add(event.vector.map_or(0, Kept::bytes));
     book(tx, operation, Kind::Event, bytes)?;
-    // A clock that was set back must not bring the events into another order than their times say.
-    let at = tx.now.as_millis().max(session.last_event_at);
-    let seq = tx.next_version();
     tx.execute(
         operation,
         "INSERT INTO event (seq, session, id, role, content, metadata, at, bytes)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         (
-            seq,
+            event.seq,
             session.row,
-            &event.id,
+            event.id,
             event.role.as_str(),
             event.content,
             metadata,
-            at,
+            event.at,
             bytes,
         ),
     )?;
     if let Some(vector) = event.vector {
-        vectors::keep(tx, operation, seq, vector)?;
+        vectors::keep(tx, operation, event.seq, vector)?;
     }
     tx.execute(
         operation,
-        "UPDATE session SET last_event_at = ?2 WHERE id = ?1",
-        (session.row, at),
+        "UPDATE session SET last_event_at = max(last_event_at, ?2) WHERE id = ?1",
+        (session.row, event.at),
     )?;
-    Ok(SessionAck::Appended {
-        id: event.id,
-        at: stuga_core::Timestamp::from_millis(at),
-    })
+    Ok(())
 }
 
-fn close(tx: &WriteTx<'_>, operation: &'static str, session: &Found) -> Result<SessionAck> {
+/// Closes a session, if it is open.
+pub(super) fn close(
+    tx: &WriteTx<'_>,
+    operation: &'static str,
+    session: &Found,
+    at: u64,
+) -> Result<()> {
     if !session.closed {
         tx.execute(
             operation,
             "UPDATE session SET closed_at = ?2 WHERE id = ?1",
-            (session.row, tx.now.as_millis()),
+            (session.row, at),
         )?;
     }
-    Ok(SessionAck::Closed {
-        was_open: !session.closed,
-    })
-}
-
-fn delete(tx: &WriteTx<'_>, operation: &'static str, found: Option<Found>) -> Result<SessionAck> {
-    let existed = found.as_ref().is_some_and(|found| found.live);
-    if let Some(found) = found {
-        give_up_name(tx, operation, found.row)?;
-    }
-    Ok(SessionAck::Deleted { existed })
+    Ok(())
 }
 
 /// Leaves a session to the sweep. Its events may be many, so they do not go within somebody's write.
-fn give_up_name(tx: &WriteTx<'_>, operation: &'static str, row: i64) -> Result<()> {
+pub(super) fn give_up_name(tx: &WriteTx<'_>, operation: &'static str, row: u64) -> Result<()> {
     // Zero, so that it stays expired when the clock is set back.
     tx.execute(
         operation,
@@ -274,7 +345,7 @@ fn give_up_name(tx: &WriteTx<'_>, operation: &'static str, row: i64) -> Result<(
     Ok(())
 }
 
-fn to_json(operation: &'static str, metadata: &Metadata) -> Result<String> {
+pub(super) fn to_json(operation: &'static str, metadata: &Metadata) -> Result<String> {
     serde_json::to_string(metadata)
         .map_err(|e| Error::internal(operation, "metadata cannot be kept").with_source(e))
 }

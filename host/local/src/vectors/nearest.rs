@@ -56,7 +56,7 @@ pub(crate) fn compare<T: Ord>(
     keep: u32,
     name: impl Fn(&Row) -> T,
 ) -> rusqlite::Result<Compared<T>> {
-    let mut vector = conn.prepare_cached("SELECT model, numbers FROM vector WHERE version = ?1")?;
+    let mut vector = conn.prepare_cached("SELECT model, numbers FROM vector WHERE number = ?1")?;
     let mut best = Best::new(keep as usize);
     let mut stale = Vec::new();
     for row in rows {

@@ -141,7 +141,7 @@ fn replace(
 ) -> Result<()> {
     let old: Option<u64> = tx.first(
         operation,
-        "SELECT octet_length(numbers) FROM vector WHERE version = ?1",
+        "SELECT octet_length(numbers) FROM vector WHERE number = ?1",
         [row],
         |row| row.get(0),
     )?;
@@ -165,14 +165,14 @@ impl Embedded {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Record => "SELECT text FROM record WHERE version = ?1",
+            Self::Record => "SELECT text FROM record WHERE number = ?1",
             Self::Event => "SELECT content FROM event WHERE seq = ?1",
         }
     }
 
     fn book(self) -> &'static str {
         match self {
-            Self::Record => "UPDATE record SET bytes = bytes - ?2 + ?3 WHERE version = ?1",
+            Self::Record => "UPDATE record SET bytes = bytes - ?2 + ?3 WHERE number = ?1",
             Self::Event => "UPDATE event SET bytes = bytes - ?2 + ?3 WHERE seq = ?1",
         }
     }

@@ -45,7 +45,7 @@ impl Store {
         };
         let committed = apply_all(&mut self.conn, &mut batch, &terms, chores);
         for job in batch {
-            job.settle(committed.as_ref().map(|&()| ()));
+            job.settle(committed.as_ref().map(|_| ()));
         }
     }
 

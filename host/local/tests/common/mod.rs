@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stuga_core::files::{FilesAck, FilesWrite, Spooled};
-use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
+use stuga_core::files::{Files, FilesAck, FilesWrite, Spooled};
+use stuga_core::memory::{Expected, Memory, MemoryAck, MemoryWrite};
 use stuga_core::testkit::{ManualClock, ctx};
-use stuga_core::{CallCtx, Clock, Result, TenantId, Timestamp};
+use stuga_core::{CallCtx, Capability, Clock, Result, TenantId, Timestamp};
 use stuga_local::{Local, LocalConfig, Quotas, Usage};
 use tempfile::TempDir;
 

@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 use common::House;
 use rusqlite::Connection;
-use stuga_core::secrets::{Removal, SecretStore, SecretValue, Secrets};
+use stuga_core::secrets::{Removal, SecretInfo, SecretStore, SecretValue, Secrets};
 use stuga_core::testkit::ctx;
-use stuga_core::{ErrorKind, Result, SystemClock, TenantId, WriteId};
+use stuga_core::{ErrorKind, Result, SystemClock, TenantId, Timestamp, WriteId};
 use stuga_local::{Local, LocalConfig, LocalSecrets};
 
 /// Long enough to be found in a file by chance never.
@@ -114,6 +114,37 @@ async fn a_bit_that_was_flipped_anywhere_in_a_row_keeps_the_value_shut() {
         conn.execute(write, [&whole]).unwrap();
         assert_eq!(reveal(&store, "acme", "k", 1).await.unwrap(), PLAIN);
     }
+}
+
+#[tokio::test]
+async fn a_copy_stands_under_the_version_and_time_of_the_side_that_gave_it_and_is_sealed() {
+    let house = House::new();
+    let store = secrets(&house);
+    let info = |version| SecretInfo {
+        name: "k".to_owned(),
+        version,
+        created_at: Timestamp::from_millis(5),
+    };
+    let value = SecretValue::new(PLAIN.into()).unwrap();
+    let acme = tenant("acme");
+    for version in [7, 9, 9] {
+        store.keep(&acme, &info(version), &value).await.unwrap();
+    }
+    let found = store.find(&ctx("acme", "scribe"), "k", None).await.unwrap();
+    assert_eq!(found, Some(info(9)));
+    assert_eq!(store.list(&acme).await.unwrap(), [info(9), info(7)]);
+    assert_eq!(reveal(&store, "acme", "k", 7).await.unwrap(), PLAIN);
+    let kept = sealed(
+        &database(&house, "acme"),
+        "SELECT sealed FROM secret WHERE version = 9",
+    );
+    let holds = kept
+        .windows(PLAIN.len())
+        .any(|part| part == PLAIN.as_bytes());
+    assert!(!holds, "the value lies there in the clear");
+    // As many stay as of a store's own.
+    store.keep(&acme, &info(30), &value).await.unwrap();
+    assert_eq!(store.list(&acme).await.unwrap(), [info(30)]);
 }
 
 #[tokio::test]

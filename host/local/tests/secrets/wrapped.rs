@@ -4,12 +4,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use stuga_core::journal::Journal;
 use stuga_core::keys::KeyWrap;
+use stuga_core::memory::{Expected, MemoryWrite};
 use stuga_core::secrets::SecretStore;
+use stuga_core::standby::Standby;
 use stuga_core::testkit::keys::{Answers, Keyring};
 use stuga_core::testkit::secrets::SecretsBackend;
-use stuga_core::testkit::{Fixture, ManualClock, prove};
-use stuga_core::{Clock, ErrorKind, Timestamp};
+use stuga_core::testkit::{Fixture, ManualClock, ctx, prove};
+use stuga_core::{CapabilityName, Clock, ErrorKind, Timestamp};
 use stuga_local::{KeyAtRest, Local, LocalConfig, LocalSecrets, Models};
 use tempfile::TempDir;
 
@@ -21,11 +24,14 @@ fn clock() -> Arc<ManualClock> {
 
 /// Secrets in this directory, as a process has them that has this key service.
 fn with(directory: &Path, keyring: Option<&Keyring>) -> Arc<LocalSecrets> {
+    local(directory, keyring).secrets()
+}
+
+fn local(directory: &Path, keyring: Option<&Keyring>) -> Local {
     let models = Models::default();
     let wrap = keyring.map(|keyring| Arc::new(keyring.clone()) as Arc<dyn KeyWrap>);
-    Local::open_wrapped(directory, clock(), LocalConfig::default(), &models, wrap)
-        .unwrap()
-        .secrets()
+    let config = LocalConfig::default();
+    Local::open_wrapped(directory, clock(), config, &models, wrap).unwrap()
 }
 
 fn master_key(directory: &TempDir) -> std::path::PathBuf {
@@ -127,6 +133,34 @@ async fn a_host_with_secrets_comes_to_a_key_service_by_a_rotation() {
     assert_eq!(store.renew_key(&acme).await.unwrap(), KeyAtRest::Wrapped);
     std::fs::remove_file(master_key(&directory)).unwrap();
     assert_eq!(reveal(&store, "acme", "k", 1).await.unwrap(), PLAIN);
+}
+
+#[tokio::test]
+async fn what_is_written_in_an_outage_needs_no_key_service_to_be_noted_or_read() {
+    let (directory, keyring) = (TempDir::new().unwrap(), Keyring::default());
+    set(&with(directory.path(), Some(&keyring)), "acme", "k", PLAIN).await;
+    keyring.answer(Answers::Away);
+    // A process that begins in the outage.
+    let local = local(directory.path(), Some(&keyring.beside()));
+    let ctx = ctx("acme", "scribe");
+    let write = MemoryWrite::Put {
+        key: "k".to_owned(),
+        value: b"v".to_vec(),
+        ttl: None,
+        expected: Expected::Any,
+    };
+    let noted = local.memory().apply_noted(&ctx, write_id(), &write).await;
+    noted.unwrap();
+    let acme = tenant("acme");
+    let waiting = || async {
+        let journal = local.journal();
+        let entries = journal.next(&acme, CapabilityName::Memory, 0, 10).await;
+        entries.unwrap().len()
+    };
+    assert_eq!(waiting().await, 1);
+    keyring.answer(Answers::Well);
+    local.secrets().rotate(&acme, write_id()).await.unwrap();
+    assert_eq!(waiting().await, 1, "a rotation loses no entry");
 }
 
 #[tokio::test]

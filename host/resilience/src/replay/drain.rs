@@ -14,6 +14,8 @@ use crate::modes::Mode;
 
 /// Entries that are read from a journal at a time.
 const BATCH: u32 = 256;
+/// A page with fewer entries than were asked for, and not even so many bytes, is taken for the end of a journal.
+const PAGE_BYTES: u64 = 4 << 20;
 /// Batches of one tenant before others have their turn.
 const SHARE: u32 = 8;
 
@@ -78,8 +80,9 @@ impl Replay {
             let journal = self.route.journal();
             let capability = self.capability();
             let batch = journal.next(tenant, capability, place.after, BATCH).await?;
-            // Behind a batch that is not full nothing waited: what is noted from now on is for the next pass.
-            let is_last = batch.len() < BATCH as usize;
+            // What is noted from now on is for the next pass, or one tenant that writes would keep it going for ever.
+            let bytes = batch.iter().map(|entry| entry.info.bytes).sum::<u64>();
+            let is_last = batch.is_empty() || batch.len() < BATCH as usize && bytes < PAGE_BYTES;
             place.after = batch.last().map_or(place.after, |last| last.info.seq);
             let stopped = self.route.mode(tenant) != Mode::Cloud
                 || self

@@ -29,6 +29,7 @@ pub(crate) fn check(world: &World, history: &[Operation]) {
             reads_follow_writes(world, &operations, &hosts);
             no_version_is_replaced_twice(world, &operations);
             versions_are_those_acknowledged(world, &operations);
+            nothing_is_overtaken(world, place, &hosts);
         }
     }
 }
@@ -87,8 +88,13 @@ fn no_write_is_made_twice(world: &World) {
     }
 }
 
-/// By the rule for two hosts: the largest version stands. What landed unheard stands where it landed.
+/// By the rule for two hosts: the largest version stands. What landed unheard stands where it landed, and what was removed
+/// from a cloud that forgets holds back no earlier write of another host.
 fn the_later_version_stands(world: &World, place: &Place, operations: &[&Operation]) {
+    let removes = |operation: &&Operation| matches!(operation.what, What::Delete);
+    if world.plan.forgets && operations.iter().any(removes) {
+        return;
+    }
     let cloud = world.cloud.store.lock();
     let stands = cloud.rows.get(place).map_or(0, |row| row.stamp);
     for write in operations {
@@ -141,6 +147,17 @@ fn reads_follow_writes(world: &World, operations: &[&Operation], hosts: &HashSet
             let writes = writes.iter().map(|w| format!("\n    {w:?}"));
             let writes: String = writes.collect();
             world.broken(format!("a read found what it must not: {read:?}{writes}"));
+        }
+    }
+}
+
+/// What one host writes goes to the cloud in order: no entry meets a later write of the same host.
+fn nothing_is_overtaken(world: &World, place: &Place, hosts: &HashSet<usize>) {
+    for host in hosts {
+        let store = world.hosts[*host].store.lock();
+        let superseded = store.of(&place.0, EntryState::Superseded);
+        for entry in superseded.filter(|entry| entry.info.key == place.2) {
+            world.broken(format!("an entry was overtaken: {:?}", entry.info));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! only a sender that still waits tries again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite, Page};
 use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{
-    CallCtx, Capability, CapabilityName, Clock, Error, ErrorKind, Result, Write, WriteId,
+    CallCtx, Capability, CapabilityName, Clock, Error, ErrorKind, Result, Timestamp, Write, WriteId,
 };
-use stuga_resilience::Probe;
+use stuga_resilience::{Carrier, Probe};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -90,17 +90,23 @@ pub(crate) struct Cloud {
     weather: Mutex<Weather>,
     curse: Mutex<Option<Curse>>,
     pub(crate) calls: AtomicU64,
+    /// Whether it lacks what puts name.
+    pub(crate) lacks: AtomicBool,
+    /// By how many milliseconds the cloud's clock differs from a host's.
+    wrong: i64,
     dice: Dice,
     began: Instant,
 }
 
 impl Cloud {
-    pub(crate) fn new(dice: Dice, curse: Option<Curse>) -> Arc<Self> {
+    pub(crate) fn new(dice: Dice, curse: Option<Curse>, wrong: i64) -> Arc<Self> {
         Arc::new(Self {
             store: Store::default(),
             weather: Mutex::new(Weather::Fair),
             curse: Mutex::new(curse),
             calls: AtomicU64::new(0),
+            lacks: AtomicBool::new(false),
+            wrong,
             dice,
             began: Instant::now(),
         })
@@ -211,15 +217,24 @@ impl Capability for Reach {
     async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MemoryWrite) -> Result<MemoryAck> {
         let (operation, clock) = (write.operation(), Arc::clone(&self.clock));
         let (place, write) = (place(ctx, write.key()), write.clone());
-        let sent = self.clock.now();
+        let wrong = self.cloud.wrong;
+        let clock = move || {
+            let millis = clock.now().as_millis().saturating_add_signed(wrong);
+            Timestamp::from_millis(millis)
+        };
+        let sent = clock();
+        let cloud = Arc::clone(&self.cloud);
         let head = |state: &State, place: &Place| state.rows.get(place).map(|row| row.stamp);
         let seen = head(&self.cloud.store.lock(), &place);
         self.send(operation, ErrorKind::Unavailable, move |state, waits| {
+            if cloud.lacks.load(Ordering::Relaxed) {
+                return Err(Error::not_found(operation, "what it names is not here"));
+            }
             let met = head(state, &place) == seen;
             if !met && !waits {
                 return Err(Error::timeout(operation, "nobody is there to try again"));
             }
-            let now = if met { sent } else { clock.now() };
+            let now = if met { sent } else { clock() };
             state.apply(&place, id, &write, now)
         })
         .await
@@ -254,9 +269,30 @@ impl Replica<MemoryWrite> for Reach {
         let cloud = Arc::clone(&self.cloud);
         self.send("memory.adopt", ErrorKind::RateLimited, move |state, _| {
             cloud.cursed(&place.2)?;
+            if cloud.lacks.load(Ordering::Relaxed) {
+                return Err(Error::not_found(
+                    "memory.adopt",
+                    "what it names is not here",
+                ));
+            }
             Ok(state.adopt(&place, id, &write, &made))
         })
         .await
+    }
+}
+
+/// Brings what the cloud lacks, slowly.
+pub(crate) struct Cart {
+    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) takes: Duration,
+}
+
+#[async_trait]
+impl Carrier<MemoryWrite> for Cart {
+    async fn carry(&self, _: &CallCtx, _: &MemoryWrite, _: Option<&MemoryAck>) -> Result<()> {
+        sleep(self.takes).await;
+        self.cloud.lacks.store(false, Ordering::Relaxed);
+        Ok(())
     }
 }
 

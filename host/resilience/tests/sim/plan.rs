@@ -14,18 +14,22 @@ pub(crate) struct Plan {
     pub(crate) sessions: u64,
     /// Operations of each session.
     pub(crate) operations: u64,
+    /// Longest pause of a session between two operations in milliseconds.
+    pub(crate) pause: u64,
     /// Changes of the weather and other misfortunes.
     pub(crate) events: u64,
     pub(crate) crashes: bool,
     /// Clocks jump ahead.
     pub(crate) jumps: bool,
-    /// Clocks are set back.
+    /// Clocks are set back, and the cloud goes by another one.
     pub(crate) set_back: bool,
     /// Callers go away in the middle of a call.
     pub(crate) cancels: bool,
     /// Some callers have no time.
     pub(crate) hurried: bool,
     pub(crate) drills: bool,
+    /// The cloud remembers nothing of keys that were removed.
+    pub(crate) forgets: bool,
     pub(crate) cap: Option<usize>,
     pub(crate) curse: Option<Curse>,
 }
@@ -53,6 +57,7 @@ impl Plan {
             tenants: 2,
             sessions: 2 + dice.below(2),
             operations: 12 + dice.below(14),
+            pause: *dice.pick(&[15, 120, 900, 900]),
             events: 3 + dice.below(8),
             crashes: dice.percent(50),
             jumps: dice.percent(20),
@@ -62,6 +67,7 @@ impl Plan {
             drills: dice.percent(25),
             cap: dice.percent(8).then_some(4),
             curse: dice.percent(15).then_some(curse),
+            forgets: dice.percent(50),
         }
     }
 }

@@ -44,9 +44,10 @@ impl Stage {
     }
 
     fn with(settings: ReplaySettings) -> Self {
-        let cloud = Cloud::new(Dice::new(1), None);
+        let cloud = Cloud::new(Dice::new(1), None, 0);
         cloud.become_(Weather::Steady);
         let (store, life) = (Arc::<Store>::default(), Life::new(None));
+        store.lock().forgets = true;
         let clock = Arc::new(HostClock::new(0));
         let local = Local {
             store: Arc::clone(&store),

@@ -49,7 +49,7 @@ enum Got {
 impl Session {
     pub(crate) async fn run(mut self) {
         for _ in 0..self.world.plan.operations {
-            sleep(self.dice.millis(0, 900)).await;
+            sleep(self.dice.millis(0, self.world.plan.pause)).await;
             let own = self.dice.percent(60);
             let key = match own {
                 true => format!("own-{}-{}", self.number, self.dice.below(2)),
@@ -129,11 +129,9 @@ impl Session {
                 }
             }
         }
-        if operation.ended.is_none()
-            && matches!(ask, Ask::Write(_))
-            && let Some((_, sure)) = self.seen.get_mut(&key)
-        {
-            *sure = false;
+        if operation.ended.is_none() && matches!(ask, Ask::Write(_)) {
+            let (version, _) = self.seen.get(&key).copied().unwrap_or_default();
+            self.seen.insert(key, (version, false));
         }
         self.world.history(operation);
     }

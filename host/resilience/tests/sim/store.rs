@@ -46,6 +46,11 @@ pub(crate) struct State {
     pub(crate) effects: Vec<(Place, WriteId)>,
     pub(crate) journal: BTreeMap<(TenantId, u64), Entry>,
     next_seq: u64,
+    /// Whether it remembers nothing of a key that was removed but the ids of its writes, as SQLite here does. Rows without an
+    /// item then only serve the check.
+    pub(crate) forgets: bool,
+    /// The largest version or stamp of each tenant.
+    largest: BTreeMap<TenantId, u64>,
     /// Most entries of the journal that wait.
     pub(crate) cap: Option<usize>,
     /// Whose journal cannot be read.
@@ -79,11 +84,12 @@ impl State {
             }
             None => {}
         }
-        let row = self.rows.get(place);
+        let row = self.standing(place);
         let live = row.and_then(|row| row.item.as_ref());
         let version = live.map(|item| item.version);
-        let last = row.map_or(0, |row| row.stamp);
-        let stamp = next_version(last, now);
+        let largest = self.largest.get(&place.0).filter(|_| self.forgets);
+        let last = largest.copied().or(row.map(|row| row.stamp));
+        let stamp = next_version(last.unwrap_or(0), now);
         let existed = live.is_some();
         let created_at = live.map_or(now, |item| item.created_at);
         let ack = match write {
@@ -168,15 +174,24 @@ impl State {
             MemoryWrite::Put { .. } => made.ack.version,
             MemoryWrite::Delete { .. } => made.stamp,
         };
-        let standing = self.rows.get(place);
+        let standing = self.standing(place);
         let mine = standing.is_some_and(|row| row.by == id);
         if !mine && self.ids.contains_key(&id) {
             return Adopted::Stands;
         }
-        if !mine && standing.is_some_and(|row| row.stamp > stamp) {
+        let is_later = |row: &Row| match (write, &row.item) {
+            (MemoryWrite::Delete { .. }, Some(item)) => {
+                row.stamp >= stamp && item.updated_at > made.at
+            }
+            _ => row.stamp >= stamp,
+        };
+        if !mine && standing.is_some_and(is_later) {
+            self.see(&place.0, made.stamp);
             self.remember(id, write, made.ack, true);
             return Adopted::Superseded;
         }
+        self.see(&place.0, made.stamp);
+        let standing = self.standing(place);
         let live = standing.and_then(|row| row.item.as_ref());
         let created_at = live.map_or(made.at, |item| item.created_at);
         let item = item(write, made.ack.version, created_at, made.at);
@@ -204,7 +219,19 @@ impl State {
         );
     }
 
+    /// What stands at a place, as far as this side remembers.
+    fn standing(&self, place: &Place) -> Option<&Row> {
+        let row = self.rows.get(place);
+        row.filter(|row| row.item.is_some() || !self.forgets)
+    }
+
+    fn see(&mut self, tenant: &TenantId, stamp: u64) {
+        let largest = self.largest.entry(tenant.clone()).or_default();
+        *largest = stamp.max(*largest);
+    }
+
     fn set(&mut self, place: &Place, row: Row) {
+        self.see(&place.0, row.stamp);
         self.effects.push((place.clone(), row.by));
         self.rows.insert(place.clone(), row);
     }
@@ -229,7 +256,8 @@ impl State {
 
     pub(crate) fn settle(&mut self, tenant: &TenantId, seq: u64, settled: Settled) {
         let key = (tenant.clone(), seq);
-        let Some(entry) = self.journal.get_mut(&key) else {
+        let entry = self.journal.get_mut(&key);
+        let Some(entry) = entry.filter(|entry| entry.info.state == EntryState::Waiting) else {
             return;
         };
         match settled {

@@ -55,7 +55,9 @@ pub(crate) fn run(seed: u64, told: bool) -> Outcome {
     runtime.block_on(async {
         let dice = Dice::new(seed);
         let plan = Plan::of(&dice);
-        let cloud = Cloud::new(dice.fork(), plan.curse.clone());
+        let wrong = i64::try_from(dice.below(10_000)).unwrap() - 5_000;
+        let wrong = if plan.set_back { wrong } else { 0 };
+        let cloud = Cloud::new(dice.fork(), plan.curse.clone(), wrong);
         let hosts = (0..plan.hosts).map(|_| {
             let wrong = i64::try_from(dice.below(400)).unwrap() - 200;
             Host::new(Arc::clone(&cloud), HostClock::new(wrong), dice.fork())
@@ -73,6 +75,7 @@ pub(crate) fn run(seed: u64, told: bool) -> Outcome {
         for host in &world.hosts {
             host.store.lock().cap = world.plan.cap;
         }
+        world.cloud.store.lock().forgets = world.plan.forgets;
         if timeout(LONGEST, world.live(&dice)).await.is_err() {
             world.broken("the run came to no end".to_owned());
         }
@@ -110,7 +113,7 @@ impl World {
 
     async fn nemesis(&self, dice: Dice) {
         for _ in 0..self.plan.events {
-            sleep(dice.millis(100, 4_000)).await;
+            sleep(dice.millis(10, 200 + 4 * self.plan.pause)).await;
             let number = usize::try_from(dice.below(self.plan.hosts)).unwrap();
             let host = &self.hosts[number];
             let jump = dice.below(7_200_000).cast_signed();

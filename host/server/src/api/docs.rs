@@ -15,6 +15,15 @@ pub(crate) fn description() -> OpenApi {
             "A key made with `stuga tenant key create TENANT --name NAME`",
         ))
         .build();
+    let admin = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some(
+            "The admin key: `admin.key` in the server's data directory",
+        ))
+        .build();
+    let components = ComponentsBuilder::new()
+        .security_scheme("key", SecurityScheme::Http(key))
+        .security_scheme("admin", SecurityScheme::Http(admin));
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -22,7 +31,7 @@ pub(crate) fn description() -> OpenApi {
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some("Calls the agents of a tenant. Failures are RFC 9457 `application/problem+json` with a stable `type`.")),
         )
-        .components(Some(ComponentsBuilder::new().security_scheme("key", SecurityScheme::Http(key)).build()))
+        .components(Some(components.build()))
         .build()
 }
 

@@ -56,6 +56,9 @@ pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness
 /// Metrics for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, description = "Prometheus text format", body = String)))]
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    let text = app.host.metrics().render(&app.host.current().totals());
+    app.host.metrics().events(app.host.told());
+    let failover = app.host.backends().fallback().figures();
+    let totals = app.host.current().totals();
+    let text = app.host.metrics().render(&totals, &failover);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -61,7 +61,7 @@ pub(crate) async fn invoke(
     // Taken apart here: the extractor of headers alone would copy them.
     let (Parts { headers, .. }, body) = http.into_parts();
     let tenant = auth::authorize(&app, &request, &headers, &tenant)?;
-    let permit = tenant.admission().enter()?;
+    let permit = app.host.admit(&tenant)?;
     let agent = Arc::clone(tenant.agent(&agent)?);
     let bytes = body::read(&headers, body, tenant.tenant().limits.request_bytes).await?;
     let order = prepare(&agent, bytes).await?;

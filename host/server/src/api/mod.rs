@@ -1,5 +1,6 @@
 //! The HTTP surface. Handlers translate; what happens is the host's business.
 
+mod admin;
 mod agents;
 mod answer;
 mod auth;
@@ -30,6 +31,7 @@ use utoipa_axum::routes;
 
 use crate::host::Host;
 
+pub(crate) use admin::{breakers::Changed, journal::EntryDetail};
 pub use error::Problem;
 pub use gateway::Gateway;
 pub(crate) use gateway::is_identity;
@@ -56,6 +58,15 @@ pub fn router(host: Arc<Host>, gateway: Option<Gateway>) -> Router {
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::requeue))
+        .routes(routes!(admin::breakers::list))
+        .routes(routes!(admin::breakers::isolate))
+        .routes(routes!(admin::breakers::release))
+        .routes(routes!(admin::breakers::start_drill))
+        .routes(routes!(admin::breakers::stop_drill))
+        .routes(routes!(admin::tenants::explain))
+        .routes(routes!(admin::journal::list))
+        .routes(routes!(admin::journal::show, admin::journal::discard))
+        .routes(routes!(admin::journal::retry))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

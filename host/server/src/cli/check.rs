@@ -47,11 +47,11 @@ pub(crate) async fn run(
             };
             let fix = probed.fix.clone().unwrap_or_default();
             let (section, action) = (probed.section.to_owned(), probed.action.to_owned());
-            vec![section, action, state, fix]
+            vec![section, probed.what.clone(), action, state, fix]
         };
         let rows: Vec<Vec<String>> = found.iter().map(row).collect();
         table(
-            &["section", "needs", "state", "what to do"],
+            &["section", "what", "needs", "state", "what to do"],
             rows,
             "nothing is configured",
         )
@@ -76,6 +76,7 @@ fn describe(probed: &Probed) -> Value {
         "section": probed.section,
         "service": probed.service.as_str(),
         "action": probed.action,
+        "what": probed.what,
         "works": probed.problem.is_none(),
         "problem": probed.problem.as_ref().map(|error| error.message()),
         "cause": probed.problem.as_ref().map(|error| error.causes()),

@@ -1,18 +1,23 @@
 //! The command line. Each command is a function over the same library that the server uses.
 
+mod breaker;
 mod build;
 #[cfg(feature = "aws")]
 mod check;
 mod component;
 mod dev;
+mod drill;
+mod explain;
 mod input;
 mod inspect;
 mod invoke;
 mod jobs;
+mod journal;
 #[cfg(feature = "aws")]
 mod lambda;
 mod messages;
 mod new;
+mod operator;
 mod plugin;
 mod print;
 #[cfg(feature = "aws")]
@@ -80,8 +85,19 @@ enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Check(check::Command),
-    /// Show what every tenant runs
+    /// Show what every tenant runs, and what stands between this host and AWS
     Status(status::Args),
+    /// Say who answers a tenant, and why
+    Explain(explain::Args),
+    /// What stands between this host and AWS
+    #[command(subcommand)]
+    Breaker(breaker::Command),
+    /// What this host took in the place of AWS, and what AWS refuses
+    #[command(subcommand)]
+    Journal(journal::Command),
+    /// Outages on purpose, which end by themselves
+    #[command(subcommand)]
+    Drill(drill::Command),
     /// Make a project for a new agent
     New(new::Args),
     /// Make an agent's component
@@ -151,6 +167,10 @@ fn run(cli: Cli, printer: &Printer) -> anyhow::Result<ExitCode> {
             #[cfg(feature = "aws")]
             Command::Check(command) => check::run(&config, command, printer).await,
             Command::Status(args) => status::run(&config, &args, printer).await,
+            Command::Explain(args) => explain::run(&config, &args, printer).await,
+            Command::Breaker(command) => breaker::run(&config, command, printer).await,
+            Command::Journal(command) => journal::run(&config, command, printer).await,
+            Command::Drill(command) => drill::run(&config, command, printer).await,
             Command::New(args) => new::run(args, printer),
             Command::Build(args) => build::run(args, printer).await,
             Command::Inspect(args) => inspect::run(args, printer).await,

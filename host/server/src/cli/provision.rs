@@ -6,7 +6,7 @@ use anyhow::bail;
 use stuga_aws::{Planned, State};
 
 use super::check;
-use super::print::{Printer, table};
+use super::print::{Printer, note, table};
 use super::tenant;
 use crate::config::Config;
 
@@ -52,6 +52,14 @@ pub(crate) async fn provision(
         false => aws.plan(&tenant).await?,
     };
     show(&lines, printer)?;
+    let count = |state| lines.iter().filter(|line| line.state == state).count();
+    match (args.apply, count(State::Made), count(State::Missing)) {
+        (true, 0, _) | (false, _, 0) => note("nothing to do: everything is there"),
+        (true, made, _) => note(&format!("{made} made")),
+        (false, _, missing) => note(&format!(
+            "{missing} to be made; to make them: stuga tenant provision {tenant} --apply"
+        )),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -87,7 +87,8 @@ pub(crate) async fn run(
     };
     let tenant = tenant::find(config, name)?;
     let backends = Backends::open(config, Arc::new(SystemClock))?;
-    let done = apply(&*backends.secrets(), &tenant, command, printer).await;
+    let secrets = backends.secrets(&tenant.failover);
+    let done = apply(&*secrets, &tenant, command, printer).await;
     backends.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }

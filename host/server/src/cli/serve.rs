@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::Served;
 use crate::api::{self, Server};
 use crate::config::Config;
 use crate::host::Host;
@@ -53,6 +54,8 @@ pub(crate) async fn run(mut config: Config, args: Args) -> anyhow::Result<ExitCo
     let host = Host::open(&config, None).await?;
     host.tend()?;
     let totals = host.snapshot().totals();
+    let _served = Served::write(&config.data_dir, address)
+        .with_context(|| format!("{} cannot be written", config.data_dir.display()))?;
     if let Some(path) = &args.ready_file {
         let ready = serde_json::json!({ "address": address }).to_string();
         atomic::write(path, ready.as_bytes())

@@ -1,4 +1,4 @@
-//! `stuga status`: what every tenant runs, by the files, and whether a server is ready.
+//! `stuga status`: what every tenant runs, by the files, whether a server is ready, and what stands between it and AWS.
 
 use std::process::ExitCode;
 
@@ -7,20 +7,22 @@ use serde::Serialize;
 use serde_json::Value;
 use stuga_core::{AgentName, TenantId};
 
-use super::print::{Printer, table};
-use super::{show_time, tenant};
+use super::operator::{Operator, Where};
+use super::print::{self, Printer, table};
+use super::{breaker, show_time, tenant};
+use crate::admin::Served;
 use crate::config::Config;
+use crate::fallback::view::HostStatus;
 use crate::store::Store;
 
-/// Show what every tenant runs; with --url also whether that server takes calls.
+/// Show what every tenant runs; of a server that runs also whether it takes calls, and how its capabilities on AWS are.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  stuga status\n  stuga status --url http://127.0.0.1:8080 --output json"
 )]
 pub(crate) struct Args {
-    /// Ask this server whether it is ready
-    #[arg(long, env = "STUGA_URL", value_name = "URL")]
-    url: Option<String>,
+    #[command(flatten)]
+    at: Where,
 }
 
 #[derive(Serialize)]
@@ -28,6 +30,9 @@ struct Status {
     agents: Vec<AgentStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<Value>,
+    /// None when no server runs, or the admin key is not at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failover: Option<HostStatus>,
 }
 
 #[derive(Serialize)]
@@ -72,12 +77,34 @@ pub(crate) async fn run(
             });
         }
     }
-    let server = match &args.url {
-        Some(url) => Some(readiness(url).await?),
-        None => None,
+    let (server, failover) = running(config, &args.at).await?;
+    let status = Status {
+        agents,
+        server,
+        failover,
     };
-    printer.print(&Status { agents, server }, show)?;
+    printer.print(&status, show)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the server says of itself. One that was named must answer; one that only left its address may be gone.
+async fn running(
+    config: &Config,
+    at: &Where,
+) -> anyhow::Result<(Option<Value>, Option<HostStatus>)> {
+    let server = match (&at.url, Served::url(&config.data_dir)) {
+        (Some(url), _) => readiness(url).await?,
+        (None, Some(url)) => match readiness(&url).await {
+            Ok(server) => server,
+            Err(_) => return Ok((None, None)),
+        },
+        (None, None) => return Ok((None, None)),
+    };
+    let asked = async { Operator::find(config, at)?.get("breakers").await };
+    let failover = asked.await.map_err(|error| {
+        print::note(&format!("what lies on AWS cannot be shown: {error:#}"));
+    });
+    Ok((Some(server), failover.ok()))
 }
 
 async fn readiness(url: &str) -> anyhow::Result<Value> {
@@ -105,14 +132,17 @@ fn show(status: &Status) -> String {
         status.agents.iter().map(row).collect(),
         "no tenant has a plugin",
     );
-    match &status.server {
-        None => agents,
-        Some(server) => format!(
-            "{agents}\n\nserver: {}",
-            server
-                .get("state")
-                .and_then(Value::as_str)
-                .unwrap_or("unknown")
-        ),
+    let mut shown = agents;
+    if let Some(server) = &status.server {
+        let state = server.get("state").and_then(Value::as_str);
+        shown.push_str(&format!("\n\nserver: {}", state.unwrap_or("unknown")));
     }
+    match &status.failover {
+        Some(failover) if !failover.capabilities.is_empty() => {
+            shown.push_str("\n\n");
+            shown.push_str(&breaker::show(failover));
+        }
+        _ => {}
+    }
+    shown
 }

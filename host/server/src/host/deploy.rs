@@ -92,6 +92,7 @@ impl Host {
         let tenant = Arc::clone(&running.tenant);
         self.backends.set_limits(&tenant.id, &tenant.limits);
         self.backends.set_retention(&tenant.id, &tenant.retention);
+        self.backends.set_failover(&tenant.id, &tenant.failover);
         for (entry, wanted) in plan.agents {
             let agent_before = before.and_then(|before| before.agents.get(&entry.name));
             let readied = match wanted {
@@ -156,6 +157,9 @@ impl Host {
             .await;
         let agent = deployed.map_err(|error| error.to_string())?;
         tracing::info!(tenant = %tenant.id, agent = %entry.name, %version, "agent ready");
+        if before.is_none_or(|before| before.made_of.digest != made_of.digest) {
+            self.deployed(&tenant.id, &entry.name, version, &made_of.digest);
+        }
         Ok(Arc::new(RunningAgent {
             agent,
             skills,

@@ -125,7 +125,7 @@ async fn answer(
     let agent = tenant.agent(to.agent.as_str())?;
     agent.check(&message.skill, &message.input)?;
     // The receiver's limits hold for what others make it do.
-    let _permit = tenant.admission.enter()?;
+    let _permit = host.admit(tenant)?;
     let call = Call {
         tenant: Arc::clone(tenant),
         agent: Arc::clone(agent),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use stuga_core::a2a::Incoming;
 use stuga_core::tape::Tape;
-use stuga_core::{CallCtx, InvocationId, Receipt, RequestId, Timestamp};
+use stuga_core::{CallCtx, ErrorKind, InvocationId, Receipt, RequestId, Timestamp};
 use stuga_runtime::{InvokeError, Request};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::announce::Limit;
 use super::recordings::Recorded;
 use super::{Failure, Host, RunningAgent, RunningTenant};
 use crate::metrics::Outcome;
@@ -144,6 +145,10 @@ impl Host {
         }
         if let Err(error) = &result {
             log(error, ended.outcome);
+            if matches!(error, InvokeError::Agent(error) if error.kind() == ErrorKind::QuotaExceeded)
+            {
+                self.limited(&ended.ctx.tenant, Limit::Quota, Some(&ended.ctx.agent));
+            }
         }
         let reply = result?;
         Ok(Completed {

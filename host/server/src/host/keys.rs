@@ -107,7 +107,7 @@ fn tell(tenant: &TenantId, found: Found, error: Option<&stuga_core::Error>) {
         Found::Well => tracing::info!(%tenant, "the key service opens the tenant's key again"),
         Found::Sealed => tracing::warn!(
             %tenant,
-            "the tenant's key is sealed by the master key file though there is a key service; run `stuga secret rotate {tenant}`, then put the file away"
+            "the tenant's key is sealed by the master key file though there is a key service; run `stuga secret rotate {tenant}`"
         ),
         Found::Shut => {
             let causes = error.map(stuga_core::Error::causes).unwrap_or_default();

@@ -1,7 +1,11 @@
 //! Empties the mailboxes: takes messages that are due and invokes their agents with them.
 //!
-//! One task looks, at most [`DELIVERIES_MAX`] deliver. A tenant is looked at when something was posted or settled in it,
-//! when a message of its becomes due, when its agents change, and when another process has added something.
+//! One task for each place with mailboxes looks, at most [`DELIVERIES_MAX`] deliver. While the cloud is away the mailboxes
+//! there rest, and those of this host have what is posted meanwhile; a message that came into both is the same invocation
+//! twice, so what it writes happens once.
+//!
+//! A tenant is looked at when something was posted or settled in it, when a message of its becomes due, when its agents
+//! change, and when another process has added something.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -13,7 +17,11 @@ use stuga_core::a2a::delivery::{
 use stuga_core::a2a::{Address, Incoming};
 use stuga_core::lease::{Failure as Why, Held, Lease, LeaseToken};
 use stuga_core::retry::Next;
-use stuga_core::{AgentName, ErrorKind, InvocationId, RequestId, Result, TenantId, Timestamp};
+use stuga_core::{
+    AgentName, BreakerState, CapabilityName, ErrorKind, InvocationId, RequestId, Result, TenantId,
+    Timestamp,
+};
+use stuga_resilience::Route;
 use stuga_runtime::InvokeError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
@@ -41,17 +49,50 @@ struct Watched {
     agents: Vec<AgentName>,
 }
 
-/// Starts the task; it ends when the host stops.
-pub(super) fn start(host: &Arc<Host>) {
-    let (weak, stop) = (Arc::downgrade(host), host.stop.clone());
-    let queue = host.backends.mail_queue();
-    host.tasks.spawn(async move {
-        stop.run_until_cancelled(run(weak, queue)).await;
-    });
+/// A place with mailboxes.
+#[derive(Clone)]
+struct Station {
+    queue: Arc<dyn MailQueue>,
+    /// Whether it is the only one, so that no message can come a second time from elsewhere.
+    alone: bool,
+    /// The way there, when it lies in the cloud.
+    route: Option<Arc<Route>>,
 }
 
-async fn run(host: Weak<Host>, queue: Arc<dyn MailQueue>) {
+impl Station {
+    fn is_away(&self) -> bool {
+        let refuses = |route: &Arc<Route>| {
+            let breaker = route.breaker();
+            let open = breaker.state() == BreakerState::Open && !breaker.settings().metrics_only;
+            open || breaker.state() == BreakerState::Isolated
+        };
+        self.route.as_ref().is_some_and(refuses)
+    }
+}
+
+/// Starts the tasks; they end when the host stops.
+pub(super) fn start(host: &Arc<Host>) {
     let places = Arc::new(Semaphore::new(DELIVERIES_MAX));
+    let queues = host.backends.mail_queues();
+    let alone = queues.len() == 1;
+    let mut route = host.backends.fallback().route(CapabilityName::A2a).cloned();
+    for queue in queues {
+        // The cloud's come first.
+        let station = Station {
+            queue,
+            alone,
+            route: route.take(),
+        };
+        let (weak, stop) = (Arc::downgrade(host), host.stop.clone());
+        let places = Arc::clone(&places);
+        host.tasks.spawn(async move {
+            stop.run_until_cancelled(run(weak, station, places)).await;
+        });
+    }
+}
+
+async fn run(host: Weak<Host>, station: Station, places: Arc<Semaphore>) {
+    let queue = &station.queue;
     let mut tenants: BTreeMap<TenantId, Watched> = BTreeMap::new();
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -63,7 +104,8 @@ async fn run(host: Weak<Host>, queue: Arc<dyn MailQueue>) {
         tokio::select! {
             tenant = queue.changed() => tenants.entry(tenant).or_default().next = Some(now),
             _ = round.tick() => match host.upgrade() {
-                Some(host) => look_through(&host, &*queue, &mut tenants).await,
+                Some(_) if station.is_away() => {}
+                Some(host) => look_through(&host, &**queue, &mut tenants).await,
                 None => return,
             },
             () = sleep_until(now, soonest) => {}
@@ -76,7 +118,10 @@ async fn run(host: Weak<Host>, queue: Arc<dyn MailQueue>) {
             .map(|(id, _)| id.clone())
             .collect();
         for id in due {
-            let looked = look(&host, &queue, &id, &places).await;
+            let looked = match station.is_away() {
+                true => Ok(Some(now.saturating_add(ROUND))),
+                false => look(&host, &station, &id, &places).await,
+            };
             let next = looked.unwrap_or_else(|error| {
                 tracing::warn!(tenant = %id, %error, causes = error.causes(), "mailboxes cannot be read; trying again");
                 Some(now.saturating_add(PAUSE))
@@ -131,7 +176,7 @@ fn agents_of(host: &Host, tenant: &TenantId) -> Vec<AgentName> {
 /// Takes what is due in a tenant and has it delivered; says when to look again.
 async fn look(
     host: &Arc<Host>,
-    queue: &Arc<dyn MailQueue>,
+    station: &Station,
     tenant: &TenantId,
     places: &Arc<Semaphore>,
 ) -> Result<Option<Timestamp>> {
@@ -147,16 +192,16 @@ async fn look(
     }
     let agents = agents_of(host, tenant);
     let leases: Vec<Lease> = free.iter().map(|_| new_lease()).collect();
-    let found = queue.take(tenant, &agents, &leases, roll()).await?;
+    let found = station.queue.take(tenant, &agents, &leases, roll()).await?;
     let is_full = found.messages.len() == leases.len();
     for (taken, place) in found.messages.into_iter().zip(free) {
-        let (host, queue, tenant) = (Arc::downgrade(host), Arc::clone(queue), tenant.clone());
+        let (host, station, tenant) = (Arc::downgrade(host), station.clone(), tenant.clone());
         let Some(tasks) = host.upgrade().map(|host| host.tasks.clone()) else {
             break;
         };
         tasks.spawn(async move {
             let _place = place;
-            deliver(&host, &*queue, &tenant, taken).await;
+            deliver(&host, &station, &tenant, taken).await;
         });
     }
     // A lease that runs out is no reason to look often: its holder settles, which is told.
@@ -175,9 +220,10 @@ fn roll() -> u64 {
 }
 
 /// Invokes the agent with a message that was taken, and says how it ended.
-async fn deliver(host: &Weak<Host>, queue: &dyn MailQueue, tenant: &TenantId, taken: Taken) {
+async fn deliver(host: &Weak<Host>, station: &Station, tenant: &TenantId, taken: Taken) {
+    let queue = &station.queue;
     let (token, id, agent) = (taken.token, taken.id.clone(), taken.agent.clone());
-    let again = taken.again;
+    let comes_once = station.alone && !taken.again;
     let Some(running) = host.upgrade() else {
         return;
     };
@@ -201,7 +247,7 @@ async fn deliver(host: &Weak<Host>, queue: &dyn MailQueue, tenant: &TenantId, ta
         }
     };
     let settled = queue.settle(tenant, &token, outcome).await;
-    if let (Ok(Settled::Delivered | Settled::Failed(_)), false) = (&settled, again) {
+    if let (Ok(Settled::Delivered | Settled::Failed(_)), true) = (&settled, comes_once) {
         // Nobody else ran this attempt and it never comes again, so nobody repeats its writes.
         running.backends.invocations().forget(tenant, invocation);
     }
@@ -234,7 +280,7 @@ async fn invoke(host: &Host, tenant: &TenantId, invocation: InvocationId, taken:
     if let Err(failure) = agent.check(&message.skill, &message.input) {
         return failed(&failure);
     }
-    let permit = match running.admission.enter() {
+    let permit = match host.admit(running) {
         Ok(permit) => permit,
         Err(failure) => return failed(&failure),
     };

@@ -4,6 +4,7 @@
 //! agent that is replaced or unloaded finishes the calls that it has.
 
 mod admission;
+mod announce;
 mod compiled;
 mod deploy;
 mod exchange;
@@ -15,6 +16,7 @@ mod mail;
 mod plan;
 mod recent;
 mod recordings;
+mod renew;
 mod snapshot;
 mod sweep;
 pub mod trial;
@@ -32,6 +34,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::AdminKey;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -41,6 +44,7 @@ use crate::wire::Backends;
 use exchange::Switchboard;
 
 pub use admission::{Admission, Keyed, Permit};
+pub use announce::Happened;
 pub use deploy::Reloaded;
 pub use failure::{Failure, Misfit};
 pub(crate) use invoke::new_invocation;
@@ -67,11 +71,13 @@ pub struct Host {
     /// When set, this tenant alone is run.
     only: Option<TenantId>,
     pepper: Pepper,
+    admin: AdminKey,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     jobs: jobs::Settings,
     current: ArcSwap<Snapshot>,
     compiled: Mutex<compiled::Compiled>,
+    limits_told: announce::Told,
     tasks: TaskTracker,
     stop: CancellationToken,
     draining: CancellationToken,
@@ -91,18 +97,20 @@ impl Host {
             ..RuntimeConfig::default()
         })?;
         let backends = Backends::open(config, Arc::clone(&clock))?;
+        let pepper = Pepper::open(&config.data_dir)?;
         let switchboard = Arc::new(Switchboard::default());
         let host = Arc::new(Self {
             runtime,
             capabilities: backends
                 .capabilities()
                 .with_exchange(Arc::clone(&switchboard) as _),
-            pepper: Pepper::open(&config.data_dir)?,
+            admin: AdminKey::open(&config.data_dir, &pepper)?,
+            pepper,
+            metrics: Metrics::new(backends.fallback().capabilities()),
             backends,
             store: Store::new(&config.data_dir),
             tenants_dir: config.tenants.clone(),
             only,
-            metrics: Metrics::new(),
             clock,
             jobs: jobs::Settings {
                 places: config.max_jobs,
@@ -110,6 +118,7 @@ impl Host {
             },
             current: ArcSwap::from_pointee(Snapshot::default()),
             compiled: Mutex::default(),
+            limits_told: announce::Told::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             draining: CancellationToken::new(),
@@ -125,10 +134,14 @@ impl Host {
     /// When the directories cannot be watched.
     pub fn tend(self: &Arc<Self>) -> Result<()> {
         watch::start(self)?;
+        // From here on: that agents are there after a start is no news.
+        self.backends.announcer().start();
+        self.backends.fallback().start(&self.tasks, &self.stop)?;
         self.run_jobs(None);
         keys::start(self);
         mail::start(self);
         sweep::start(self);
+        renew::start(self);
         let (host, stop) = (Arc::downgrade(self), self.stop.clone());
         self.tasks.spawn(async move {
             while let Some(()) = stop
@@ -158,6 +171,11 @@ impl Host {
     /// What keys are verified with.
     pub fn pepper(&self) -> &Pepper {
         &self.pepper
+    }
+
+    /// The operator's key.
+    pub fn admin(&self) -> &AdminKey {
+        &self.admin
     }
 
     /// The metrics.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use stuga_core::{AgentName, CapabilityName, Grants, TenantId};
 use stuga_runtime::InstanceMode;
 
-use super::{ApiKey, Limits, Peers, PluginEntry, Record, Retention, Tenant, gateway, keys};
+use super::{
+    ApiKey, Failover, Limits, Peers, PluginEntry, Record, Retention, Tenant, gateway, keys,
+};
 use crate::yaml::{Diagnostic, Entry, Node, Report, Value, did_you_mean};
 
 /// Most plugins of one tenant.
@@ -74,6 +76,10 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         .optional("a2a")
         .map(|node| Peers::read(node, report))
         .unwrap_or_default();
+    let failover = fields
+        .optional("failover")
+        .map(|node| Failover::read(node, report))
+        .unwrap_or_default();
     let retention = fields
         .optional("retention")
         .map(|node| Retention::read(node, report))
@@ -97,6 +103,7 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         plugins,
         limits,
         a2a,
+        failover,
         retention,
         record,
         keys,

@@ -84,15 +84,20 @@ impl Pepper {
     pub fn create(&self, name: &str, created: &str) -> Result<(String, ApiKey)> {
         let id = hex::encode(random::<ID_BYTES>()?);
         let text = format!("{PREFIX}{id}_{}", hex::encode(random::<SECRET_BYTES>()?));
-        let mut hash = [0; HASH_BYTES];
-        hash.copy_from_slice(hmac::sign(&self.0, text.as_bytes()).as_ref());
         let key = ApiKey {
             id,
             name: name.to_owned(),
-            hash,
+            hash: self.hash(&text),
             created: created.to_owned(),
         };
         Ok((text, key))
+    }
+
+    /// What is kept of a key.
+    pub(crate) fn hash(&self, text: &str) -> [u8; HASH_BYTES] {
+        let mut hash = [0; HASH_BYTES];
+        hash.copy_from_slice(hmac::sign(&self.0, text.as_bytes()).as_ref());
+        hash
     }
 }
 

@@ -90,6 +90,10 @@ pub struct Storage {
     pub mailbox: u64,
     /// Number of messages in mailboxes.
     pub mailbox_messages: u64,
+    /// What the cloud does not know yet, in bytes.
+    pub journal: u64,
+    /// Number of writes that the cloud does not know yet.
+    pub journal_entries: u64,
 }
 
 fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -126,6 +130,8 @@ impl Default for Limits {
                 search_documents: 1_000_000,
                 mailbox: 64 * MIB,
                 mailbox_messages: 10_000,
+                journal: GIB,
+                journal_entries: 1_000_000,
             },
         }
     }
@@ -293,6 +299,18 @@ impl Storage {
             set(
                 &mut self.mailbox_messages,
                 report.integer(node, "mailbox_messages", 0..=1_000_000),
+            );
+        }
+        if let Some(node) = fields.optional("journal") {
+            set(
+                &mut self.journal,
+                report.bytes(node, "journal", 0..=64 * GIB),
+            );
+        }
+        if let Some(node) = fields.optional("journal_entries") {
+            set(
+                &mut self.journal_entries,
+                report.integer(node, "journal_entries", 0..=10_000_000),
             );
         }
         fields.finish(report);

@@ -7,6 +7,7 @@ pub mod check;
 pub mod edit;
 pub mod keys;
 
+mod failover;
 mod file;
 mod gateway;
 mod limits;
@@ -26,6 +27,7 @@ use stuga_runtime::InstanceMode;
 
 use crate::yaml::Diagnostic;
 
+pub use failover::Failover;
 pub use limits::{Limits, ModelShare, REQUEST_MAX_BYTES, Storage};
 pub use peers::{Circle, Peers};
 pub use record::Record;
@@ -48,6 +50,8 @@ pub struct Tenant {
     pub limits: Limits,
     /// Which agents of other tenants its agents write to and hear from.
     pub a2a: Peers,
+    /// How it is served while AWS is configured.
+    pub failover: Failover,
     /// What is kept of its data.
     pub retention: Retention,
     /// How its invocations are recorded; none when they are not.

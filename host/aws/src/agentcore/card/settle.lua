@@ -1,8 +1,7 @@
 -- Writes what a stream's end is into its card and its indexes, unless the card knows of a later one.
--- KEYS: card, write, then one for each change of an index. ARGV: token of the lease or '', version, head, keep in ms,
--- remembered since ms, most remembered, digest of the write or '', remember it in ms, number of applied writes, these as name
--- and value, then for each index: change, score or
--- value, member.
+-- KEYS: card, write, floor of versions, then one for each change of an index. ARGV: token of the lease or '', version, head,
+-- keep in ms, remembered since ms, most remembered, digest of the write or '', remember it in ms, what another side had come to
+-- or 0, number of applied writes, these as name and value, then for each index: change, score or value, member.
 -- Answers 1, or 0 when a token was given and the lease is no longer its own.
 local card, token, version = KEYS[1], ARGV[1], tonumber(ARGV[2])
 if token ~= '' and redis.call('HGET', card, 'l') ~= token then
@@ -22,10 +21,16 @@ local later = known and tonumber(known) > version
 if ARGV[7] ~= '' then
   redis.call('SET', KEYS[2], ARGV[7], 'PX', ARGV[8])
 end
-local at = 10
-local writes = tonumber(ARGV[9])
+local floor = redis.call('GET', KEYS[3])
+if tonumber(ARGV[9]) > tonumber(floor or '0') then
+  redis.call('SET', KEYS[3], ARGV[9], 'PX', ARGV[4])
+end
+local at = 11
+local writes = tonumber(ARGV[10])
 for n = 1, writes do
-  redis.call('HSETNX', card, 'a:' .. ARGV[at], ARGV[at + 1])
+  -- The last one is what was written just now, and may stand otherwise than before.
+  local set = (n == writes and ARGV[7] ~= '') and 'HSET' or 'HSETNX'
+  redis.call(set, card, 'a:' .. ARGV[at], ARGV[at + 1])
   at = at + 2
 end
 if not later then
@@ -34,7 +39,7 @@ if not later then
   if not last or tonumber(last) < version then
     redis.call('HSET', card, 'n', ARGV[2])
   end
-  for n = 3, #KEYS do
+  for n = 4, #KEYS do
     local change, score, member = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
     if change == 'begin' then

@@ -47,6 +47,18 @@ async fn a_refused_entry_holds_the_later_ones_of_its_key_and_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_stays_held_over_all_pages_of_a_long_journal() {
+    let stage = Stage::new();
+    let keys = (0..1_200).map(|n| if n % 2 == 0 { "a" } else { "b" });
+    stage.note(&acme(), &keys.collect::<Vec<_>>()).await;
+    stage.curse("a", ErrorKind::Denied, None);
+    assert_eq!(stage.wired.replay.pass().await.unwrap(), Pass::Refused);
+    assert_eq!(stage.waiting(&acme()).len(), 600);
+    assert_eq!(stage.effects("b").len(), 600);
+    assert_eq!(stage.counts().refused, 1, "one was tried");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_refused_for_good_is_parked_and_holds_nothing_up() {
     let stage = Stage::new();
     stage.note(&acme(), &["a"]).await;

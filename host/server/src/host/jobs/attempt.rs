@@ -6,7 +6,7 @@ use std::time::Duration;
 use stuga_core::jobs::queue::{Claimed, JobQueue, Outcome, Settled, invocation_of};
 use stuga_core::lease::{Held, Lease};
 use stuga_core::retry::Next;
-use stuga_core::{CallCtx, RequestId};
+use stuga_core::{CallCtx, ErrorKind, RequestId};
 use stuga_runtime::{InvokeError, JobRun, Reply};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use super::ending::failure_of;
 use super::{elsewhere, roll};
+use crate::host::announce::Limit;
 use crate::host::{Host, RunningTenant};
 use crate::metrics::JobEnd;
 
@@ -61,6 +62,11 @@ impl Attempt {
             self.host.metrics.job(JobEnd::Lost);
             return;
         };
+        if matches!(&outcome, Outcome::Failed { failure, .. } if failure.kind == ErrorKind::QuotaExceeded)
+        {
+            self.host
+                .limited(self.tenant.id(), Limit::Quota, Some(&self.job.agent));
+        }
         let told = self.tell(outcome).await;
         let end = match told {
             Some(Settled::Succeeded) => JobEnd::Succeeded,

@@ -1,7 +1,8 @@
 //! Attempts that run outside of this process: made into orders here, and their ends into outcomes.
 //!
 //! Whether they do is decided for each attempt. One that cannot begin elsewhere runs here, so an outage of the cloud
-//! delays a job and fails none.
+//! delays a job and fails none. One whose agent would not see there what the tenant sees here runs here as well: what this
+//! host took while the cloud was away may not have gone back yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use stuga_core::jobs::elsewhere::{Ended, Executor, Order, Principal};
 use stuga_core::jobs::queue::{Claimed, Outcome, invocation_of};
 use stuga_core::jobs::{JobWrite, Progress};
-use stuga_core::{CallCtx, Error, Grants, RequestId, Result};
+use stuga_core::{CallCtx, CapabilityName, Error, Grants, RequestId, Result};
 use tokio::time::Instant;
 
 use super::roll;
@@ -72,12 +73,26 @@ pub(super) async fn run(
     if !elsewhere.executor.takes(&order) {
         return None;
     }
+    let fallback = host.backends.fallback();
+    if !fallback
+        .is_seen_elsewhere(tenant.id(), agent.grants())
+        .await
+    {
+        tracing::info!("an attempt runs here: the cloud does not know all that the tenant wrote");
+        return None;
+    }
     let principal = Origin {
         host: Arc::clone(host),
         agent: Arc::clone(agent),
         order: order.clone(),
     };
-    match elsewhere.executor.execute(&order, &principal).await {
+    let executed = elsewhere.executor.execute(&order, &principal);
+    let executed = match fallback.route(CapabilityName::Jobs) {
+        Some(route) => route.errand(Some(tenant.id()), executed).await,
+        None => Some(executed.await),
+    };
+    // The breaker before it is open, or an operator keeps the tenant from it.
+    match executed? {
         Ok(Ended::Succeeded(output)) => Some(Outcome::Succeeded(output)),
         Ok(Ended::Failed(failure)) => {
             tracing::info!(

@@ -1,0 +1,170 @@
+//! A bucket, closed to the public, and what lies in it.
+
+use async_trait::async_trait;
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier,
+    PublicAccessBlockConfiguration,
+};
+use aws_smithy_types::error::operation::BuildError;
+use stuga_core::{Error, Result};
+
+use super::{OPERATION, Site, Step};
+use crate::call::call_until;
+use crate::error::{CLOUD, MISSING, absent};
+use crate::scope::guard;
+
+/// The one region whose buckets take no location.
+const FIRST_REGION: &str = "us-east-1";
+
+/// A bucket.
+#[derive(Clone)]
+pub(super) struct Bucket {
+    site: Site,
+    section: &'static str,
+    name: String,
+    own: bool,
+}
+
+impl Bucket {
+    /// A bucket that tenants share.
+    pub(super) fn shared(site: Site, section: &'static str, name: String) -> Self {
+        Self {
+            site,
+            section,
+            name,
+            own: false,
+        }
+    }
+
+    /// The same bucket, as it belongs to this tenant alone or not.
+    pub(super) fn owned(self, own: bool) -> Self {
+        Self { own, ..self }
+    }
+
+    /// For whom it is.
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Which section of the configuration asks for it.
+    pub(super) fn asked_by(&self) -> &'static str {
+        self.section
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All versions of all objects and their delete markers, a thousand at a time.
+    pub(super) async fn remove_behind(&self, prefix: &str) -> Result<()> {
+        loop {
+            let list = self.s3().list_object_versions();
+            let list = list.bucket(&self.name).prefix(prefix).send();
+            let page = match call_until(self.site.deadline(), OPERATION, list).await {
+                Err(error) if error.context_value(CLOUD) == Some(MISSING) => return Ok(()),
+                other => other?,
+            };
+            let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
+            let markers = page
+                .delete_markers()
+                .iter()
+                .map(|m| (m.key(), m.version_id()));
+            let mut going = Vec::new();
+            for (key, version) in versions.chain(markers) {
+                let key = key.unwrap_or_default();
+                guard(OPERATION, prefix, key)?;
+                let object = ObjectIdentifier::builder().key(key);
+                let object = object.set_version_id(version.map(str::to_owned)).build();
+                going.push(object.map_err(incomplete)?);
+            }
+            if going.is_empty() {
+                return Ok(());
+            }
+            let delete = Delete::builder()
+                .set_objects(Some(going))
+                .quiet(true)
+                .build();
+            let delete = delete.map_err(incomplete)?;
+            let send = self.s3().delete_objects().bucket(&self.name);
+            let answer = send.delete(delete).send();
+            let answer = call_until(self.site.deadline(), OPERATION, answer).await?;
+            if let Some(refused) = answer.errors().first() {
+                let code = refused.code().unwrap_or_default().to_owned();
+                return Err(Error::unavailable(
+                    OPERATION,
+                    "the cloud did not remove all objects; the operator checks s3:DeleteObjectVersion",
+                )
+                .with_source(code));
+            }
+        }
+    }
+
+    /// Removes one object that no version matters of.
+    pub(super) async fn remove_object(&self, key: &str) -> Result<()> {
+        let delete = self.s3().delete_object().bucket(&self.name).key(key).send();
+        let deleted = absent(call_until(self.site.deadline(), OPERATION, delete).await);
+        match deleted {
+            Err(error) if error.context_value(CLOUD) == Some(MISSING) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    pub(super) fn s3(&self) -> &aws_sdk_s3::Client {
+        self.site.clients().s3()
+    }
+}
+
+pub(super) fn incomplete(e: BuildError) -> Error {
+    Error::internal(OPERATION, "a request is incomplete").with_source(e)
+}
+
+#[async_trait]
+impl Step for Bucket {
+    fn what(&self) -> String {
+        format!("bucket {}, closed to the public", self.name)
+    }
+
+    fn section(&self) -> &'static str {
+        self.section
+    }
+
+    fn is_own(&self) -> bool {
+        self.own
+    }
+
+    async fn is_there(&self) -> Result<bool> {
+        let head = self.s3().head_bucket().bucket(&self.name).send();
+        let found = call_until(self.site.deadline(), OPERATION, head).await;
+        Ok(absent(found)?.is_some())
+    }
+
+    async fn make(&self) -> Result<()> {
+        let region = self.site.shared.config.region.as_str();
+        let mut create = self.s3().create_bucket().bucket(&self.name);
+        if region != FIRST_REGION {
+            let place = CreateBucketConfiguration::builder()
+                .location_constraint(BucketLocationConstraint::from(region));
+            create = create.create_bucket_configuration(place.build());
+        }
+        call_until(self.site.deadline(), OPERATION, create.send()).await?;
+        let closed = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(true)
+            .block_public_policy(true)
+            .ignore_public_acls(true)
+            .restrict_public_buckets(true)
+            .build();
+        let close = self.s3().put_public_access_block().bucket(&self.name);
+        let close = close.public_access_block_configuration(closed).send();
+        call_until(self.site.deadline(), OPERATION, close).await?;
+        Ok(())
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let delete = self.s3().delete_bucket().bucket(&self.name).send();
+        match call_until(self.site.deadline(), OPERATION, delete).await {
+            Err(error) if error.context_value(CLOUD) == Some(MISSING) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! What another side acknowledged, and AgentCore takes over: the suites of the testkit, with another AgentCore as the side
+//! that acknowledges, and what they do not ask: answers that are lost on the way, two hosts that were apart.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use stuga_aws::Aws;
+use stuga_core::embed::HashedEmbedder;
+use stuga_core::memory::{Expected, Memory, MemoryAck, MemoryWrite};
+use stuga_core::records::{RecordWrite, Records};
+use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite, Sessions};
+use stuga_core::standby::{Adopted, Made, Replica};
+use stuga_core::testkit::standby::{self, Sides};
+use stuga_core::testkit::{self, Case, Fixture, ManualClock, prove};
+use stuga_core::{CallCtx, Capability, Timestamp, Write, WriteId};
+use stuga_fault_proxy::{Fault, FaultProxy, Side};
+use stuga_test_servers::{Ministack, Redis};
+
+use crate::contract::wait;
+use crate::world::World;
+
+/// A moment that Redis's clock, which is the machine's, does not reach: the fixture's clock alone says versions.
+fn later() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let millis = u64::try_from(since.as_millis()).unwrap();
+    Timestamp::from_millis(millis + 24 * 3_600_000)
+}
+
+/// A side as it is read and written, and as it takes over.
+type Both<C, W> = (Arc<C>, Arc<dyn Replica<W>>);
+
+async fn proved<C, W>(suite: &str, cases: Vec<Case<Sides<C, W>>>, of: impl Fn(&Aws) -> Both<C, W>)
+where
+    C: ?Sized + Capability<Write = W>,
+    W: Write,
+{
+    eprintln!("{suite}: {} sentences of a replica", cases.len());
+    prove(cases, || {
+        let clock = Arc::new(ManualClock::at(later()));
+        let side = || {
+            let mut world = wait(World::new());
+            world.clock = Arc::clone(&clock);
+            of(&world.host())
+        };
+        let ((from, _), (to, adopts)) = (side(), side());
+        Fixture::new(Arc::new(Sides::new(from, to, adopts)), clock)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_takes_over() {
+    let both = |aws: &Aws| {
+        let side = aws.memory().unwrap();
+        (Arc::clone(&side) as _, side as _)
+    };
+    proved("memory", standby::memory::cases(), both).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_take_over() {
+    let both = |aws: &Aws| {
+        let side = aws.sessions(Arc::new(HashedEmbedder)).unwrap();
+        (Arc::clone(&side) as _, side as _)
+    };
+    proved("sessions", standby::sessions::cases(), both).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_take_over() {
+    let both = |aws: &Aws| {
+        let side = aws.records(Arc::new(HashedEmbedder)).unwrap();
+        (Arc::clone(&side) as _, side as _)
+    };
+    proved("records", standby::records::cases(), both).await;
+}
+
+fn ctx() -> CallCtx {
+    testkit::ctx("acme", "scribe")
+}
+
+fn put(key: &str, value: &str) -> MemoryWrite {
+    MemoryWrite::Put {
+        key: key.to_owned(),
+        value: value.as_bytes().to_vec(),
+        ttl: None,
+        expected: Expected::Any,
+    }
+}
+
+fn create() -> SessionWrite {
+    SessionWrite::Create {
+        actor: "astrid".to_owned(),
+        id: Some("s".to_owned()),
+        ttl: None,
+        metadata: Vec::new(),
+    }
+}
+
+fn say(content: &str) -> SessionWrite {
+    SessionWrite::Append {
+        actor: "astrid".to_owned(),
+        session: "s".to_owned(),
+        role: Role::User,
+        content: content.to_owned(),
+        metadata: Vec::new(),
+    }
+}
+
+/// Something that a host acknowledged `millis` after `start`.
+fn made<A>(ack: A, start: Timestamp, millis: u64) -> Made<A> {
+    let at = start.saturating_add(Duration::from_millis(millis));
+    Made {
+        ack,
+        stamp: at.as_millis() << 10,
+        at,
+    }
+}
+
+fn item(start: Timestamp, millis: u64, existed: bool) -> Made<MemoryAck> {
+    let Made { stamp, at, .. } = made((), start, millis);
+    let ack = MemoryAck {
+        version: stamp,
+        existed,
+    };
+    Made { ack, stamp, at }
+}
+
+fn appended(id: WriteId, start: Timestamp, millis: u64) -> Made<SessionAck> {
+    let Made { stamp, at, .. } = made((), start, millis);
+    let id = id.to_name();
+    Made {
+        ack: SessionAck::Appended { id, at },
+        stamp,
+        at,
+    }
+}
+
+/// A host whose AgentCore and Redis are behind proxies, and which asks but once.
+struct Behind {
+    agentcore: FaultProxy,
+    redis: FaultProxy,
+    aws: Aws,
+}
+
+impl Behind {
+    async fn proxies(world: &World) -> Self {
+        let agentcore = FaultProxy::start(Ministack::shared().await.address());
+        let redis = FaultProxy::start(Redis::shared().await.address());
+        let (agentcore, redis) = (agentcore.await.unwrap(), redis.await.unwrap());
+        let mut config = world.config.clone();
+        config.endpoints.all = Some(format!("http://{}", agentcore.address()));
+        config.max_attempts = 1;
+        if let Some(memory) = &mut config.memory {
+            memory.redis = format!("redis://{}", redis.address());
+        }
+        Self {
+            agentcore,
+            redis,
+            aws: world.host_with(config),
+        }
+    }
+
+    /// Adopts a write with each of the servers cut off in turn, before it hears and after it has heard, and then with
+    /// both of them well: as a replay does until it hears an end.
+    async fn insist<R, W>(
+        &self,
+        replica: &R,
+        id: WriteId,
+        write: &W,
+        made: &Made<W::Ack>,
+    ) -> Adopted
+    where
+        R: Replica<W>,
+        W: Write,
+    {
+        for server in [&self.agentcore, &self.redis] {
+            for from in [Side::Client, Side::Server] {
+                server.set(Fault::Cut { from, after: 0 });
+                if let Err(error) = replica.adopt(&ctx(), id, write, made).await {
+                    assert!(error.kind().is_outage(), "{error}");
+                }
+                server.heal();
+            }
+        }
+        for _ in 0..50 {
+            match replica.adopt(&ctx(), id, write, made).await {
+                Ok(adopted) => return adopted,
+                Err(error) => assert!(error.kind().is_outage(), "{error}"),
+            }
+        }
+        panic!("the write is never taken over");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_over_with_lost_answers_is_there_once() {
+    let world = World::new().await;
+    let behind = Behind::proxies(&world).await;
+    let memory = behind.aws.memory().unwrap();
+    let sessions = behind.aws.sessions(Arc::new(HashedEmbedder)).unwrap();
+    let start = later();
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        let (id, made) = (ctx().next_write_id().unwrap(), item(start, n, n > 0));
+        let write = put("k", &n.to_string());
+        behind.insist(&*memory, id, &write, &made).await;
+        ids.push((id, write, made));
+    }
+    let stands = memory.get(&ctx(), "k").await.unwrap().unwrap();
+    assert_eq!(stands.value, b"2");
+    assert_eq!(stands.version, ids[2].2.ack.version);
+    for (id, write, made) in &ids {
+        assert_eq!(memory.apply(&ctx(), *id, write).await.unwrap(), made.ack);
+    }
+    assert_eq!(memory.get(&ctx(), "k").await.unwrap().unwrap(), stands);
+
+    let begun = SessionAck::Created {
+        id: "s".to_owned(),
+        at: start,
+        expires_at: None,
+    };
+    let id = ctx().next_write_id().unwrap();
+    let begun = made(begun, start, 0);
+    behind.insist(&*sessions, id, &create(), &begun).await;
+    let mut said = Vec::new();
+    for n in 1..4 {
+        let id = ctx().next_write_id().unwrap();
+        let made = appended(id, start, n);
+        behind
+            .insist(&*sessions, id, &say(&n.to_string()), &made)
+            .await;
+        said.push((id.to_name(), made.at));
+    }
+    assert_eq!(heard(&*sessions).await, said);
+    // The same from the stream alone.
+    let other = World {
+        config: world.config.clone(),
+        clock: Arc::clone(&world.clock),
+    };
+    let other = other.host().sessions(Arc::new(HashedEmbedder)).unwrap();
+    assert_eq!(heard(&*other).await, said);
+}
+
+async fn heard(sessions: &dyn Sessions) -> Vec<(String, Timestamp)> {
+    let ctx = ctx();
+    // Two to a page, so that pages are read on.
+    let mut all = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = sessions.events(
+            &ctx,
+            "astrid",
+            "s",
+            Order::OldestFirst,
+            cursor.as_deref(),
+            2,
+        );
+        let page = page.await.unwrap();
+        all.extend(page.entries.into_iter().map(|event| (event.id, event.at)));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return all;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_landed_gets_the_time_that_was_said_and_its_place_whatever_redis_forgets() {
+    let redis = Redis::start().unwrap();
+    let world = World::with_redis(redis.url()).await;
+    let sessions = world.host().sessions(Arc::new(HashedEmbedder)).unwrap();
+    let apply = async |write: &SessionWrite| {
+        let ctx = ctx();
+        let id = ctx.next_write_id().unwrap();
+        sessions.apply(&ctx, id, write).await.unwrap();
+        id
+    };
+    apply(&create()).await;
+    let landed = apply(&say("landed")).await;
+    let next = apply(&say("next")).await;
+    let start = later();
+    for forgets in [false, true] {
+        if forgets {
+            redis.flush().unwrap();
+        }
+        let made = appended(landed, start, 5);
+        let adopted = sessions.adopt(&ctx(), landed, &say("landed"), &made).await;
+        assert_eq!(adopted.unwrap(), Adopted::Stands);
+        let heard = heard(&*sessions).await;
+        let ids: Vec<_> = heard.iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(
+            ids,
+            [next.to_name(), landed.to_name()],
+            "forgets: {forgets}"
+        );
+        assert_eq!(heard[1].1, made.at);
+    }
+    redis.flush().unwrap();
+    assert_eq!(heard(&*sessions).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_hosts_that_wrote_a_key_apart_the_later_write_stands_in_whatever_order_they_drain() {
+    let start = later();
+    for first_drains_first in [true, false] {
+        let world = World::new().await;
+        let (one, other) = (world.host(), world.host());
+        let ids: Vec<_> = (0..4).map(|_| ctx().next_write_id().unwrap()).collect();
+        // Each has the later write of one key.
+        let of_one = [("a", "one", 1), ("b", "one", 4)];
+        let of_other = [("a", "other", 3), ("b", "other", 2)];
+        let mut drains = vec![(&one, of_one, &ids[..2]), (&other, of_other, &ids[2..])];
+        if !first_drains_first {
+            drains.reverse();
+        }
+        for (host, writes, ids) in drains {
+            let memory = host.memory().unwrap();
+            for ((key, value, millis), id) in writes.into_iter().zip(ids) {
+                let made = item(start, millis, false);
+                let write = put(key, value);
+                memory.adopt(&ctx(), *id, &write, &made).await.unwrap();
+            }
+        }
+        let memory = one.memory().unwrap();
+        for (key, value) in [("a", "other"), ("b", "one")] {
+            let item = memory.get(&ctx(), key).await.unwrap().unwrap();
+            assert_eq!(item.value, value.as_bytes(), "{key}, {first_drains_first}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_hosts_said_apart_in_one_session_is_all_there_in_its_order() {
+    let start = later();
+    for first_drains_first in [true, false] {
+        let world = World::new().await;
+        let hosts = [world.host(), world.host()];
+        let hosts = hosts.map(|aws| aws.sessions(Arc::new(HashedEmbedder)).unwrap());
+        let begun = |millis| {
+            let Made { stamp, at, .. } = made((), start, millis);
+            let ack = SessionAck::Created {
+                id: "s".to_owned(),
+                at,
+                expires_at: None,
+            };
+            Made { ack, stamp, at }
+        };
+        let mut order = [0, 1];
+        if !first_drains_first {
+            order.reverse();
+        }
+        for n in order {
+            let n = u64::try_from(n).unwrap();
+            let host = &hosts[usize::try_from(n).unwrap()];
+            let id = ctx().next_write_id().unwrap();
+            host.adopt(&ctx(), id, &create(), &begun(n)).await.unwrap();
+            for at in [2, 4, 5] {
+                // The last ones are of the same moment.
+                let at = if at == 5 { 9 } else { at + n };
+                let id = ctx().next_write_id().unwrap();
+                let made = appended(id, start, at);
+                let adopted = host.adopt(&ctx(), id, &say("x"), &made).await;
+                assert_eq!(adopted.unwrap(), Adopted::Stands);
+            }
+        }
+        let heard = heard(&*hosts[0]).await;
+        let at: Vec<_> = heard
+            .iter()
+            .map(|(_, at)| at.since(start).as_millis())
+            .collect();
+        assert_eq!(at, [2, 3, 4, 5, 9, 9]);
+        let session = hosts[1].get(&ctx(), "astrid", "s").await.unwrap().unwrap();
+        assert_eq!(
+            session.created_at,
+            begun(1).at,
+            "the later beginning counts"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_taken_over_is_found_by_what_it_says_now() {
+    let world = World::new().await;
+    let records = world.host().records(Arc::new(HashedEmbedder)).unwrap();
+    let start = later();
+    for (n, text) in [(0, "the dog is called Bamse"), (1, "the boat is blue")] {
+        let write = RecordWrite::Put {
+            namespace: "/facts".to_owned(),
+            id: Some("r".to_owned()),
+            text: text.to_owned(),
+            metadata: Vec::new(),
+        };
+        let Made { stamp, at, .. } = made((), start, n);
+        let ack = stuga_core::records::RecordAck {
+            id: "r".to_owned(),
+            version: stamp,
+            existed: n > 0,
+        };
+        let id = ctx().next_write_id().unwrap();
+        let made = Made { ack, stamp, at };
+        records.adopt(&ctx(), id, &write, &made).await.unwrap();
+    }
+    let hits = records.recall(&ctx(), "", "which boat", 2).await.unwrap();
+    assert_eq!(hits.len(), 1);
+    assert_eq!(hits[0].record.text, "the boat is blue");
+}

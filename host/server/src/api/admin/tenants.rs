@@ -1,0 +1,38 @@
+//! Who answers a tenant, and why.
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::HeaderMap;
+use stuga_core::RequestId;
+
+use super::{App, Problem, authorize, known_tenant, problem};
+use crate::api::error::Document;
+use crate::fallback::view::Explanation;
+
+/// Says who answers a tenant, why, since when, and what waits for the cloud.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/tenants/{tenant}/explain",
+    tag = "admin",
+    params(("tenant" = String, Path, description = "The tenant")),
+    responses(
+        (status = 200, description = "Its capabilities that lie in the cloud", body = Explanation),
+        (status = 401, description = "No admin key", body = Document, content_type = "application/problem+json"),
+        (status = 403, description = "A tenant's key", body = Document, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such tenant", body = Document, content_type = "application/problem+json"),
+    ),
+    security(("admin" = []))
+)]
+pub(crate) async fn explain(
+    State(app): State<App>,
+    Path(tenant): Path<String>,
+    Extension(request): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Result<Json<Explanation>, Problem> {
+    authorize(&app, &request, &headers)?;
+    let tenant = known_tenant(&app, &request, &tenant).await?;
+    let explained = app.host.backends().fallback().explain(&tenant).await;
+    explained
+        .map(Json)
+        .map_err(|error| problem(&request, &error))
+}

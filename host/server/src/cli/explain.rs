@@ -1,0 +1,45 @@
+//! `stuga explain`: who answers a tenant, and why.
+
+use std::process::ExitCode;
+
+use stuga_core::TenantId;
+
+use super::operator::{Operator, Where};
+use super::print::Printer;
+use crate::config::Config;
+use crate::fallback::view::Explanation;
+
+/// Say who answers a tenant, AWS or this host, why, since when, and what waits for AWS.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  stuga explain meetmind
+  stuga explain meetmind --output json | jq '.capabilities[] | select(.reads == \"local\")'")]
+pub(crate) struct Args {
+    /// The tenant
+    tenant: TenantId,
+    #[command(flatten)]
+    at: Where,
+}
+
+pub(crate) async fn run(
+    config: &Config,
+    args: &Args,
+    printer: &Printer,
+) -> anyhow::Result<ExitCode> {
+    let operator = Operator::find(config, &args.at)?;
+    let path = format!("tenants/{}/explain", args.tenant);
+    let explained: Explanation = operator.get(&path).await?;
+    printer.print(&explained, show)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(explained: &Explanation) -> String {
+    if explained.capabilities.is_empty() {
+        return format!(
+            "everything of {} lies on this host: no capability lies on AWS",
+            explained.tenant
+        );
+    }
+    let said = explained.capabilities.iter().map(|one| one.says.as_str());
+    said.collect::<Vec<_>>().join("\n")
+}
