@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_kms::types::Tag;
 use stuga_core::{Error, Result, TenantId};
 
-use super::{OPERATION, Site, Step};
+use super::{OPERATION, Site, Step, Trace};
 use crate::Shared;
 use crate::call::call_until;
 use crate::config::Pattern;
@@ -126,7 +126,7 @@ struct Path {
 }
 
 #[async_trait]
-impl Step for Path {
+impl Trace for Path {
     fn what(&self) -> String {
         let path = self.site.shared.scope(&self.site.tenant).secrets();
         format!("secrets in {}", path.unwrap_or_default())
@@ -134,18 +134,6 @@ impl Step for Path {
 
     fn section(&self) -> &'static str {
         "secrets"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
     }
 
     async fn remove(&self) -> Result<()> {
