@@ -11,6 +11,7 @@ mod exchange;
 mod failure;
 mod invoke;
 mod jobs;
+mod keys;
 mod mail;
 mod plan;
 mod recent;
@@ -137,6 +138,7 @@ impl Host {
         self.backends.announcer().start();
         self.backends.fallback().start(&self.tasks, &self.stop)?;
         self.run_jobs(None);
+        keys::start(self);
         mail::start(self);
         sweep::start(self);
         renew::start(self);
