@@ -3,7 +3,8 @@
 //! `cargo run --release -p stuga-local --example puts [SECONDS] [--json]`; `--json` prints the puts alone, for
 //! `cargo xtask bench`. 256 byte values at random-looking keys, each row on a
 //! fresh store. "plain" is one connection with WAL and synchronous=FULL that commits N rows of (key, value) at a time,
-//! in a loop without any queue; "stuga" is N tasks that each put and wait, with versions, quotas and idempotency.
+//! in a loop without any queue; "stuga" is N tasks that each put and wait, with versions, quotas and idempotency; "noted" is
+//! the same while the cloud is away: each put has an entry in the journal, sealed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use stuga_core::memory::{Expected, Memory, MemoryWrite};
+use stuga_core::standby::Standby;
 use stuga_core::{
     AgentName, CallCtx, Capability, InvocationId, RequestId, Result, SystemClock, TenantId,
     Timestamp,
@@ -33,10 +35,12 @@ async fn main() -> Result<(), Failure> {
         let mut rows = Vec::new();
         for writers in WRITERS {
             let (plain, plain_cpu) = plain_puts(writers, time)?;
-            let (stuga, stuga_cpu) = stuga_puts(writers, time).await?;
+            let (stuga, stuga_cpu) = stuga_puts(writers, time, false).await?;
+            let (noted, noted_cpu) = stuga_puts(writers, time, true).await?;
             rows.push(serde_json::json!({
                 "writers": writers, "plain_per_second": plain, "stuga_per_second": stuga,
-                "plain_cpu_us": plain_cpu, "stuga_cpu_us": stuga_cpu,
+                "noted_per_second": noted, "plain_cpu_us": plain_cpu, "stuga_cpu_us": stuga_cpu,
+                "noted_cpu_us": noted_cpu,
             }));
         }
         println!("{}", serde_json::json!({ "puts": rows }));
@@ -44,11 +48,13 @@ async fn main() -> Result<(), Failure> {
     }
     for writers in WRITERS {
         let (plain, plain_cpu) = plain_puts(writers, time)?;
-        let (stuga, stuga_cpu) = stuga_puts(writers, time).await?;
+        let (stuga, stuga_cpu) = stuga_puts(writers, time, false).await?;
+        let (noted, noted_cpu) = stuga_puts(writers, time, true).await?;
         let ratio = stuga / plain;
         println!("{writers:>4} at once: ratio {ratio:.2}");
         println!("     plain {plain:>7.0} puts/s, {plain_cpu:>5.1} us CPU each");
         println!("     stuga {stuga:>7.0} puts/s, {stuga_cpu:>5.1} us CPU each");
+        println!("     noted {noted:>7.0} puts/s, {noted_cpu:>5.1} us CPU each");
     }
     sustained(time * 5).await?;
     reads(time).await?;
@@ -81,7 +87,7 @@ fn plain_puts(group: usize, time: Duration) -> Result<(f64, f64), Failure> {
     ))
 }
 
-async fn stuga_puts(writers: usize, time: Duration) -> Result<(f64, f64), Failure> {
+async fn stuga_puts(writers: usize, time: Duration, noted: bool) -> Result<(f64, f64), Failure> {
     let directory = tempfile::tempdir()?;
     let local = Local::open(
         directory.path(),
@@ -95,7 +101,7 @@ async fn stuga_puts(writers: usize, time: Duration) -> Result<(f64, f64), Failur
             let (local, next) = (local.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 while begin.elapsed() < time {
-                    put(&local, next.fetch_add(1, Ordering::Relaxed)).await?;
+                    put(&local, next.fetch_add(1, Ordering::Relaxed), noted).await?;
                 }
                 Ok(())
             })
@@ -114,7 +120,7 @@ async fn stuga_puts(writers: usize, time: Duration) -> Result<(f64, f64), Failur
 }
 
 /// One invocation that puts one item and ends.
-async fn put(local: &Local, n: u64) -> Result<()> {
+async fn put(local: &Local, n: u64, noted: bool) -> Result<()> {
     let ctx = ctx("bench")?;
     let write = MemoryWrite::Put {
         key: key(n),
@@ -123,7 +129,11 @@ async fn put(local: &Local, n: u64) -> Result<()> {
         expected: Expected::Any,
     };
     let id = ctx.next_write_id()?;
-    local.memory().apply(&ctx, id, &write).await?;
+    let memory = local.memory();
+    match noted {
+        true => memory.apply_noted(&ctx, id, &write).await?,
+        false => memory.apply(&ctx, id, &write).await?,
+    };
     local.invocations().forget(&ctx.tenant, ctx.invocation);
     Ok(())
 }
@@ -144,7 +154,7 @@ async fn sustained(time: Duration) -> Result<(), Failure> {
             let (local, next) = (local.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 while begin.elapsed() < time {
-                    put(&local, next.fetch_add(1, Ordering::Relaxed) % ITEMS).await?;
+                    put(&local, next.fetch_add(1, Ordering::Relaxed) % ITEMS, false).await?;
                 }
                 Ok(())
             })

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use common::{House, put, scribe};
 use stuga_core::invocation::{Answer, RUN_LONGEST};
-use stuga_core::memory::Memory;
 use stuga_core::{CallCtx, Capability, InvocationId, TenantId, Timestamp};
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use common::{House, put, scribe};
 use rusqlite::Connection;
-use stuga_core::files::{Contents, Expected, Files, FilesWrite, Spooled};
+use stuga_core::files::{Contents, Expected, FilesWrite, Spooled};
 use stuga_core::journal::{Entry, EntryState, Journal, Settled};
-use stuga_core::memory::{Memory, MemoryAck, MemoryWrite};
+use stuga_core::memory::{MemoryAck, MemoryWrite};
 use stuga_core::secrets::SecretStore;
 use stuga_core::standby::Standby;
 use stuga_core::testkit::ctx;
@@ -191,8 +191,8 @@ async fn entries_survive_a_rotation_of_the_tenants_keys() {
         .unwrap();
     assert_eq!(kept, 3);
     for entry in entries {
-        let settling = journal.settle(&acme(), entry.info.seq, Settled::Adopted);
-        settling.await.unwrap();
+        let (seq, settled) = (entry.info.seq, Settled::Adopted);
+        journal.settle(&acme(), seq, settled).await.unwrap();
     }
     rotate(&house).await;
     let kept: u64 = database(&house)

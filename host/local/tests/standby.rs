@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{House, delete, put, put_for, scribe};
 use rusqlite::Connection;
-use stuga_core::files::{Expected, FileInfo, Files, FilesAck, FilesWrite};
+use stuga_core::files::{Expected, FileInfo, FilesAck, FilesWrite};
 use stuga_core::memory::{Memory, MemoryAck, MemoryWrite};
 use stuga_core::records::{RecordAck, RecordWrite, Records};
 use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite, Sessions};

@@ -282,6 +282,12 @@ impl Attempt<'_> {
         self
     }
 
+    /// The same for a call whose length depends on what is sent: that it took too long says nothing of the cloud.
+    pub(crate) fn unjudged(mut self) -> Self {
+        self.allowance.fair = false;
+        self
+    }
+
     /// Asks the cloud: until it answers, its time is over, or the breaker trips, as then nobody waits for it any longer. A
     /// write that was given up may have landed.
     pub(crate) async fn make<T>(

@@ -207,19 +207,27 @@ impl<C: Capability + ?Sized> Sides<C> {
         id: WriteId,
         write: &C::Write,
     ) -> Tried<<C::Write as Write>::Ack> {
+        let operation = write.operation();
         let carrier = self.exchange.as_ref().and_then(|e| e.carrier.as_ref());
-        let apply = async {
-            let answer = self.cloud.apply(ctx, id, write).await;
-            match (&answer, carrier) {
-                // What the write names may have been left with this host while the cloud was away.
-                (Err(error), Some(carrier)) if error.kind() == ErrorKind::NotFound => {
-                    carrier.carry(ctx, write, None).await?;
-                    self.cloud.apply(ctx, id, write).await
-                }
-                _ => answer,
+        let tried = attempt
+            .make(operation, self.cloud.apply(ctx, id, write))
+            .await;
+        // What the write names may have been left with this host while the cloud was away.
+        let (carrier, missing) = match (tried, carrier) {
+            (Tried::Answered(Err(error)), Some(carrier)) if error.kind() == ErrorKind::NotFound => {
+                (carrier, error)
             }
+            (tried, _) => return tried,
         };
-        attempt.make(write.operation(), apply).await
+        let Way::Cloud(attempt) = self.route.ask(ctx.deadline) else {
+            return Tried::Away(missing);
+        };
+        // How long a content takes says nothing of the cloud: a replay has more time for it.
+        let carried = async {
+            carrier.carry(ctx, write, None).await?;
+            self.cloud.apply(ctx, id, write).await
+        };
+        attempt.unjudged().make(operation, carried).await
     }
 
     /// Applies a write here, and notes it for the cloud unless this host serves the tenant alone.

@@ -33,7 +33,7 @@ const VERSION_BITS: u32 = 10;
 /// A write on its way.
 pub(super) struct Writing<'a> {
     pub(super) search: &'a CloudSearch,
-    ctx: &'a CallCtx,
+    pub(super) ctx: &'a CallCtx,
     pub(super) wire: Wire,
     pub(super) names: Names,
     pub(super) operation: &'static str,

@@ -5,7 +5,7 @@
 //! only a sender that still waits tries again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{
     CallCtx, Capability, CapabilityName, Clock, Error, ErrorKind, Result, Timestamp, Write, WriteId,
 };
-use stuga_resilience::Probe;
+use stuga_resilience::{Carrier, Probe};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
@@ -90,6 +90,8 @@ pub(crate) struct Cloud {
     weather: Mutex<Weather>,
     curse: Mutex<Option<Curse>>,
     pub(crate) calls: AtomicU64,
+    /// Whether it lacks what puts name.
+    pub(crate) lacks: AtomicBool,
     /// By how many milliseconds the cloud's clock differs from a host's.
     wrong: i64,
     dice: Dice,
@@ -103,6 +105,7 @@ impl Cloud {
             weather: Mutex::new(Weather::Fair),
             curse: Mutex::new(curse),
             calls: AtomicU64::new(0),
+            lacks: AtomicBool::new(false),
             wrong,
             dice,
             began: Instant::now(),
@@ -220,9 +223,13 @@ impl Capability for Reach {
             Timestamp::from_millis(millis)
         };
         let sent = clock();
+        let cloud = Arc::clone(&self.cloud);
         let head = |state: &State, place: &Place| state.rows.get(place).map(|row| row.stamp);
         let seen = head(&self.cloud.store.lock(), &place);
         self.send(operation, ErrorKind::Unavailable, move |state, waits| {
+            if cloud.lacks.load(Ordering::Relaxed) {
+                return Err(Error::not_found(operation, "what it names is not here"));
+            }
             let met = head(state, &place) == seen;
             if !met && !waits {
                 return Err(Error::timeout(operation, "nobody is there to try again"));
@@ -262,9 +269,30 @@ impl Replica<MemoryWrite> for Reach {
         let cloud = Arc::clone(&self.cloud);
         self.send("memory.adopt", ErrorKind::RateLimited, move |state, _| {
             cloud.cursed(&place.2)?;
+            if cloud.lacks.load(Ordering::Relaxed) {
+                return Err(Error::not_found(
+                    "memory.adopt",
+                    "what it names is not here",
+                ));
+            }
             Ok(state.adopt(&place, id, &write, &made))
         })
         .await
+    }
+}
+
+/// Brings what the cloud lacks, slowly.
+pub(crate) struct Cart {
+    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) takes: Duration,
+}
+
+#[async_trait]
+impl Carrier<MemoryWrite> for Cart {
+    async fn carry(&self, _: &CallCtx, _: &MemoryWrite, _: Option<&MemoryAck>) -> Result<()> {
+        sleep(self.takes).await;
+        self.cloud.lacks.store(false, Ordering::Relaxed);
+        Ok(())
     }
 }
 

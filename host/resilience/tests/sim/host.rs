@@ -11,7 +11,7 @@ use stuga_resilience::{
 };
 use tokio::sync::watch;
 
-use crate::cloud::{Cloud, Reach};
+use crate::cloud::{Cart, Cloud, Reach};
 use crate::dice::Dice;
 use crate::life::{HostClock, Life};
 use crate::local::Local;
@@ -118,6 +118,10 @@ pub(crate) fn wire(
         Arc::new(Modes::default()),
         Arc::clone(&local.clock) as Arc<dyn Clock>,
     ));
+    let cart = Arc::new(Cart {
+        cloud: Arc::clone(&cloud.cloud),
+        takes: Duration::from_secs(10),
+    });
     let sides: Sides<dyn Memory> = Sides::new(
         Arc::new(cloud.clone()),
         Arc::new(cloud.clone()),
@@ -125,7 +129,7 @@ pub(crate) fn wire(
         Arc::new(local),
         Arc::clone(&route),
     );
-    let facade = Failover::sides(sides);
+    let facade = Failover::sides(sides.carried(cart));
     Wired {
         replay: Replay::of(&facade, settings).unwrap(),
         monitor: Monitor::new(vec![route], Arc::new(cloud), HealthSettings::default()),

@@ -1,11 +1,12 @@
 //! Who answers, how long that takes, and what is counted.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
 use stuga_core::memory::{Expected, MemoryWrite};
 use stuga_core::{Backend, BreakerState, CallCtx, ErrorKind};
-use stuga_resilience::{Counted, Why};
+use stuga_resilience::{Counted, Pass, Why};
 use tokio::time::{Instant, timeout};
 
 use super::{PATIENT, SECOND, Stage, acme, other, put, seconds};
@@ -185,6 +186,25 @@ async fn an_old_answer_says_how_old_it_may_be_whatever_the_clock_shows() {
     stage.get(&ctx, "a").await.unwrap();
     let staleness = ctx.receipt.snapshot()[0].staleness_ms.unwrap();
     assert!((100_000..101_000).contains(&staleness), "{staleness}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_content_that_takes_long_to_carry_is_left_to_the_replay_and_not_held_against_the_cloud() {
+    let stage = Stage::new();
+    stage.cloud.lacks.store(true, Ordering::Relaxed);
+    let began = Instant::now();
+    stage.put(&acme(), "a").await.unwrap();
+    let waited = began.elapsed();
+    assert_eq!(
+        waited,
+        Duration::from_millis(3_020),
+        "to hear of it, and one call"
+    );
+    assert_eq!(stage.waiting(&acme()), ["a"]);
+    assert_eq!(stage.breaker().snapshot().totals.failures, 0);
+    assert_eq!(stage.wired.replay.pass().await.unwrap(), Pass::Drained);
+    assert!(stage.agrees(&acme(), "a"));
+    assert!(!stage.cloud.lacks.load(Ordering::Relaxed), "it was carried");
 }
 
 #[tokio::test(start_paused = true)]
