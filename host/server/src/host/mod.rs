@@ -97,6 +97,7 @@ impl Host {
             ..RuntimeConfig::default()
         })?;
         let backends = Backends::open(config, Arc::clone(&clock))?;
+        backends.fallback().resume()?;
         let pepper = Pepper::open(&config.data_dir)?;
         let switchboard = Arc::new(Switchboard::default());
         let host = Arc::new(Self {
@@ -136,7 +137,7 @@ impl Host {
         watch::start(self)?;
         // From here on: that agents are there after a start is no news.
         self.backends.announcer().start();
-        self.backends.fallback().start(&self.tasks, &self.stop)?;
+        self.backends.fallback().start(&self.tasks, &self.stop);
         self.run_jobs(None);
         keys::start(self);
         mail::start(self);
