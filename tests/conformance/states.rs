@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use stuga_core::files::Files;
 use stuga_core::journal::{Backlog, Entry, EntryInfo, EntryState, Journal, Settled};
 use stuga_core::testkit::{self, Fixture, ManualClock, prove};
 use stuga_core::{AgentName, BreakerState, CapabilityName, Clock, Result, TenantId};
@@ -113,7 +114,7 @@ impl TwoSides {
 /// The facade over two sides of one capability.
 macro_rules! facade {
     ($sides:expr, $field:ident, $name:ident) => {
-        facade!($sides, $field, $name, |sides, _| sides)
+        facade!($sides, $field, $name, |two, _: &TwoSides| two)
     };
     ($sides:expr, $field:ident, $name:ident, $also:expr) => {{
         let sides: &TwoSides = &$sides;
@@ -126,8 +127,7 @@ macro_rules! facade {
             Arc::clone(&here),
             route,
         );
-        let also: fn(_, &TwoSides) -> _ = $also;
-        let facade = Failover::sides(also(two, sides));
+        let facade = Failover::sides($also(two, sides));
         flaps.replayed(Replay::of(&facade, ReplaySettings::default()).unwrap());
         facade
     }};
@@ -255,7 +255,7 @@ proves!(
     FacadeFiles,
     files,
     Files,
-    |two, sides| two.carried(Arc::new(FileCarrier::new(
+    |two: Sides<dyn Files>, sides: &TwoSides| two.carried(Arc::new(FileCarrier::new(
         sides.here.files() as _,
         sides.cloud.files() as _,
     )))

@@ -13,6 +13,7 @@
 
 mod cli;
 mod crash;
+mod gateway;
 mod hostile;
 mod idempotency;
 mod invoke;

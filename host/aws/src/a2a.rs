@@ -36,8 +36,8 @@ use sha2::{Digest, Sha256};
 use stuga_core::a2a::{Address, Mailbox, MailboxAck, MailboxWrite};
 use stuga_core::{
     CallCtx, Capability, Error, ErrorKind, Result, TenantId, Timestamp, Write, WriteId,
+    next_version,
 };
-use tokio::time::Instant;
 
 use self::held::Held;
 use self::letter::{Letter, Phase, Posted};
@@ -46,6 +46,7 @@ use self::names::{Pair, Place};
 use self::queue::{Queue, Token};
 use self::shelf::Shelf;
 use crate::Shared;
+use crate::objects::At;
 use crate::quota::meter::{Held as Stored, Meter};
 
 /// What the limits of mailboxes are called; bytes have none here.
@@ -54,24 +55,10 @@ const LIMITS: [&str; 2] = ["mailbox_messages", "mailbox_bytes"];
 const OPERATION_MAX: Duration = Duration::from_secs(30);
 /// Tenants whose queue's address is remembered.
 const QUEUES_MAX: u64 = 10_000;
-/// Bits of a place that count within a millisecond.
-const PLACE_BITS: u32 = 10;
 
-/// What is asked, and until when: for each request on the way.
-#[derive(Clone, Copy, Debug)]
-struct At {
-    operation: &'static str,
-    deadline: Instant,
-}
-
-impl At {
-    /// Something that no invocation asked for.
-    fn now(operation: &'static str) -> Self {
-        Self {
-            operation,
-            deadline: Instant::now() + OPERATION_MAX,
-        }
-    }
+/// What no invocation asked for.
+fn asked(operation: &'static str) -> At {
+    At::within(operation, OPERATION_MAX)
 }
 
 /// The mailboxes of all tenants: as agents post into them, as their runner empties them, and as the operator sees them.
@@ -86,7 +73,7 @@ pub struct SqsMail {
 
 /// Makes the queues of a tenant as they must be; that they are there already is no error.
 pub(crate) async fn provision(shared: &Shared, tenant: &TenantId) -> Result<()> {
-    queue::provision(shared, At::now("aws.provision"), tenant).await
+    queue::provision(shared, asked("aws.provision"), tenant).await
 }
 
 impl SqsMail {
@@ -118,17 +105,14 @@ impl SqsMail {
         Ok(queue)
     }
 
-    /// A place behind all that this process gave: by the clock, as long as that does not go back.
+    /// A place behind all that this process gave. Places grow as versions do.
     fn next_place(&self) -> u64 {
-        let floor = self.now().as_millis() << PLACE_BITS;
-        let next = |last: u64| last.saturating_add(1).max(floor);
-        let update = self
-            .last_place
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-                Some(next(last))
-            });
-        // The closure never refuses.
-        next(update.unwrap_or_default())
+        let now = self.now();
+        let next = |last: u64| next_version(last, now);
+        next(
+            self.last_place
+                .update(Ordering::Relaxed, Ordering::Relaxed, next),
+        )
     }
 
     /// Holds the receiver to its quota. Tenants who write to another one have half of its room among them.
@@ -207,7 +191,7 @@ impl Capability for SqsMail {
         };
         let letter = match kept {
             None => new,
-            Some(kept) if kept.letter.digest == new.digest => kept.letter,
+            Some(kept) if kept.value.digest == new.digest => kept.value,
             Some(_) => return Err(used(at.operation)),
         };
         let ack = MailboxAck {

@@ -3,6 +3,7 @@
 //! Credentials do not stand here: they come from the SDK's default chain (environment, shared profile, web identity,
 //! container or instance role), and each tenant's calls run with the tenant's own role when [`AwsConfig::role_arn`] says so.
 
+mod access;
 mod pattern;
 mod sections;
 
@@ -11,10 +12,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stuga_core::{Error, Result};
 
+pub use access::RedisAccess;
 pub use pattern::Pattern;
 pub use sections::{
-    A2aConfig, EmbeddingConfig, EventsConfig, FilesConfig, JobsConfig, MemoryConfig, ModelConfig,
-    SearchConfig, SecretsConfig,
+    A2aConfig, EmbeddingConfig, EventsConfig, FilesConfig, JobsConfig, KmsConfig, MemoryConfig,
+    ModelConfig, SearchConfig, SecretsConfig,
 };
 
 /// Longest time for one attempt, however it is configured.
@@ -61,6 +63,8 @@ pub struct AwsConfig {
     pub model: Option<ModelConfig>,
     /// Secrets in Secrets Manager.
     pub secrets: Option<SecretsConfig>,
+    /// Keys of this host's own stores, wrapped by KMS.
+    pub kms: Option<KmsConfig>,
     /// Events of the host on EventBridge.
     pub events: Option<EventsConfig>,
 }
@@ -85,6 +89,7 @@ impl Default for AwsConfig {
             a2a: None,
             model: None,
             secrets: None,
+            kms: None,
             events: None,
         }
     }

@@ -35,6 +35,8 @@ pub(crate) const CREDENTIALS: &str = "credentials";
 pub(crate) const MISSING: &str = "missing";
 /// What was asked for is not there.
 pub(crate) const ABSENT: &str = "absent";
+/// What is kept there is not what was stored.
+pub(crate) const DAMAGED: &str = "damaged";
 /// There is no way to the service.
 pub(crate) const UNREACHABLE: &str = "unreachable";
 
@@ -185,6 +187,7 @@ fn told(operation: &'static str, meaning: Meaning, failure: &Failure) -> Error {
         Meaning::Credentials => error.with_context(CLOUD, CREDENTIALS),
         Meaning::Missing => error.with_context(CLOUD, MISSING),
         Meaning::Absent => error.with_context(CLOUD, ABSENT),
+        Meaning::Damaged => error.with_context(CLOUD, DAMAGED),
         Meaning::Unreachable => error.with_context(CLOUD, UNREACHABLE),
         _ => error,
     }

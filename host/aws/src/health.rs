@@ -121,6 +121,7 @@ impl Aws {
             asking.a2a()?,
             asking.model()?,
             asking.secrets()?,
+            asking.kms()?,
             asking.events(),
         ] {
             probes.extend(section);

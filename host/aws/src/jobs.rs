@@ -27,11 +27,12 @@ use stuga_core::lease::Failure;
 use stuga_core::{Error, ErrorKind, Result, TenantId};
 use tokio::time::{Instant, sleep};
 
-use self::drawer::{At, Drawer, Kept};
+use self::drawer::{Drawer, Kept};
 use self::slip::{Slip, Ticket};
 use crate::Shared;
 use crate::call::call_until;
 use crate::config::JobsConfig;
+use crate::objects::At;
 
 pub(crate) use drawer::KEPT_DAYS;
 pub use function::{Work, serve};
@@ -70,7 +71,7 @@ impl LambdaJobs {
 
     /// Puts the component where the function finds it.
     async fn stock(&self, drawer: &Drawer, order: &Order, from: &dyn Principal) -> Result<()> {
-        let at = At::step();
+        let at = step();
         let key = (order.tenant.clone(), order.component.clone());
         if self.stocked.get(&key).await.is_some() {
             return Ok(());
@@ -85,7 +86,7 @@ impl LambdaJobs {
     }
 
     async fn invoke(&self, order: &Order) -> Result<()> {
-        let at = At::step();
+        let at = step();
         let ticket = Ticket {
             tenant: order.tenant.clone(),
             invocation: order.invocation,
@@ -106,13 +107,8 @@ impl LambdaJobs {
     }
 }
 
-impl At {
-    fn step() -> Self {
-        Self {
-            operation: "jobs.execute",
-            deadline: Instant::now() + STEP_MAX,
-        }
-    }
+fn step() -> At {
+    At::within("jobs.execute", STEP_MAX)
 }
 
 #[async_trait]
@@ -130,7 +126,7 @@ impl Executor for LambdaJobs {
         let drawer = Drawer::of(&self.shared, &order.tenant)?;
         self.stock(&drawer, order, principal).await?;
         drawer
-            .add(At::step(), order.invocation, &Slip::offer(order))
+            .add(step(), order.invocation, &Slip::offer(order))
             .await?;
         let watch = Watch {
             drawer: &drawer,
@@ -139,7 +135,7 @@ impl Executor for LambdaJobs {
             principal,
         };
         // One that was offered before: by a host that was stopped, before or after it had invoked.
-        match watch.read().await?.slip {
+        match watch.read().await?.value {
             Slip::Offered { .. } => {}
             Slip::Withdrawn => return Err(withdrawn()),
             Slip::Running { .. } | Slip::Ended { .. } => return watch.wait().await,
@@ -164,15 +160,15 @@ struct Watch<'o> {
 
 impl Watch<'_> {
     async fn read(&self) -> Result<Kept> {
-        let found = self.drawer.read(At::step(), self.order.invocation).await?;
+        let found = self.drawer.read(step(), self.order.invocation).await?;
         found.ok_or_else(|| Error::unavailable("jobs.execute", "the attempt's slip is gone"))
     }
 
     /// Takes the offer back. False when somebody has begun.
     async fn withdraw(&self) -> Result<bool> {
         let kept = self.read().await?;
-        let Some(slip) = kept.slip.withdraw() else {
-            return Ok(kept.slip == Slip::Withdrawn);
+        let Some(slip) = kept.value.withdraw() else {
+            return Ok(kept.value == Slip::Withdrawn);
         };
         self.swap(&kept, slip).await
     }
@@ -180,7 +176,7 @@ impl Watch<'_> {
     async fn swap(&self, before: &Kept, slip: Slip) -> Result<bool> {
         let changed = self
             .drawer
-            .change(At::step(), self.order.invocation, before, slip);
+            .change(step(), self.order.invocation, before, slip);
         Ok(changed.await?.is_some())
     }
 
@@ -206,11 +202,11 @@ impl Watch<'_> {
             let now = Instant::now();
             let is_silent = now.duration_since(alive_at) > self.config.silence;
             match found {
-                Ok(kept) if kept.slip.is_over() => {
-                    self.pass_on(seen.as_ref(), &kept.slip).await;
-                    return kept.slip.ended().ok_or_else(withdrawn);
+                Ok(kept) if kept.value.is_over() => {
+                    self.pass_on(seen.as_ref(), &kept.value).await;
+                    return kept.value.ended().ok_or_else(withdrawn);
                 }
-                Ok(kept) if matches!(kept.slip, Slip::Offered { .. }) => {
+                Ok(kept) if matches!(kept.value, Slip::Offered { .. }) => {
                     alive_at = now;
                     if now >= begin_until && matches!(self.withdraw().await, Ok(true)) {
                         return Err(not_begun());
@@ -218,10 +214,10 @@ impl Watch<'_> {
                 }
                 Ok(kept) => {
                     let until = *end_until.get_or_insert(now + self.order.time + GRACE);
-                    if seen.as_ref() != Some(&kept.slip) {
+                    if seen.as_ref() != Some(&kept.value) {
                         alive_at = now;
-                        self.pass_on(seen.as_ref(), &kept.slip).await;
-                        seen = Some(kept.slip.clone());
+                        self.pass_on(seen.as_ref(), &kept.value).await;
+                        seen = Some(kept.value.clone());
                     }
                     let failure = match (is_silent && alive_at != now, now >= until) {
                         (true, _) => Some(silent()),
@@ -230,8 +226,8 @@ impl Watch<'_> {
                     };
                     let over = failure.and_then(|failure| {
                         let ended = Ended::Failed(failure);
-                        let progress = kept.slip.progress().cloned();
-                        let slip = kept.slip.end(ended.clone(), progress)?;
+                        let progress = kept.value.progress().cloned();
+                        let slip = kept.value.end(ended.clone(), progress)?;
                         Some((slip, ended))
                     });
                     if let Some((slip, ended)) = over

@@ -18,8 +18,10 @@ mod files;
 mod health;
 mod hosts;
 mod jobs;
+mod keys;
 mod memory;
 mod model;
+mod objects;
 mod provision;
 mod quota;
 mod records;
@@ -34,6 +36,7 @@ use std::time::Duration;
 
 use stuga_core::embed::Embedder;
 use stuga_core::jobs::elsewhere::Executor;
+use stuga_core::keys::KeyWrap;
 use stuga_core::model::{Model, ModelLimits};
 use stuga_core::{CallCtx, Clock, Error, Result, TenantId};
 
@@ -43,7 +46,7 @@ pub use agentcore::tend::Tended;
 pub use clients::AccessKeys;
 pub use config::{
     A2aConfig, AwsConfig, EmbeddingConfig, Endpoints, EventsConfig, FilesConfig, JobsConfig,
-    MemoryConfig, ModelConfig, Pattern, SearchConfig, SecretsConfig,
+    KmsConfig, MemoryConfig, ModelConfig, Pattern, RedisAccess, SearchConfig, SecretsConfig,
 };
 pub use events::{EVENTS_MAX, EventKind, EventPublisher, HostEvent};
 pub use files::{Download, S3Files};
@@ -105,7 +108,7 @@ impl Aws {
         let files = shared.config.files.as_ref();
         let files = files.map(|_| Arc::new(S3Files::new(Arc::clone(&shared))));
         Ok(Self {
-            store: Arc::new(agentcore::ledger::Store::new(Arc::clone(&shared))),
+            store: Arc::new(agentcore::ledger::Store::open(Arc::clone(&shared))?),
             domain: Arc::new(search::Domain::new(Arc::clone(&shared))),
             files,
             mail: Arc::new(SqsMail::new(Arc::clone(&shared))),
@@ -168,6 +171,12 @@ impl Aws {
     pub fn secrets(&self) -> Option<Arc<SecretsManager>> {
         self.shared.config.secrets.as_ref()?;
         Some(Arc::new(SecretsManager::new(Arc::clone(&self.shared))))
+    }
+
+    /// What wraps the keys of this host's own stores; none without `aws.kms`. What one of them has opened another one has not.
+    pub fn key_wrap(&self) -> Option<Arc<dyn KeyWrap>> {
+        self.shared.config.kms.as_ref()?;
+        Some(Arc::new(keys::KmsKeys::new(Arc::clone(&self.shared))))
     }
 
     /// Memory on AgentCore; none without `aws.memory`.

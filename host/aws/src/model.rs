@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stuga_core::embed::{Embedder, check_texts};
-use stuga_core::model::{Completion, Embeddings, Model, NoWrite, Request, check_request};
+use stuga_core::model::{
+    Answering, Completion, Embeddings, Model, NoWrite, Request, Silence, check_request,
+};
 use stuga_core::{CallCtx, Capability, Error, Result, WriteId};
 use tokio::time::{Instant, timeout_at};
 
@@ -20,7 +22,7 @@ use crate::Shared;
 use crate::call::call_until;
 use crate::config::ModelConfig;
 use crate::error::deadline_passed;
-use answer::{Answering, Silence};
+use answer::{Events, explain};
 
 pub use embedder::BedrockEmbedder;
 
@@ -86,15 +88,14 @@ impl Model for BedrockModel {
         let send = prepared.send(clients.bedrock(), id);
         let silence = Silence::new(ctx.deadline, self.config.timeout);
         let begun = call_until(silence.until(), OPERATION, send).await;
-        let begun = begun.map_err(|error| silence.explain(OPERATION, error))?;
+        let begun = begun.map_err(|error| explain(silence, OPERATION, error))?;
         let prompt_bytes = request.messages.iter().map(|m| m.content.len()).sum();
-        Ok(Box::new(Answering::new(
-            begun.stream,
-            name,
-            self.config.timeout,
-            place,
-            prompt_bytes,
-        )))
+        let events = Events {
+            stream: begun.stream,
+            patience: self.config.timeout,
+        };
+        let answering = Answering::new(events, name, place, prompt_bytes);
+        Ok(Box::new(answering))
     }
 
     /// As the host's embedder makes them.

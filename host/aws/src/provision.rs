@@ -48,6 +48,46 @@ pub(crate) trait Step: Send + Sync {
     async fn remove(&self) -> Result<()>;
 }
 
+/// What comes with use and is only taken away: nobody makes it here, a plan finds it there, and it belongs to this tenant alone.
+#[async_trait]
+pub(crate) trait Trace: Send + Sync {
+    /// As [`Step::what`].
+    fn what(&self) -> String;
+
+    /// As [`Step::section`].
+    fn section(&self) -> &'static str;
+
+    /// As [`Step::remove`].
+    async fn remove(&self) -> Result<()>;
+}
+
+#[async_trait]
+impl<T: Trace> Step for T {
+    fn what(&self) -> String {
+        Trace::what(self)
+    }
+
+    fn section(&self) -> &'static str {
+        Trace::section(self)
+    }
+
+    fn is_own(&self) -> bool {
+        true
+    }
+
+    async fn is_there(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn make(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn remove(&self) -> Result<()> {
+        Trace::remove(self).await
+    }
+}
+
 /// What a plan says of one resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]

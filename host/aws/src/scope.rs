@@ -175,6 +175,11 @@ impl<'a> Scope<'a> {
         Ok(self.secrets_config()?.kms_key.of(self.tenant))
     }
 
+    /// The KMS key that wraps the tenant's keys on this host's disk.
+    pub(crate) fn local_key(&self) -> Result<String> {
+        Ok(there(&self.config.kms, "aws.kms")?.key.of(self.tenant))
+    }
+
     fn files(&self) -> Result<&'a FilesConfig> {
         there(&self.config.files, "aws.files")
     }

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CallCtx, Capability, CapabilityName, Error, Result, Write};
 
+mod answering;
 mod check;
 mod limits;
 
 pub use crate::embed::{EMBED_MAX_TEXTS, EMBED_TEXT_MAX_BYTES, check_texts};
+pub use answering::{Answering, Piece, Pieces, Silence};
 pub use check::check_request;
 pub use limits::{LimitTable, ModelLimits, Place};
 

@@ -7,6 +7,7 @@ pub mod invocation;
 pub mod job_queue;
 pub mod jobs;
 pub mod journal;
+pub mod keys;
 pub mod memory;
 pub mod model;
 pub mod records;

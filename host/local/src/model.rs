@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stuga_core::embed::{Embedder, HashedEmbedder, check_texts};
 use stuga_core::model::{
-    Completion, Embeddings, LimitTable, Model, NoWrite, Request, check_request,
+    Answering, Completion, Embeddings, LimitTable, Model, NoWrite, Request, check_request,
 };
 use stuga_core::{CallCtx, Capability, Error, Result, WriteId};
 
@@ -26,7 +26,7 @@ pub use endpoint::{EndpointConfig, check_endpoint_url};
 pub use stuga_core::model::ModelLimits;
 
 use endpoint::Endpoint;
-use stream::AnswerStream;
+use stream::Chunks;
 
 /// Which models a host has.
 #[derive(Clone)]
@@ -94,8 +94,9 @@ impl Model for LocalModel {
             .send(OPERATION, "chat/completions", &body, ctx.deadline)
             .await?;
         let prompt_bytes = request.messages.iter().map(|m| m.content.len()).sum();
-        let stream = AnswerStream::new(response, name, endpoint.patience(), place, prompt_bytes);
-        Ok(Box::new(stream))
+        let chunks = Chunks::new(response, endpoint.patience());
+        let answering = Answering::new(chunks, name, place, prompt_bytes);
+        Ok(Box::new(answering))
     }
 
     async fn embed(&self, ctx: &CallCtx, texts: &[&str]) -> Result<Embeddings> {

@@ -14,6 +14,7 @@ use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::Jobs;
 use stuga_core::jobs::queue::JobQueue;
 use stuga_core::journal::Journal;
+use stuga_core::keys::KeyWrap;
 use stuga_core::model::{LimitTable, Model, ModelLimits};
 use stuga_core::{Backends, Clock, Error, Result, TenantId};
 use tokio::sync::OnceCell;
@@ -35,7 +36,7 @@ use crate::records::LocalRecords;
 use crate::retention::Retention;
 use crate::scope;
 use crate::search::{LocalSearch, SearchRoom};
-use crate::secrets::{LocalSecrets, MasterKeyFile};
+use crate::secrets::{Keeper, LocalSecrets, MasterKeyFile};
 use crate::sessions::LocalSessions;
 use crate::tally::{Quotas, Tally, Usage};
 use crate::tenant::{Shared, Tenant};
@@ -90,6 +91,7 @@ struct Inner {
     jobs: Arc<Marks>,
     mail: Arc<Marks>,
     journal: Arc<Marks>,
+    key_wrap: Option<Arc<dyn KeyWrap>>,
 }
 
 #[derive(Default)]
@@ -124,6 +126,20 @@ impl Local {
         clock: Arc<dyn Clock>,
         config: LocalConfig,
         models: &Models,
+    ) -> Result<Self> {
+        Self::open_wrapped(data_dir, clock, config, models, None)
+    }
+
+    /// As [`Local::open_with`], with a key service that wraps tenants' keys in the place of the master key file.
+    ///
+    /// # Errors
+    /// As [`Local::open_with`]. The service is not asked before a secret is.
+    pub fn open_wrapped(
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        config: LocalConfig,
+        models: &Models,
+        key_wrap: Option<Arc<dyn KeyWrap>>,
     ) -> Result<Self> {
         let open = || {
             Dir::create_ambient_dir_all(data_dir, ambient_authority())?;
@@ -161,6 +177,7 @@ impl Local {
             jobs: Arc::new(jobs),
             mail: Arc::new(mail),
             journal: Arc::new(journal),
+            key_wrap,
             config,
         })))
     }
@@ -217,8 +234,10 @@ impl Local {
 
     /// Secrets of all tenants: as invocations reach them and as the operator manages them.
     pub fn secrets(&self) -> Arc<LocalSecrets> {
-        let (local, master) = (self.clone(), self.master());
-        Arc::new(LocalSecrets { local, master })
+        Arc::new(LocalSecrets {
+            local: self.clone(),
+            keeper: Keeper::new(self.master(), self.0.key_wrap.clone()),
+        })
     }
 
     /// What the cloud does not know yet of all tenants. Several processes may ask and change it; the counts that one tells

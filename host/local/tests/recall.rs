@@ -195,7 +195,7 @@ async fn a_replaced_record_leaves_no_vector_behind() {
     }
     let database = house.directory.path().join("tenants/acme/state.db");
     let conn = rusqlite::Connection::open(database).unwrap();
-    let sql = "SELECT count(*) FROM vector WHERE version NOT IN (SELECT version FROM record)";
+    let sql = "SELECT count(*) FROM vector WHERE number NOT IN (SELECT number FROM record)";
     let left: u64 = conn.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
     assert_eq!(house.learned("red").await, 0);

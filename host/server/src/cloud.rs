@@ -15,6 +15,7 @@ use stuga_aws::{
 use stuga_core::a2a::Mailbox;
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
+use stuga_core::keys::KeyWrap;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::{SecretStore, Secrets};
 use stuga_core::{CallCtx, CapabilityName, Clock, Grants, Result, TenantId, Timestamp};
@@ -137,6 +138,11 @@ impl Cloud {
             Arc::new(GuardedEmbedder { embedder, route }) as Arc<dyn Embedder>
         };
         Ok(aws.embedder()?.map(guarded))
+    }
+
+    /// What wraps the keys of this host's own stores.
+    pub(crate) fn key_wrap(&self) -> Option<Arc<dyn KeyWrap>> {
+        self.aws()?.key_wrap()
     }
 
     /// Puts what is configured on AWS before this host's own, which stands behind it.

@@ -12,11 +12,13 @@ use serde::Serialize;
 #[cfg(feature = "aws")]
 mod aws;
 mod failover;
+mod http;
 mod model;
 
 #[cfg(feature = "aws")]
 pub(crate) use aws::read as read_aws;
 pub use failover::{CapabilitySettings, FailoverSettings};
+pub use http::{GatewaySettings, HttpSettings, SecretPlace};
 pub use model::{Completions, EmbeddingSettings, KeyPlace, ModelSettings};
 
 use crate::cloud::{self, Settings};
@@ -80,6 +82,8 @@ pub struct Config {
     pub max_connections: u32,
     /// Instances of all agents together.
     pub max_instances: u32,
+    /// What stands in front of this host.
+    pub http: HttpSettings,
     /// Which models there are.
     pub model: ModelSettings,
     /// What lies on AWS.
@@ -109,6 +113,7 @@ impl Default for Config {
             drain: Duration::from_secs(30),
             max_connections: 4_096,
             max_instances: 1_000,
+            http: HttpSettings::default(),
             model: ModelSettings::default(),
             aws: Settings::default(),
             failover: FailoverSettings::default(),
@@ -207,6 +212,9 @@ impl Config {
                     &mut config.max_connections,
                     report.integer(node, "max_connections", 1..=100_000),
                 );
+            }
+            if let Some(node) = fields.optional("http") {
+                config.http = HttpSettings::read(node, &mut report);
             }
             if let Some(node) = fields.optional("model") {
                 config.model = ModelSettings::read(node, &mut report);

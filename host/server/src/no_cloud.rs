@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::embed::Embedder;
+use stuga_core::keys::KeyWrap;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{CallCtx, Clock, Result, TenantId, Timestamp};
@@ -71,6 +72,11 @@ impl Cloud {
     /// Never.
     pub(crate) fn embedder(&self) -> Result<Option<Arc<dyn Embedder>>> {
         Ok(None)
+    }
+
+    /// None.
+    pub(crate) fn key_wrap(&self) -> Option<Arc<dyn KeyWrap>> {
+        None
     }
 
     /// Everything is served here.

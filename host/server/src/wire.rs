@@ -8,6 +8,7 @@ use stuga_core::invocation::InvocationStore;
 use stuga_core::jobs::queue::JobQueue;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{CallCtx, CapabilityName, Clock, Result, TenantId};
+pub(crate) use stuga_local::KeyAtRest;
 use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
@@ -25,6 +26,7 @@ pub struct Backends {
     capabilities: Capabilities,
     invocations: Arc<dyn InvocationStore>,
     cloud: Cloud,
+    has_key_service: bool,
     fallback: Arc<Fallback>,
 }
 
@@ -62,7 +64,15 @@ impl Backends {
             master_key_file: config.master_key_file.clone(),
             ..LocalConfig::default()
         };
-        let local = Local::open_with(&config.data_dir, Arc::clone(&clock), behaviour, &models)?;
+        let key_wrap = cloud.key_wrap();
+        let has_key_service = key_wrap.is_some();
+        let local = Local::open_wrapped(
+            &config.data_dir,
+            Arc::clone(&clock),
+            behaviour,
+            &models,
+            key_wrap,
+        )?;
         let mut capabilities = Capabilities::local(local.backends());
         let settings = config.failover.clone();
         let mut fallback = Fallback::new(settings, local.journal(), clock, &config.data_dir);
@@ -81,6 +91,7 @@ impl Backends {
             cloud,
             fallback: Arc::new(fallback),
             capabilities,
+            has_key_service,
             invocations: local.invocations(),
             local,
         })
@@ -218,6 +229,19 @@ impl Backends {
     /// When the tenant's store cannot be written.
     pub async fn sweep(&self, tenant: &TenantId) -> Result<bool> {
         self.local.sweep(tenant).await
+    }
+
+    /// Whether a key service wraps the keys of this host's own stores.
+    pub(crate) fn has_key_service(&self) -> bool {
+        self.has_key_service
+    }
+
+    /// Asks the key service whether a tenant's key still opens, and says how the key lies on the disk.
+    ///
+    /// # Errors
+    /// When the service does not open it now.
+    pub(crate) async fn renew_key(&self, tenant: &TenantId) -> Result<KeyAtRest> {
+        self.local.secrets().renew_key(tenant).await
     }
 
     /// Closes the backends after the writes that were accepted.

@@ -31,7 +31,7 @@ pub use ministack::Ministack;
 pub use opensearch::OpenSearch;
 pub use process::{Server, free_port};
 pub use python::Venv;
-pub use redis::Redis;
+pub use redis::{Locks, Redis};
 pub use seaweedfs::SeaweedFs;
 
 /// Why a server cannot be had, and what to do.

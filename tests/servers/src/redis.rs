@@ -1,25 +1,53 @@
-//! Redis, which stands for ElastiCache: one process without persistence, so that what it loses is lost.
+//! Redis, which stands for ElastiCache: one process without persistence, so that what it loses is lost. One that is locked
+//! wants a password, knows users, and speaks TLS.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::process::free_port;
+use crate::python::run;
 use crate::{Problem, Result, Server, Shared, debian, folder};
 
 /// The program, from Debian's package of the same name, or from Valkey's.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+/// The file of a certificate's key.
+const KEY: &str = "key.pem";
 /// Longest wait for it to come up, on a machine that is busy with a build.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest wait for one answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What openssl makes the certificate of: of this address, and no authority.
+const CERTIFICATE: &str = "[req]
+distinguished_name = name
+prompt = no
+x509_extensions = extensions
+[name]
+CN = redis
+[extensions]
+subjectAltName = IP:127.0.0.1
+basicConstraints = critical, CA:FALSE
+";
+
+/// Whom a Redis lets in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Locks<'a> {
+    /// The password of the default user.
+    pub password: Option<&'a str>,
+    /// The name and the password of one more user.
+    pub user: Option<(&'a str, &'a str)>,
+    /// Whether it speaks TLS as well, at [`Redis::tls_url`].
+    pub tls: bool,
+}
+
 /// A running Redis.
 pub struct Redis {
     server: Server,
     address: SocketAddr,
+    tls: Option<(u16, PathBuf)>,
 }
 
 impl Redis {
@@ -55,6 +83,14 @@ impl Redis {
     /// # Errors
     /// When it cannot be installed or does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_locked(Locks::default())
+    }
+
+    /// One of its own that does not let everybody in.
+    ///
+    /// # Errors
+    /// As [`Redis::start`], and when there is no certificate to be had.
+    pub fn start_locked(locks: Locks<'_>) -> Result<Self> {
         let program = Self::install()?;
         let port = free_port()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
@@ -66,11 +102,47 @@ impl Redis {
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--save", "", "--appendonly", "no"]);
         command.args(["--maxmemory", "256mb", "--maxmemory-policy", "volatile-lru"]);
+        if let Some(password) = locks.password {
+            command.args(["--requirepass", password]);
+        }
+        if let Some((name, password)) = locks.user {
+            let password = format!(">{password}");
+            // What docs/aws.md says that a host needs.
+            command.args(["--user", name, "on", &password, "~{*"]);
+            command.args(["+@all", "-@dangerous"]);
+        }
+        let tls = match locks.tls {
+            true => Some((free_port()?, certificate(&folder)?)),
+            false => None,
+        };
+        if let Some((port, certificate)) = &tls {
+            command.args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+            command.arg("--tls-cert-file").arg(certificate);
+            command.arg("--tls-ca-cert-file").arg(certificate);
+            command.arg("--tls-key-file").arg(folder.join(KEY));
+        }
         let server = Server::start("redis", &command)?;
         server.wait(PATIENCE, || {
-            ask(address, "PING").is_some_and(|answer| answer.starts_with("+PONG"))
+            let is_up =
+                |answer: String| answer.starts_with("+PONG") || answer.starts_with("-NOAUTH");
+            ask(address, "PING").is_some_and(is_up)
         })?;
-        Ok(Self { server, address })
+        Ok(Self {
+            server,
+            address,
+            tls,
+        })
+    }
+
+    /// The address for TLS as clients take it; none when it was started without.
+    pub fn tls_url(&self) -> Option<String> {
+        let (port, _) = self.tls.as_ref()?;
+        Some(format!("rediss://127.0.0.1:{port}"))
+    }
+
+    /// The file with its certificate, which nobody else vouches for.
+    pub fn certificate(&self) -> Option<&Path> {
+        self.tls.as_ref().map(|(_, certificate)| &**certificate)
     }
 
     /// Where it listens.
@@ -107,6 +179,30 @@ impl Redis {
             answer => Err(Problem::new(format!("redis was not flushed: {answer:?}"))),
         }
     }
+}
+
+/// Makes a certificate and its key in `folder`; says where the certificate is.
+fn certificate(folder: &Path) -> Result<PathBuf> {
+    let openssl = match debian::found("openssl") {
+        Some(openssl) => openssl,
+        None => {
+            debian::install(&["openssl"])?;
+            debian::found("openssl").ok_or_else(|| Problem::new("there is no openssl"))?
+        }
+    };
+    let (wanted, made) = (
+        folder.join("certificate.cnf"),
+        folder.join("certificate.pem"),
+    );
+    std::fs::write(&wanted, CERTIFICATE)
+        .map_err(|e| Problem::new(format!("{} cannot be written: {e}", wanted.display())))?;
+    let mut command = Command::new(openssl);
+    command.args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"]);
+    command.args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-config"]);
+    command.arg(&wanted).arg("-out").arg(&made);
+    command.arg("-keyout").arg(folder.join(KEY));
+    run(&mut command)?;
+    Ok(made)
 }
 
 /// The beginning of the answer to a command without binary arguments; none when there is no answer.

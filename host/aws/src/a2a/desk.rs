@@ -8,7 +8,8 @@ use stuga_core::{AgentName, Error, Result, TenantId, WriteId};
 use super::letter::{Phase, Wish};
 use super::names::{DEAD, OPEN, Place};
 use super::shelf::PLACES_MAX;
-use super::{At, SqsMail, place_of};
+use super::{SqsMail, asked, place_of};
+use crate::objects::At;
 
 /// Letters that a listing reads at the same time.
 const READS_AT_ONCE: usize = 16;
@@ -26,7 +27,7 @@ impl MailDesk for SqsMail {
         after: Option<u64>,
         limit: u32,
     ) -> Result<(Vec<Letter>, Option<u64>)> {
-        let at = At::now("messages.list");
+        let at = asked("messages.list");
         if !(1..=PAGE_MAX_MESSAGES).contains(&limit) {
             return Err(Error::invalid(
                 at.operation,
@@ -52,8 +53,8 @@ impl MailDesk for SqsMail {
             async move {
                 let kept = shelf.read(at, &place.id, &place.pair.sender).await?;
                 let shown = kept.and_then(|mut kept| {
-                    kept.letter.expire(now);
-                    kept.letter.shown(now)
+                    kept.value.expire(now);
+                    kept.value.shown(now)
                 });
                 Ok::<_, Error>((place.seq, shown))
             }
@@ -77,22 +78,22 @@ impl MailDesk for SqsMail {
     }
 
     async fn find(&self, tenant: &TenantId, id: &str) -> Result<Option<Letter>> {
-        let at = At::now("messages.find");
+        let at = asked("messages.find");
         let found = self.shelf(tenant)?.find(at, id).await?;
         let now = self.now();
         Ok(found.and_then(|mut kept| {
-            kept.letter.expire(now);
-            kept.letter.shown(now)
+            kept.value.expire(now);
+            kept.value.shown(now)
         }))
     }
 
     async fn requeue(&self, tenant: &TenantId, write: WriteId, id: &str) -> Result<bool> {
-        let at = At::now("messages.requeue");
+        let at = asked("messages.requeue");
         self.wish(at, tenant, write, id, Wish::Requeue).await
     }
 
     async fn discard(&self, tenant: &TenantId, write: WriteId, id: &str) -> Result<bool> {
-        let at = At::now("messages.discard");
+        let at = asked("messages.discard");
         let done = self.wish(at, tenant, write, id, Wish::Discard).await?;
         // What stood behind it may go.
         self.bell.ring(tenant);
@@ -116,13 +117,13 @@ impl SqsMail {
                 return Ok(false);
             };
             let now = self.now();
-            let mut letter = kept.letter.clone();
+            let mut letter = kept.value.clone();
             letter.expire(now);
             if letter.phase == Phase::Dead && letter.is_gone(now) {
                 return Ok(false);
             }
             let done = letter.wish(wish, write, now);
-            if letter != kept.letter && shelf.change(at, &kept, letter.clone()).await?.is_none() {
+            if letter != kept.value && shelf.change(at, &kept, letter.clone()).await?.is_none() {
                 continue;
             }
             let place = place_of(&letter);

@@ -83,7 +83,7 @@ impl Held {
         let inner = &mut *inner;
         let mut due = Vec::new();
         inner.holdings.retain(|_, holding| {
-            let is_over = holding.tenant == *tenant && holding.kept.letter.lease_until <= now;
+            let is_over = holding.tenant == *tenant && holding.kept.value.lease_until <= now;
             if is_over {
                 due.push(holding.received.clone());
             }
@@ -116,7 +116,7 @@ impl Held {
             .filter(|holding| holding.tenant == *tenant)
             .map(|holding| {
                 (
-                    holding.kept.letter.lease_until,
+                    holding.kept.value.lease_until,
                     holding.received.token.pair(),
                 )
             });

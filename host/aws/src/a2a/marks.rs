@@ -14,10 +14,10 @@ use stuga_core::a2a::delivery::Pending;
 use stuga_core::{ErrorKind, Result, TenantId};
 use tokio::sync::Notify;
 
-use super::At;
 use crate::Shared;
 use crate::call::call_until;
 use crate::error::absent;
+use crate::objects::At;
 use crate::scope;
 
 /// Marks that one request lists.

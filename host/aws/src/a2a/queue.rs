@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 use stuga_core::a2a::Address;
 use stuga_core::{AgentName, Error, ErrorKind, Result, TenantId};
 
-use super::At;
 use super::names::Pair;
 use crate::Shared;
 use crate::call::call_until;
+use crate::objects::At;
 
 /// Longest time that SQS hides a message.
 const HIDDEN_MAX: Duration = Duration::from_secs(43_200);

@@ -4,62 +4,47 @@
 //! ETag), and made only where there is none. So a letter is one thing that everybody agrees on, in whatever process.
 //! Places are derived from letters and name them in order; see [`super`] for what keeps both together.
 
-use std::sync::Arc;
-
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::Bytes;
 use stuga_core::a2a::Address;
-use stuga_core::{Error, ErrorKind, Result, TenantId};
+use stuga_core::{Result, TenantId};
 
 use super::letter::Letter;
 use super::names::{self, Pair, Place};
 use crate::Shared;
 use crate::call::call_until;
-use crate::clients::TenantClients;
 use crate::error::absent;
-
-use super::At;
+use crate::objects::{self, At, Objects};
 
 /// Largest letter that is read: the largest input as JSON text inside of JSON, with room for the rest.
-const LETTER_MAX_BYTES: i64 = 1 << 20;
+const LETTER_MAX_BYTES: usize = 1 << 20;
 /// Places that one request lists.
 const PAGE: i32 = 1_000;
 /// Most places of a tenant that the operator's listing goes through.
 pub(super) const PLACES_MAX: usize = 100_000;
 
 /// The objects of one tenant's mailboxes.
-pub(super) struct Shelf {
-    clients: Arc<TenantClients>,
-    bucket: String,
-    /// What every name of the tenant begins with.
-    root: String,
-}
+pub(super) struct Shelf(Objects);
 
 /// A letter as it was read or written last.
-#[derive(Clone, Debug)]
-pub(super) struct Kept {
-    pub(super) letter: Letter,
-    etag: String,
-}
+pub(super) type Kept = objects::Kept<Letter>;
 
 impl Shelf {
     pub(super) fn of(shared: &Shared, tenant: &TenantId) -> Result<Self> {
         let scope = shared.scope(tenant);
-        Ok(Self {
+        Ok(Self(Objects {
             clients: shared.clients.of(tenant),
             bucket: scope.mail_bucket()?,
             root: scope.mail_objects(),
-        })
+            what: "message in the object store",
+            max: LETTER_MAX_BYTES,
+        }))
     }
 
     /// Keeps a new letter; when one of that id and sender is there already, that.
     pub(super) async fn add(&self, at: At, letter: &Letter) -> Result<Option<Kept>> {
-        match self.put(at, letter, None).await {
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                self.read(at, &letter.id, &letter.sender).await
-            }
-            Err(error) => Err(error),
+        match self.0.add(at, &name_of(letter), letter).await? {
+            true => Ok(None),
+            false => self.read(at, &letter.id, &letter.sender).await,
         }
     }
 
@@ -70,20 +55,12 @@ impl Shelf {
         before: &Kept,
         letter: Letter,
     ) -> Result<Option<Kept>> {
-        match self.put(at, &letter, Some(&before.etag)).await {
-            Ok(etag) => Ok(Some(Kept { letter, etag })),
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
-                // The SDK may have repeated a request that had landed: then it is this very letter that stands there.
-                let found = self.read(at, &letter.id, &letter.sender).await?;
-                Ok(found.filter(|found| found.letter == letter))
-            }
-            Err(error) => Err(error),
-        }
+        self.0.change(at, &name_of(&letter), before, letter).await
     }
 
     /// The letter of that id and sender.
     pub(super) async fn read(&self, at: At, id: &str, sender: &Address) -> Result<Option<Kept>> {
-        self.get(at, &names::letter(id, sender)).await
+        self.0.read(at, &names::letter(id, sender)).await
     }
 
     /// The letter of that id, whoever sent it.
@@ -93,7 +70,7 @@ impl Shelf {
         }
         let found = self.list(at, &names::letters(id), None, 1).await?;
         match found.names.first() {
-            Some(name) => self.get(at, name).await,
+            Some(name) => self.0.read(at, name).await,
             None => Ok(None),
         }
     }
@@ -137,13 +114,8 @@ impl Shelf {
 
     /// Makes an empty object.
     pub(super) async fn note(&self, at: At, name: &str) -> Result<()> {
-        let put = self
-            .clients
-            .s3()
-            .put_object()
-            .bucket(&self.bucket)
-            .key(self.key(name))
-            .body(ByteStream::default());
+        let put = self.0.clients.s3().put_object().bucket(&self.0.bucket);
+        let put = put.key(self.0.key(name)).body(ByteStream::default());
         call_until(at.deadline, at.operation, put.send())
             .await
             .map(drop)
@@ -151,80 +123,20 @@ impl Shelf {
 
     /// Removes an object; that there is none is no error.
     pub(super) async fn erase(&self, at: At, name: &str) -> Result<()> {
-        let delete = self
-            .clients
-            .s3()
-            .delete_object()
-            .bucket(&self.bucket)
-            .key(self.key(name));
+        let delete = self.0.clients.s3().delete_object().bucket(&self.0.bucket);
+        let delete = delete.key(self.0.key(name));
         absent(call_until(at.deadline, at.operation, delete.send()).await).map(drop)
     }
 
-    async fn put(&self, at: At, letter: &Letter, before: Option<&str>) -> Result<String> {
-        let body = serde_json::to_vec(letter).map_err(|e| {
-            Error::internal(at.operation, "a message cannot be kept").with_source(e)
-        })?;
-        let put = self
-            .clients
-            .s3()
-            .put_object()
-            .bucket(&self.bucket)
-            .key(self.key(&names::letter(&letter.id, &letter.sender)))
-            .content_type("application/json")
-            .body(Bytes::from(body).into());
-        let put = match before {
-            Some(etag) => put.if_match(etag),
-            None => put.if_none_match("*"),
-        };
-        let answer = call_until(at.deadline, at.operation, put.send()).await?;
-        answer.e_tag.ok_or_else(|| {
-            Error::unavailable(at.operation, "the object store answered without an ETag")
-        })
-    }
-
-    async fn get(&self, at: At, name: &str) -> Result<Option<Kept>> {
-        let get = self
-            .clients
-            .s3()
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.key(name));
-        let answer = call_until(at.deadline, at.operation, get.send()).await;
-        let Some(answer) = absent(answer)? else {
-            return Ok(None);
-        };
-        let damaged = || Error::internal(at.operation, "a message in the object store is damaged");
-        if answer
-            .content_length
-            .is_some_and(|bytes| bytes > LETTER_MAX_BYTES)
-        {
-            return Err(damaged());
-        }
-        let etag = answer.e_tag.ok_or_else(damaged)?;
-        let body = tokio::time::timeout_at(at.deadline, answer.body.collect());
-        let body = body
-            .await
-            .map_err(|_| Error::timeout(at.operation, "the object store took too long"))?
-            .map_err(|e| {
-                Error::unavailable(at.operation, "the object store broke off its answer")
-                    .with_source(e)
-            })?;
-        let letter =
-            serde_json::from_slice(&body.into_bytes()).map_err(|e| damaged().with_source(e))?;
-        Ok(Some(Kept { letter, etag }))
-    }
-
     async fn list(&self, at: At, prefix: &str, after: Option<&str>, max: i32) -> Result<Found> {
-        let list = self
-            .clients
-            .s3()
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .prefix(self.key(prefix))
-            .set_start_after(after.map(|name| self.key(name)))
+        let list = self.0.clients.s3().list_objects_v2();
+        let list = list
+            .bucket(&self.0.bucket)
+            .prefix(self.0.key(prefix))
+            .set_start_after(after.map(|name| self.0.key(name)))
             .max_keys(max);
         let answer = call_until(at.deadline, at.operation, list.send()).await?;
-        let own = |key: &str| key.strip_prefix(&self.root).map(str::to_owned);
+        let own = |key: &str| key.strip_prefix(&self.0.root).map(str::to_owned);
         Ok(Found {
             is_more: answer.is_truncated.unwrap_or_default(),
             names: answer
@@ -234,10 +146,10 @@ impl Shelf {
                 .collect(),
         })
     }
+}
 
-    fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.root)
-    }
+fn name_of(letter: &Letter) -> String {
+    names::letter(&letter.id, &letter.sender)
 }
 
 /// Names, without the tenant's root.

@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use stuga_core::a2a::delivery::{CLAIM_MAX, Delivery, MailQueue, Outcome, Pending, Settled, Taken};
 use stuga_core::lease::{Held, Lease, LeaseToken};
 use stuga_core::retry::Next;
-use stuga_core::{AgentName, Error, Result, TenantId, Timestamp};
+use stuga_core::{AgentName, Error, Result, TenantId, Timestamp, first_version};
 
 use super::held::{Hidden, Holding};
 use super::letter::{Letter, Phase};
 use super::names::{OPEN, Place, agent_places};
 use super::queue::{Queue, Received, Token};
 use super::shelf::{Kept, Shelf};
-use super::{At, SqsMail, marks, place_of};
+use super::{SqsMail, asked, marks, place_of};
+use crate::objects::At;
 
 /// Most tokens beyond the leases that one look receives: of letters that are not due, and of none.
 const SKIPS_MAX: usize = 64;
@@ -48,7 +49,7 @@ struct Look<'m> {
 #[async_trait]
 impl MailQueue for SqsMail {
     async fn pending(&self) -> Result<Vec<Pending>> {
-        marks::list(&self.shared, At::now("a2a.pending")).await
+        marks::list(&self.shared, asked("a2a.pending")).await
     }
 
     async fn changed(&self) -> TenantId {
@@ -62,7 +63,7 @@ impl MailQueue for SqsMail {
         leases: &[Lease],
         roll: u64,
     ) -> Result<Delivery> {
-        let at = At::now("a2a.take");
+        let at = asked("a2a.take");
         if leases.len() > CLAIM_MAX {
             return Err(Error::invalid(
                 at.operation,
@@ -85,11 +86,11 @@ impl MailQueue for SqsMail {
     }
 
     async fn prolong(&self, tenant: &TenantId, lease: &Lease) -> Result<Held> {
-        let at = At::now("a2a.prolong");
+        let at = asked("a2a.prolong");
         let Some(mut holding) = self.held.of(tenant, &lease.token) else {
             return Ok(Held::No);
         };
-        let mut letter = holding.kept.letter.clone();
+        let mut letter = holding.kept.value.clone();
         letter.prolong(lease.time, self.now());
         let shelf = self.shelf(tenant)?;
         let Some(kept) = shelf.change(at, &holding.kept, letter).await? else {
@@ -110,11 +111,11 @@ impl MailQueue for SqsMail {
         token: &LeaseToken,
         outcome: Outcome,
     ) -> Result<Settled> {
-        let at = At::now("a2a.settle");
+        let at = asked("a2a.settle");
         let Some(holding) = self.held.of(tenant, token) else {
             return Ok(Settled::Lost);
         };
-        let mut letter = holding.kept.letter.clone();
+        let mut letter = holding.kept.value.clone();
         if !letter.is_held_by(token) {
             return Ok(Settled::Lost);
         }
@@ -138,7 +139,7 @@ impl MailQueue for SqsMail {
         };
         // It is settled. What follows is derived from that and done by the next look when it fails here.
         if let Err(error) = self
-            .tidy(at, tenant, &shelf, &kept.letter, holding.received)
+            .tidy(at, tenant, &shelf, &kept.value, holding.received)
             .await
         {
             tracing::warn!(%tenant, %error, causes = error.causes(), "a mailbox is tidied later");
@@ -210,7 +211,7 @@ async fn is_open(at: At, shelf: &Shelf, token: &Token, now: Timestamp) -> Result
     let Some(kept) = shelf.read(at, &token.id, &token.sender).await? else {
         return Ok(false);
     };
-    let mut letter = kept.letter;
+    let mut letter = kept.value;
     letter.expire(now);
     Ok(matches!(letter.phase, Phase::Waiting | Phase::Running))
 }
@@ -279,7 +280,7 @@ impl Look<'_> {
                 continue;
             };
             let now = self.mail.now();
-            let mut letter = kept.letter.clone();
+            let mut letter = kept.value.clone();
             letter.expire(now);
             if letter.phase == Phase::Running {
                 if letter.lease_until > now {
@@ -304,7 +305,7 @@ impl Look<'_> {
                     }
                 }
                 _ => {
-                    let is_new = letter.phase != kept.letter.phase;
+                    let is_new = letter.phase != kept.value.phase;
                     let changed = is_new.then(|| letter.clone());
                     if let Some(changed) = changed
                         && self.shelf.change(self.at, &kept, changed).await?.is_none()
@@ -339,7 +340,7 @@ impl Look<'_> {
         let Some(kept) = self.shelf.change(self.at, before, letter).await? else {
             return Ok(None);
         };
-        let letter = kept.letter.clone();
+        let letter = kept.value.clone();
         let holding = Holding {
             tenant: self.tenant.clone(),
             kept,
@@ -405,7 +406,7 @@ impl Look<'_> {
     /// Gives letters another token that have waited for long and have none here: theirs may be lost.
     async fn repair(&self, places: Vec<Place>) -> Result<()> {
         let now = self.mail.now();
-        let long_ago = now.saturating_sub(TOKEN_LOST_AFTER).as_millis() << super::PLACE_BITS;
+        let long_ago = first_version(now.saturating_sub(TOKEN_LOST_AFTER));
         let old = places.into_iter().filter(|place| place.seq < long_ago);
         for place in old.take(REPAIRS_MAX) {
             let token = Token {

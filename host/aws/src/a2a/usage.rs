@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use stuga_core::{Result, TenantId};
 use tokio::time::Instant;
 
-use super::At;
 use super::names::{DEAD, OPEN};
 use super::shelf::Shelf;
 use crate::Shared;
+use crate::objects::At;
 use crate::quota::meter::{Count, Held};
 
 const OPERATION: &str = "a2a.count";

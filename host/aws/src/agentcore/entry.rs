@@ -10,7 +10,7 @@ use aws_sdk_bedrockagentcore::types::{Event, MetadataValue};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use stuga_core::Timestamp;
+use stuga_core::{Timestamp, version_time};
 
 /// What an entry is written as. Entries of another form are not ours, or of a later host, and are passed over.
 const FORM: &str = "1";
@@ -18,8 +18,6 @@ const FORM: &str = "1";
 const VALUE_MAX_CHARS: usize = 256;
 /// Names of the parts of the key.
 const KEY_PARTS: [&str; 4] = ["k0", "k1", "k2", "k3"];
-/// Milliseconds of a version: below are 1,024 steps of a millisecond.
-const VERSION_STEPS: u32 = 10;
 
 /// What was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -114,7 +112,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// Milliseconds since 1970 on the clock that the hosts share.
     pub(crate) const fn shared_millis(&self) -> u64 {
-        self.version >> VERSION_STEPS
+        version_time(self.version).as_millis()
     }
 
     /// The event that holds the content.

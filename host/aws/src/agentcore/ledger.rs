@@ -46,16 +46,19 @@ pub(crate) trait Rules: Sync {
 
 impl Store {
     /// The store that the configuration asks for. Nothing is connected yet.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let redis = shared.config.memory.as_ref();
-        let redis = redis.map(|memory| Redis::new(memory.redis.clone()));
-        Self {
+    ///
+    /// # Errors
+    /// As [`Redis::open`].
+    pub(crate) fn open(shared: Arc<Shared>) -> Result<Self> {
+        let redis = shared.config.memory.as_ref().map(Redis::open);
+        let redis = redis.transpose()?;
+        Ok(Self {
             homes: Homes::new(Arc::clone(&shared)),
             shared,
             redis,
             contents: Contents::new(),
             turns: Cache::builder().time_to_idle(TURN_IDLE).build(),
-        }
+        })
     }
 
     /// The moment now, as capabilities see it.

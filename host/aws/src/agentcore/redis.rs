@@ -4,11 +4,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{RedisError, RedisResult};
+use redis::{Client, IntoConnectionInfo, RedisError, RedisResult, TlsCertificates};
+use secrecy::ExposeSecret;
 use stuga_core::{CallCtx, Error, Result};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
+use crate::config::MemoryConfig;
 use crate::error::{CLOUD, UNREACHABLE, is_asking};
 
 /// Longest wait for a connection and for an answer. Redis answers within a millisecond or is not well.
@@ -18,17 +20,52 @@ const CONNECT_RETRIES: usize = 1;
 
 /// Redis, as the hosts share it.
 pub(crate) struct Redis {
-    url: String,
+    client: Client,
     manager: OnceCell<ConnectionManager>,
 }
 
 impl Redis {
-    /// Redis at `url`. Nothing is connected before the first command.
-    pub(crate) fn new(url: String) -> Self {
-        Self {
-            url,
-            manager: OnceCell::new(),
+    /// The Redis of the configuration. The password and the certificates are read now; nothing is connected before the first
+    /// command.
+    ///
+    /// # Errors
+    /// `Invalid` naming the setting that is wrong.
+    pub(crate) fn open(config: &MemoryConfig) -> Result<Self> {
+        let wrong = |setting: &'static str, what: &'static str| {
+            move |error: RedisError| {
+                Error::invalid("aws.open", format!("`{setting}` must be {what}"))
+                    .with_context("setting", setting)
+                    .with_source(error)
+            }
+        };
+        let login = config.redis_access.read()?;
+        let address = config.redis.as_str().into_connection_info();
+        let what =
+            "redis:// or rediss:// and a host, with a port and a number of a database if need be";
+        let address = address.map_err(wrong("aws.memory.redis", what))?;
+        let mut settings = address.redis_settings().clone();
+        if let Some(user) = login.user {
+            settings = settings.set_username(user);
         }
+        if let Some(password) = login.password {
+            settings = settings.set_password(password.expose_secret());
+        }
+        let address = address.set_redis_settings(settings);
+        let client = match login.ca {
+            None => Client::open(address),
+            Some(ca) => Client::build_with_tls(
+                address,
+                TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(ca),
+                },
+            ),
+        };
+        let what = "a file with certificates in PEM";
+        Ok(Self {
+            client: client.map_err(wrong("aws.memory.redis_access.ca_file", what))?,
+            manager: OnceCell::new(),
+        })
     }
 
     /// A connection that many share; its commands go out in the order in which they are made.
@@ -57,8 +94,7 @@ impl Redis {
                 .set_number_of_retries(CONNECT_RETRIES)
                 .set_connection_timeout(Some(TIMEOUT))
                 .set_response_timeout(Some(TIMEOUT));
-            let client = redis::Client::open(self.url.as_str())?;
-            ConnectionManager::new_with_config(client, config).await
+            ConnectionManager::new_with_config(self.client.clone(), config).await
         };
         let manager = self.manager.get_or_try_init(|| connect);
         until(deadline, operation, manager).await.cloned()
@@ -150,6 +186,16 @@ fn classify(operation: &'static str, error: RedisError) -> Error {
     if error.is_timeout() {
         return Error::timeout(operation, "the cache of the hosts did not answer in time")
             .with_source(error);
+    }
+    let is_shut_out = error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
+    if is_shut_out {
+        tracing::warn!(operation, %error, fix = "check `aws.memory.redis_access`", "Redis does not let this host in");
+        return Error::unavailable(
+            operation,
+            "the cache of the hosts does not accept this host's password; the operator checks `aws.memory.redis_access`",
+        )
+        .with_source(error);
     }
     let wrong = matches!(
         error.kind(),

@@ -8,7 +8,7 @@ use stuga_core::embed::DIMENSION_MAX;
 use stuga_core::model::MODEL_NAME_MAX_BYTES;
 use stuga_core::{AgentName, CapabilityName, Result};
 
-use super::{AwsConfig, Pattern, is_address, millis, wrong};
+use super::{AwsConfig, Pattern, RedisAccess, is_address, millis, wrong};
 
 /// Longest part of a prefix of indices that is not the tenant's name: 255 bytes are the longest name of an index.
 const INDEX_PREFIX_MAX_BYTES: usize = 40;
@@ -56,6 +56,9 @@ pub struct MemoryConfig {
     pub memory_id: Option<Pattern>,
     /// The cache that all hosts share, such as `rediss://cache.example:6379`.
     pub redis: String,
+    /// How Redis lets this host in. Default: without a password, and trusting whom the machine trusts.
+    #[serde(default)]
+    pub redis_access: RedisAccess,
 }
 
 /// Search on OpenSearch.
@@ -172,6 +175,14 @@ pub struct SecretsConfig {
     pub cache_ttl: Duration,
 }
 
+/// KMS, for keys that this host keeps on its disk.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KmsConfig {
+    /// The KMS key (id, ARN or alias) that wraps a tenant's keys; `{tenant}` gives each its own.
+    pub key: Pattern,
+}
+
 /// Events of the host on EventBridge.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -224,6 +235,10 @@ impl AwsConfig {
         }
         if let Some(a2a) = &self.a2a {
             separated("aws.a2a.queue_prefix", &a2a.queue_prefix)?;
+            self.has_bucket("aws.a2a.bucket", a2a.bucket.as_ref())?;
+        }
+        if let Some(jobs) = &self.jobs {
+            self.has_bucket("aws.jobs.bucket", jobs.bucket.as_ref())?;
         }
         if let Some(secrets) = &self.secrets {
             separated("aws.secrets.prefix", &secrets.prefix)?;
@@ -232,6 +247,18 @@ impl AwsConfig {
             model.check()?;
         }
         Ok(())
+    }
+}
+
+impl AwsConfig {
+    /// Whether there is a bucket that all tenants share: an own one, or that of files.
+    fn has_bucket(&self, setting: &str, own: Option<&String>) -> Result<()> {
+        let files = self.files.as_ref().map(|files| &files.bucket);
+        if own.is_some() || files.is_some_and(|bucket| !bucket.names_tenant()) {
+            return Ok(());
+        }
+        let what = "the name of a bucket that all tenants share, unless `aws.files.bucket` is one without `{tenant}`";
+        Err(wrong(setting, what))
     }
 }
 
@@ -252,7 +279,7 @@ impl MemoryConfig {
             let what = "redis:// or rediss:// and a host, without credentials";
             return Err(wrong("aws.memory.redis", what));
         }
-        Ok(())
+        self.redis_access.check(redis)
     }
 }
 
@@ -458,12 +485,35 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_a_bucket_of_all_tenants_and_has_none_is_refused_by_its_setting() {
+        let check = |text: &str| {
+            let text = format!(r#"{{"region": "eu-north-1", {text}}}"#);
+            let config: AwsConfig = serde_json::from_str(&text).unwrap();
+            let refused = config.check().err();
+            refused.map(|e| e.context_value("setting").unwrap().to_owned())
+        };
+        for (section, rest) in [("a2a", ""), ("jobs", r#""function": "f""#)] {
+            let own = match rest {
+                "" => r#""bucket": "b""#.to_owned(),
+                rest => format!(r#"{rest}, "bucket": "b""#),
+            };
+            let setting = Some(format!("aws.{section}.bucket"));
+            let bare = format!(r#""{section}": {{{rest}}}"#);
+            assert_eq!(check(&bare), setting);
+            let (common, each) = (r#"{"bucket": "b"}"#, r#"{"bucket": "b-{tenant}"}"#);
+            assert_eq!(check(&format!(r#""files": {common}, {bare}"#)), None);
+            assert_eq!(check(&format!(r#""files": {each}, {bare}"#)), setting);
+            assert_eq!(check(&format!(r#""{section}": {{{own}}}"#)), None);
+        }
+    }
+
+    #[test]
     fn prefixes_that_tenants_would_share_are_refused() {
         let config = |prefix: &str| AwsConfig {
             region: "eu-north-1".to_owned(),
             a2a: Some(A2aConfig {
                 queue_prefix: Pattern::new(prefix).unwrap(),
-                bucket: None,
+                bucket: Some("stuga-mail".to_owned()),
             }),
             ..AwsConfig::default()
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stuga_core::files::{EARLIER_VERSIONS_MAX, Expected, FileInfo, FileVersion};
-use stuga_core::{Error, Result, Timestamp, WriteId};
+use stuga_core::{Error, Result, Timestamp, WriteId, next_version};
 use uuid::Uuid;
 
 mod taken;
@@ -24,8 +24,6 @@ const RECENT_MAX: usize = 64;
 const RECENT_MAX_BYTES: usize = 256 << 10;
 /// Most contents that wait to be removed; more are left to [`super::tidy`].
 const TRASH_MAX: usize = 1_000;
-/// Bits of a version below the milliseconds: versions grow with the clock, also when a path begins anew elsewhere.
-const VERSION_BITS: u32 = 10;
 
 /// What is known of a path.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -114,12 +112,7 @@ pub(super) struct Versions(AtomicU64);
 impl Versions {
     /// A number greater than `last`.
     fn next(&self, now: Timestamp, last: u64) -> u64 {
-        let by_clock = now
-            .as_millis()
-            .checked_shl(VERSION_BITS)
-            .unwrap_or(u64::MAX);
-        let least = by_clock.max(last.saturating_add(1));
-        let given = |given: u64| least.max(given.saturating_add(1));
+        let given = |given: u64| next_version(given.max(last), now);
         given(self.0.update(Ordering::Relaxed, Ordering::Relaxed, given))
     }
 }

@@ -10,14 +10,14 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use stuga_core::{CallCtx, Error, ErrorKind, Result};
-use tokio::time::timeout_at;
 
 use super::cleanup::Cleanup;
 use super::key::RELATIVE_MAX_BYTES;
 use crate::Shared;
 use crate::call::call;
 use crate::clients::TenantClients;
-use crate::error::{absent, deadline_passed};
+use crate::error::absent;
+use crate::objects::{self, At};
 
 /// Longest key that S3 takes, in bytes.
 const KEY_MAX_BYTES: usize = 1_024;
@@ -187,40 +187,21 @@ impl Store {
     }
 }
 
-/// The body of an answer as a whole, at the call's deadline at the latest.
-///
-/// # Errors
-/// `Internal` when it has more than `max` bytes; `Unavailable` when the connection fails.
+/// The body of an answer as a whole, as [`objects::collect`].
 pub(super) async fn collect(
     ctx: &CallCtx,
     operation: &'static str,
-    mut body: ByteStream,
+    body: ByteStream,
     max: usize,
 ) -> Result<Bytes> {
-    let whole = async {
-        let mut first: Option<Bytes> = None;
-        let mut bytes = Vec::new();
-        while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|e| {
-                let cut = "the cloud's answer was cut; try again later";
-                Error::unavailable(operation, cut).with_source(e)
-            })?;
-            if bytes.len() + piece.len() > max {
-                let large = "an object in the cloud is larger than this host ever makes it";
-                return Err(Error::internal(operation, large).with_context("limit", max));
-            }
-            // An answer of one piece is not copied.
-            match first.take() {
-                None if bytes.is_empty() => first = Some(piece),
-                earlier => {
-                    bytes.extend_from_slice(&earlier.unwrap_or_default());
-                    bytes.extend_from_slice(&piece);
-                }
-            }
-        }
-        Ok(first.unwrap_or_else(|| Bytes::from(bytes)))
-    };
-    timeout_at(ctx.deadline, whole)
-        .await
-        .map_err(|_| deadline_passed(operation))?
+    let deadline = ctx.deadline;
+    objects::collect(
+        At {
+            operation,
+            deadline,
+        },
+        body,
+        max,
+    )
+    .await
 }

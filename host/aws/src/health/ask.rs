@@ -255,16 +255,31 @@ impl<'a> Asking<'a> {
             secrets,
             of_no_interest,
         );
-        let describe = self.clients.kms().describe_key().key_id(&key).send();
-        let what = format!("KMS key {key}");
-        let key = probe("secrets", what, describe, |answer| {
-            match answer?.key_metadata {
+        let is_own = config.kms_key.names_tenant();
+        let key = self.key("secrets", &key).own(is_own).vital();
+        Ok(vec![secrets.own(true).vital(), key])
+    }
+
+    /// The KMS key of this host's own stores.
+    pub(super) fn kms(&self) -> Result<Vec<Probe>> {
+        let Some(config) = &self.aws.shared.config.kms else {
+            return Ok(Vec::new());
+        };
+        let key = self.key("kms", &self.scope.local_key()?);
+        Ok(vec![key.own(config.key.names_tenant())])
+    }
+
+    fn key(&self, section: &'static str, key: &str) -> Probe {
+        let describe = self.clients.kms().describe_key().key_id(key).send();
+        probe(
+            section,
+            format!("KMS key {key}"),
+            describe,
+            |answer| match answer?.key_metadata {
                 Some(key) if key.enabled => Ok(()),
                 _ => Err(missing("the KMS key is switched off; enable it")),
-            }
-        });
-        let is_own = config.kms_key.names_tenant();
-        Ok(vec![secrets.own(true).vital(), key.own(is_own).vital()])
+            },
+        )
     }
 
     pub(super) fn events(&self) -> Vec<Probe> {

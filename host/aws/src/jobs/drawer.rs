@@ -1,33 +1,23 @@
 //! Slips and components as objects of S3, in the tenant's own part of the bucket.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_smithy_types::DateTime;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use stuga_core::{Error, ErrorKind, InvocationId, Result, TenantId, Timestamp};
-use tokio::time::{Instant, timeout_at};
+use stuga_core::{Error, InvocationId, Result, TenantId, Timestamp};
 
 use super::slip::Slip;
 use crate::Shared;
 use crate::call::call_until;
-use crate::clients::TenantClients;
 use crate::error::absent;
+use crate::objects::{self, At, Objects};
 
 /// Largest slip that is read: the largest output as JSON text inside of JSON, with room for the rest.
-const SLIP_MAX_BYTES: i64 = 4 << 20;
+const SLIP_MAX_BYTES: usize = 4 << 20;
 /// Largest component that is read.
-const COMPONENT_MAX_BYTES: i64 = 64 << 20;
-
-/// What is asked, and until when.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct At {
-    pub(super) operation: &'static str,
-    pub(super) deadline: Instant,
-}
+const COMPONENT_MAX_BYTES: usize = 64 << 20;
 
 /// How long slips and components are kept after they were written last, in days, by the bucket's own rule.
 pub(crate) const KEPT_DAYS: i32 = 8;
@@ -35,49 +25,31 @@ pub(crate) const KEPT_DAYS: i32 = 8;
 const COMPONENT_FRESH: Duration = Duration::from_secs(4 * 24 * 3_600);
 
 /// The objects of one tenant's attempts.
-pub(super) struct Drawer {
-    clients: Arc<TenantClients>,
-    bucket: String,
-    /// What every name begins with.
-    root: String,
-}
+pub(super) struct Drawer(Objects);
 
 /// A slip as it was read or written last.
-#[derive(Clone, Debug)]
-pub(super) struct Kept {
-    pub(super) slip: Slip,
-    etag: String,
-}
+pub(super) type Kept = objects::Kept<Slip>;
 
 impl Drawer {
     pub(super) fn of(shared: &Shared, tenant: &TenantId) -> Result<Self> {
         let scope = shared.scope(tenant);
-        Ok(Self {
+        Ok(Self(Objects {
             clients: shared.clients.of(tenant),
             bucket: scope.jobs_bucket()?,
             root: scope.job_objects(),
-        })
+            what: "slip of an attempt",
+            max: SLIP_MAX_BYTES,
+        }))
     }
 
     /// Keeps a new slip. False when there is one already.
     pub(super) async fn add(&self, at: At, invocation: InvocationId, slip: &Slip) -> Result<bool> {
-        match self.put(at, invocation, slip, None).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
-            Err(error) => Err(error),
-        }
+        self.0.add(at, &slip_name(invocation), slip).await
     }
 
     /// The slip of an attempt.
     pub(super) async fn read(&self, at: At, invocation: InvocationId) -> Result<Option<Kept>> {
-        let damaged = || Error::internal(at.operation, "an attempt's slip is damaged");
-        let Some(found) = self.get(at, &slip_name(invocation)).await? else {
-            return Ok(None);
-        };
-        let etag = found.e_tag.clone().ok_or_else(damaged)?;
-        let body = content(at, found, SLIP_MAX_BYTES).await?;
-        let slip = serde_json::from_slice(&body).map_err(|e| damaged().with_source(e))?;
-        Ok(Some(Kept { slip, etag }))
+        self.0.read(at, &slip_name(invocation)).await
     }
 
     /// Changes a slip; none when it is not any more what was read.
@@ -88,25 +60,15 @@ impl Drawer {
         before: &Kept,
         slip: Slip,
     ) -> Result<Option<Kept>> {
-        match self.put(at, invocation, &slip, Some(&before.etag)).await {
-            Ok(etag) => Ok(Some(Kept { slip, etag })),
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
-                // The SDK may have repeated a request that had landed: then it is this very slip that stands there.
-                let found = self.read(at, invocation).await?;
-                Ok(found.filter(|found| found.slip == slip))
-            }
-            Err(error) => Err(error),
-        }
+        let name = slip_name(invocation);
+        self.0.change(at, &name, before, slip).await
     }
 
     /// Keeps a component under its digest. One that is there already is the same, and young again.
     pub(super) async fn stock(&self, at: At, digest: &str, component: Vec<u8>) -> Result<()> {
-        let put = self
-            .clients
-            .s3()
-            .put_object()
-            .bucket(&self.bucket)
-            .key(self.key(&component_name(at, digest)?))
+        let put = self.0.clients.s3().put_object().bucket(&self.0.bucket);
+        let put = put
+            .key(self.0.key(&component_name(at, digest)?))
             .content_type("application/wasm")
             .body(Bytes::from(component).into());
         call_until(at.deadline, at.operation, put.send())
@@ -116,12 +78,8 @@ impl Drawer {
 
     /// Whether a component is kept and will be for days.
     pub(super) async fn has(&self, at: At, digest: &str, now: Timestamp) -> Result<bool> {
-        let head = self
-            .clients
-            .s3()
-            .head_object()
-            .bucket(&self.bucket)
-            .key(self.key(&component_name(at, digest)?));
+        let head = self.0.clients.s3().head_object().bucket(&self.0.bucket);
+        let head = head.key(self.0.key(&component_name(at, digest)?));
         let found = absent(call_until(at.deadline, at.operation, head.send()).await)?;
         let is_fresh = |component: HeadObjectOutput| {
             let written = component.last_modified().map(DateTime::secs);
@@ -134,12 +92,12 @@ impl Drawer {
 
     /// The component of that digest, and no other bytes.
     pub(super) async fn component(&self, at: At, digest: &str) -> Result<Vec<u8>> {
-        let found = self.get(at, &component_name(at, digest)?).await?;
-        let found = found.ok_or_else(|| {
+        let name = component_name(at, digest)?;
+        let found = self.0.bytes(at, &name, COMPONENT_MAX_BYTES).await?;
+        let (bytes, _) = found.ok_or_else(|| {
             Error::not_found(at.operation, "the component is not in the bucket")
                 .with_context("digest", digest)
         })?;
-        let bytes = content(at, found, COMPONENT_MAX_BYTES).await?;
         if hex::encode(Sha256::digest(&bytes)) != digest {
             return Err(Error::internal(
                 at.operation,
@@ -147,49 +105,7 @@ impl Drawer {
             )
             .with_context("digest", digest));
         }
-        Ok(bytes)
-    }
-
-    async fn put(
-        &self,
-        at: At,
-        invocation: InvocationId,
-        slip: &Slip,
-        before: Option<&str>,
-    ) -> Result<String> {
-        let body = serde_json::to_vec(slip).map_err(|e| {
-            Error::internal(at.operation, "a slip cannot be written").with_source(e)
-        })?;
-        let put = self
-            .clients
-            .s3()
-            .put_object()
-            .bucket(&self.bucket)
-            .key(self.key(&slip_name(invocation)))
-            .content_type("application/json")
-            .body(Bytes::from(body).into());
-        let put = match before {
-            Some(etag) => put.if_match(etag),
-            None => put.if_none_match("*"),
-        };
-        let answer = call_until(at.deadline, at.operation, put.send()).await?;
-        answer.e_tag.ok_or_else(|| {
-            Error::unavailable(at.operation, "the object store answered without an ETag")
-        })
-    }
-
-    async fn get(&self, at: At, name: &str) -> Result<Option<GetObjectOutput>> {
-        let get = self
-            .clients
-            .s3()
-            .get_object()
-            .bucket(&self.bucket)
-            .key(self.key(name));
-        absent(call_until(at.deadline, at.operation, get.send()).await)
-    }
-
-    fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.root)
+        Ok(bytes.into())
     }
 }
 
@@ -206,23 +122,4 @@ fn component_name(at: At, digest: &str) -> Result<String> {
         at.operation,
         "the component's digest is not 64 hexadecimal digits",
     ))
-}
-
-async fn content(at: At, found: GetObjectOutput, max: i64) -> Result<Vec<u8>> {
-    if !found
-        .content_length
-        .is_some_and(|bytes| (0..=max).contains(&bytes))
-    {
-        return Err(Error::internal(
-            at.operation,
-            "an object of the bucket is larger than can be",
-        ));
-    }
-    let body = timeout_at(at.deadline, found.body.collect())
-        .await
-        .map_err(|_| Error::timeout(at.operation, "the object store took too long"))?
-        .map_err(|e| {
-            Error::unavailable(at.operation, "the object store broke off its answer").with_source(e)
-        })?;
-    Ok(body.to_vec())
 }

@@ -13,9 +13,10 @@ use stuga_core::jobs::elsewhere::{Ended, Order, Principal};
 use stuga_core::{Error, InvocationId, Result, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
-use super::drawer::{At, Drawer, Kept};
+use super::drawer::{Drawer, Kept};
 use super::slip::Ticket;
 use crate::Shared;
+use crate::objects::At;
 
 /// How often an attempt says that it is alive.
 const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -50,7 +51,8 @@ pub async fn serve(aws: crate::Aws, work: Arc<dyn Work>) -> Result<()> {
     let handle = |event: LambdaEvent<Ticket>| {
         let (shared, work) = (Arc::clone(&shared), Arc::clone(&work));
         async move {
-            let done = attempt(&shared, &*work, event).await;
+            // Boxed: the futures around it are nested so deeply that the compiler gives up on the sum.
+            let done = Box::pin(attempt(&shared, &*work, event)).await;
             // Lambda keeps this text in its own log, and the host hears of the attempt by its silence.
             done.map_err(|error| format!("{error}: {}", error.causes()))
         }
@@ -63,12 +65,12 @@ pub async fn serve(aws: crate::Aws, work: Arc<dyn Work>) -> Result<()> {
 async fn attempt(shared: &Shared, work: &dyn Work, event: LambdaEvent<Ticket>) -> Result<()> {
     let Ticket { tenant, invocation } = event.payload;
     let drawer = Drawer::of(shared, &tenant)?;
-    let at = At::function();
+    let at = function_step();
     let Some(offered) = drawer.read(at, invocation).await? else {
         tracing::warn!(%tenant, %invocation, "there is no such attempt");
         return Ok(());
     };
-    let Some((running, mut order)) = offered.slip.begin(&event.context.request_id) else {
+    let Some((running, mut order)) = offered.value.begin(&event.context.request_id) else {
         tracing::info!(%tenant, %invocation, "the attempt is not on offer any more");
         return Ok(());
     };
@@ -108,12 +110,12 @@ async fn alive_while(
             ended = &mut run => return Ok(Some((kept, ended))),
             _ = beats.tick() => {}
         }
-        let Some(beaten) = kept.slip.beat(host.told()) else {
+        let Some(beaten) = kept.value.beat(host.told()) else {
             return Ok(None);
         };
         match host
             .drawer
-            .change(At::function(), invocation, &kept, beaten)
+            .change(function_step(), invocation, &kept, beaten)
             .await
         {
             Ok(Some(changed)) => kept = changed,
@@ -128,12 +130,12 @@ async fn alive_while(
 /// Writes how an attempt ended.
 async fn tell(host: &Host, invocation: InvocationId, kept: Kept, ended: Ended) -> Result<()> {
     let drawer = &host.drawer;
-    let Some(slip) = kept.slip.end(ended, host.told()) else {
+    let Some(slip) = kept.value.end(ended, host.told()) else {
         return Ok(());
     };
     for _ in 1..TELL_TRIES {
         match drawer
-            .change(At::function(), invocation, &kept, slip.clone())
+            .change(function_step(), invocation, &kept, slip.clone())
             .await
         {
             Ok(_) => return Ok(()),
@@ -143,17 +145,14 @@ async fn tell(host: &Host, invocation: InvocationId, kept: Kept, ended: Ended) -
             }
         }
     }
-    let told = drawer.change(At::function(), invocation, &kept, slip).await;
+    let told = drawer
+        .change(function_step(), invocation, &kept, slip)
+        .await;
     told.map(drop)
 }
 
-impl At {
-    fn function() -> Self {
-        Self {
-            operation: "lambda",
-            deadline: Instant::now() + STEP_MAX,
-        }
-    }
+fn function_step() -> At {
+    At::within("lambda", STEP_MAX)
 }
 
 /// The host of an order, as far as the bucket stands for it.
@@ -173,7 +172,7 @@ impl Host {
 #[async_trait]
 impl Principal for Host {
     async fn component(&self) -> Result<Vec<u8>> {
-        self.drawer.component(At::function(), &self.digest).await
+        self.drawer.component(function_step(), &self.digest).await
     }
 
     /// Goes out with the next sign of life.

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode as Code, Runtime};
 use stuga_core::{ErrorKind, Result, TenantId};
-use tokio::time::Instant;
 
-use super::drawer::At;
 use super::{LambdaJobs, STEP_MAX};
 use crate::call::call_until;
+use crate::objects::At;
 
 /// How long Lambda may keep an attempt before it hands it to a function: after that the host has long run it itself.
 const EVENT_AGE_SECONDS: i32 = 60;
@@ -36,10 +35,7 @@ impl LambdaJobs {
     /// # Errors
     /// As every call of AWS.
     pub(crate) async fn provision(&self, tenant: &TenantId, code: FunctionCode) -> Result<()> {
-        let at = At {
-            operation: "jobs.provision",
-            deadline: Instant::now() + STEP_MAX,
-        };
+        let at = At::within("jobs.provision", STEP_MAX);
         let name = self.shared.scope(tenant).function()?;
         let lambda = self.shared.clients.host().lambda();
         let zip = Blob::new(code.zip);

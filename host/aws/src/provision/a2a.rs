@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stuga_core::{Result, TenantId};
 
-use super::bucket::Bucket;
+use super::bucket::{Behind, Bucket};
 use super::rules::{Rule, Rules};
 use super::{OPERATION, Site, Step};
 use crate::call::call_until;
@@ -36,10 +36,12 @@ pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<d
     Ok(vec![
         Box::new(bucket.clone()),
         Box::new(Rules::of(bucket.clone(), rules)),
-        Box::new(Letters {
+        Box::new(Behind {
             bucket,
-            prefix: scope.mail_objects(),
-            mark: scope.mail_mark(),
+            what: "messages",
+            prefixes: vec![scope.mail_objects()],
+            // The mark that says that the tenant has some.
+            object: Some(scope.mail_mark()),
         }),
         Box::new(Queues {
             site,
@@ -110,44 +112,5 @@ impl Step for Queues {
             call_until(self.site.deadline(), OPERATION, delete).await?;
         }
         Ok(())
-    }
-}
-
-/// All letters of the tenant, and the mark that says that it has some.
-struct Letters {
-    bucket: Bucket,
-    prefix: String,
-    mark: String,
-}
-
-#[async_trait]
-impl Step for Letters {
-    fn what(&self) -> String {
-        format!(
-            "messages in bucket {} behind {}",
-            self.bucket.name(),
-            self.prefix
-        )
-    }
-
-    fn section(&self) -> &'static str {
-        "a2a"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn remove(&self) -> Result<()> {
-        self.bucket.remove_behind(&self.prefix).await?;
-        self.bucket.remove_object(&self.mark).await
     }
 }

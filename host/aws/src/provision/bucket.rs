@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{
 use aws_smithy_types::error::operation::BuildError;
 use stuga_core::{Error, Result};
 
-use super::{OPERATION, Site, Step};
+use super::{OPERATION, Site, Step, Trace};
 use crate::call::call_until;
 use crate::error::{CLOUD, MISSING, absent};
 use crate::scope::guard;
@@ -165,6 +165,41 @@ impl Step for Bucket {
         match call_until(self.site.deadline(), OPERATION, delete).await {
             Err(error) if error.context_value(CLOUD) == Some(MISSING) => Ok(()),
             other => other.map(drop),
+        }
+    }
+}
+
+/// What of a tenant's lies in a bucket.
+pub(super) struct Behind {
+    pub(super) bucket: Bucket,
+    /// What it is, such as `messages`.
+    pub(super) what: &'static str,
+    pub(super) prefixes: Vec<String>,
+    /// One more object, of which no version matters.
+    pub(super) object: Option<String>,
+}
+
+#[async_trait]
+impl Trace for Behind {
+    fn what(&self) -> String {
+        let (what, bucket) = (self.what, self.bucket.name());
+        format!(
+            "{what} in bucket {bucket} behind {}",
+            self.prefixes.join(" and ")
+        )
+    }
+
+    fn section(&self) -> &'static str {
+        self.bucket.asked_by()
+    }
+
+    async fn remove(&self) -> Result<()> {
+        for prefix in &self.prefixes {
+            self.bucket.remove_behind(prefix).await?;
+        }
+        match &self.object {
+            Some(object) => self.bucket.remove_object(object).await,
+            None => Ok(()),
         }
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use stuga_core::{Result, TenantId};
 
-use super::bucket::Bucket;
+use super::bucket::{Behind, Bucket};
 use super::rules::{Rule, Rules};
 use super::{OPERATION, Site, Step};
 use crate::Shared;
@@ -22,8 +22,8 @@ pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<d
     let Some(config) = &shared.config.files else {
         return Ok(Vec::new());
     };
-    let name = shared.scope(tenant).bucket()?;
-    let bucket = Bucket::shared(Site::of(shared, tenant), "files", name);
+    let scope = shared.scope(tenant);
+    let bucket = Bucket::shared(Site::of(shared, tenant), "files", scope.bucket()?);
     let bucket = bucket.owned(config.bucket.names_tenant());
     let rules = vec![
         Rule::Unfinished,
@@ -38,7 +38,12 @@ pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<d
         Box::new(bucket.clone()),
         Box::new(Versions(bucket.clone())),
         Box::new(Rules::of(bucket.clone(), rules)),
-        Box::new(Objects(bucket)),
+        Box::new(Behind {
+            bucket,
+            what: "objects",
+            prefixes: vec![scope.tenant_objects()?, scope.tenant_passing_objects()?],
+            object: None,
+        }),
     ])
 }
 
@@ -82,48 +87,6 @@ impl Step for Versions {
     }
 
     async fn remove(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// What lies behind the tenant's prefixes.
-struct Objects(Bucket);
-
-impl Objects {
-    fn prefixes(&self) -> Result<[String; 2]> {
-        let site = self.0.site();
-        let scope = site.shared.scope(&site.tenant);
-        Ok([scope.tenant_objects()?, scope.tenant_passing_objects()?])
-    }
-}
-
-#[async_trait]
-impl Step for Objects {
-    fn what(&self) -> String {
-        let prefixes = self.prefixes().unwrap_or_default().join(" and ");
-        format!("objects in bucket {} behind {prefixes}", self.0.name())
-    }
-
-    fn section(&self) -> &'static str {
-        "files"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn remove(&self) -> Result<()> {
-        for prefix in self.prefixes()? {
-            self.0.remove_behind(&prefix).await?;
-        }
         Ok(())
     }
 }

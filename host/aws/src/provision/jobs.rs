@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use stuga_core::{Result, TenantId};
 
-use super::bucket::Bucket;
+use super::bucket::{Behind, Bucket};
 use super::rules::{Rule, Rules};
 use super::{Site, Step};
 use crate::Shared;
@@ -30,46 +29,11 @@ pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<d
     Ok(vec![
         Box::new(bucket.clone()),
         Box::new(Rules::of(bucket.clone(), rules)),
-        Box::new(Attempts {
+        Box::new(Behind {
             bucket,
-            prefix: scope.job_objects(),
+            what: "attempts of jobs",
+            prefixes: vec![scope.job_objects()],
+            object: None,
         }),
     ])
-}
-
-/// Attempts and components of the tenant.
-struct Attempts {
-    bucket: Bucket,
-    prefix: String,
-}
-
-#[async_trait]
-impl Step for Attempts {
-    fn what(&self) -> String {
-        format!(
-            "attempts of jobs in bucket {} behind {}",
-            self.bucket.name(),
-            self.prefix
-        )
-    }
-
-    fn section(&self) -> &'static str {
-        "jobs"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn remove(&self) -> Result<()> {
-        self.bucket.remove_behind(&self.prefix).await
-    }
 }

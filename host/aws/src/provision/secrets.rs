@@ -1,4 +1,5 @@
 //! What secrets need: the tenant's KMS key, under an alias, and nothing else: a path exists as soon as something lies there.
+//! The keys of this host's own store need such a key as well.
 
 use std::sync::Arc;
 
@@ -6,9 +7,10 @@ use async_trait::async_trait;
 use aws_sdk_kms::types::Tag;
 use stuga_core::{Error, Result, TenantId};
 
-use super::{OPERATION, Site, Step};
+use super::{OPERATION, Site, Step, Trace};
 use crate::Shared;
 use crate::call::call_until;
+use crate::config::Pattern;
 use crate::error::{CLOUD, MISSING};
 use crate::secrets::SecretsManager;
 
@@ -18,27 +20,38 @@ const ALIAS: &str = "alias/";
 const KEY_WAIT_DAYS: i32 = 30;
 
 pub(super) fn steps(shared: &Arc<Shared>, tenant: &TenantId) -> Result<Vec<Box<dyn Step>>> {
-    let Some(config) = &shared.config.secrets else {
-        return Ok(Vec::new());
+    let (site, scope) = (Site::of(shared, tenant), shared.scope(tenant));
+    let mut keys: Vec<Key> = Vec::new();
+    let mut key = |section, pattern: &Pattern, alias: String| {
+        // A key that is named by id or ARN was made by somebody else and is theirs.
+        let is_known = keys.iter().any(|known| known.alias == alias);
+        if alias.starts_with(ALIAS) && !is_known {
+            keys.push(Key {
+                site: site.clone(),
+                section,
+                own: pattern.names_tenant(),
+                alias,
+            });
+        }
     };
-    let site = Site::of(shared, tenant);
-    let key = shared.scope(tenant).secrets_key()?;
-    let mut steps: Vec<Box<dyn Step>> = Vec::new();
-    // A key that is named by id or ARN was made by somebody else and is theirs.
-    if key.starts_with(ALIAS) {
-        steps.push(Box::new(Key {
-            site: site.clone(),
-            own: config.kms_key.names_tenant(),
-            alias: key,
-        }));
+    if let Some(config) = &shared.config.secrets {
+        key("secrets", &config.kms_key, scope.secrets_key()?);
     }
-    steps.push(Box::new(Path { site }));
+    if let Some(config) = &shared.config.kms {
+        key("kms", &config.key, scope.local_key()?);
+    }
+    let mut steps: Vec<Box<dyn Step>> = Vec::new();
+    steps.extend(keys.into_iter().map(|key| Box::new(key) as Box<dyn Step>));
+    if shared.config.secrets.is_some() {
+        steps.push(Box::new(Path { site }));
+    }
     Ok(steps)
 }
 
 /// A KMS key under an alias.
 struct Key {
     site: Site,
+    section: &'static str,
     alias: String,
     own: bool,
 }
@@ -50,7 +63,7 @@ impl Step for Key {
     }
 
     fn section(&self) -> &'static str {
-        "secrets"
+        self.section
     }
 
     fn is_own(&self) -> bool {
@@ -113,7 +126,7 @@ struct Path {
 }
 
 #[async_trait]
-impl Step for Path {
+impl Trace for Path {
     fn what(&self) -> String {
         let path = self.site.shared.scope(&self.site.tenant).secrets();
         format!("secrets in {}", path.unwrap_or_default())
@@ -121,18 +134,6 @@ impl Step for Path {
 
     fn section(&self) -> &'static str {
         "secrets"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
     }
 
     async fn remove(&self) -> Result<()> {

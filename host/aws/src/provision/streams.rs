@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt};
 use stuga_core::Result;
 
 use super::memory::Memory;
-use super::{OPERATION, Step};
+use super::{OPERATION, Trace};
 use crate::agentcore::reach::PARALLEL;
 use crate::agentcore::stream::{PAGE_MAX, Stream};
 use crate::call::call_until;
@@ -36,25 +36,13 @@ impl Cards {
 }
 
 #[async_trait]
-impl Step for Cards {
+impl Trace for Cards {
     fn what(&self) -> String {
         format!("keys {} in the cache", self.pattern())
     }
 
     fn section(&self) -> &'static str {
         "memory"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
     }
 
     async fn remove(&self) -> Result<()> {
@@ -153,7 +141,7 @@ impl Streams {
 }
 
 #[async_trait]
-impl Step for Streams {
+impl Trace for Streams {
     fn what(&self) -> String {
         let prefix = Stream::tenant_of(&self.0.site.tenant);
         format!(
@@ -164,18 +152,6 @@ impl Step for Streams {
 
     fn section(&self) -> &'static str {
         "memory"
-    }
-
-    fn is_own(&self) -> bool {
-        true
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn make(&self) -> Result<()> {
-        Ok(())
     }
 
     /// One by one, for AgentCore removes nothing at large. Those of a memory that is the tenant's own go with it.

@@ -18,7 +18,7 @@ use super::effects::{Effects, Standing};
 use super::many::{self, Put, What};
 use super::taken::Taken;
 use super::wire::json;
-use super::write::{Turn, Writing, landed, low_bits, version_at};
+use super::write::{Turn, Writing, landed, low_bits};
 use crate::adopted::{mismatched, stamp_of};
 
 /// A write that another side has acknowledged.
@@ -208,7 +208,7 @@ impl<'a> Writing<'a> {
                 return self.note(taking, &known, Adopted::Superseded).await;
             }
             None => {
-                let now = version_at(self.search.shared.now());
+                let now = stuga_core::first_version(self.search.shared.now());
                 let last = now.max(taking.stamp);
                 let head = Head {
                     // Another one even within the millisecond in which an index of this name was dropped.

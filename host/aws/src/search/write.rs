@@ -12,7 +12,9 @@ use std::collections::HashMap;
 use stuga_core::search::made::{Made, embed_changes, embedding_of, embeddings_of};
 use stuga_core::search::{Change, Field, INDICES_MAX, SearchAck, SearchWrite};
 use stuga_core::standby::Adopted;
-use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
+use stuga_core::{
+    CallCtx, Error, Result, Timestamp, VERSION_BITS, Write, WriteId, first_version, next_version,
+};
 
 use super::adopt::{Known, Taking, changes_of};
 use super::catalog::{self, Found, Head, IndexEntry, Mark, Pending, used};
@@ -27,8 +29,6 @@ use crate::quota::meter::Held;
 
 /// Most attempts at a write; each but the first follows another host's write to the same index, or its completion.
 const TURNS_MAX: u32 = 64;
-/// Bits of a version below the milliseconds: so many changes fit into one without running ahead of the clock.
-const VERSION_BITS: u32 = 10;
 
 /// A write on its way.
 pub(super) struct Writing<'a> {
@@ -220,7 +220,7 @@ impl<'a> Writing<'a> {
             .with_context("limit", INDICES_MAX));
         }
         let now = self.search.shared.now();
-        let last = version_at(now);
+        let last = first_version(now);
         let head = Head {
             // Another one even within the millisecond in which an index of this name was dropped.
             generation: last.saturating_add(low_bits(&self.digest, &self.mark)),
@@ -270,7 +270,7 @@ impl<'a> Writing<'a> {
         let mut head = found.entry.head;
         let made = self.embed(&head, changes).await?;
         let now = self.search.shared.now();
-        let base = head.last.max(version_at(now).saturating_sub(1));
+        let base = next_version(head.last, now).saturating_sub(1);
         let Effects {
             outcomes,
             documents,
@@ -403,11 +403,6 @@ impl<'a> Writing<'a> {
 /// Documents and their bytes.
 fn held((count, bytes): (u64, u64)) -> Held {
     Held { count, bytes }
-}
-
-/// The first version of a moment.
-pub(super) fn version_at(now: Timestamp) -> u64 {
-    now.as_millis().saturating_mul(1 << VERSION_BITS)
 }
 
 /// Some bits of what tells writes apart.

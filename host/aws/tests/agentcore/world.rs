@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_bedrockagentcorecontrol::config::{BehaviorVersion, Credentials, Region};
-use stuga_aws::{AccessKeys, Aws, AwsConfig, Endpoints, MemoryConfig, Pattern};
+use stuga_aws::{AccessKeys, Aws, AwsConfig, Endpoints, MemoryConfig, Pattern, RedisAccess};
 use stuga_core::testkit::ManualClock;
 use stuga_core::{Clock, Timestamp};
 use stuga_test_servers::{Ministack, Redis, unique};
@@ -77,6 +77,7 @@ fn config(ministack: &Ministack, memory: String, redis: String) -> AwsConfig {
             name: None,
             memory_id: Some(Pattern::new(&memory).unwrap()),
             redis,
+            redis_access: RedisAccess::default(),
         }),
         ..AwsConfig::default()
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Response;
 use stuga_core::embed::{DIMENSION_MAX, EMBEDDER_NAME_MAX_BYTES, Embedder, check_texts, normalise};
+use stuga_core::model::Silence;
 use stuga_core::{Error, Result};
 use tokio::time::{Instant, timeout_at};
 
-use super::endpoint::{Endpoint, EndpointConfig, Until};
+use super::endpoint::{Endpoint, EndpointConfig, SETTING};
 use super::failure;
 use super::wire::{EmbeddingsAnswer, EmbeddingsBody};
 
@@ -69,10 +70,10 @@ impl EndpointEmbedder {
             .saturating_add(FRAME_MAX_BYTES);
         let mut body = Vec::new();
         loop {
-            let until = Until::new(deadline, self.endpoint.patience());
-            let part = timeout_at(until.at, response.chunk())
+            let silence = Silence::new(deadline, self.endpoint.patience());
+            let part = timeout_at(silence.until(), response.chunk())
                 .await
-                .map_err(|_| until.missed(OPERATION))?
+                .map_err(|_| silence.missed(OPERATION, SETTING))?
                 .map_err(|e| failure::of_transport(OPERATION, e))?;
             let Some(part) = part else {
                 return Ok(body);

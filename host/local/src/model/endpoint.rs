@@ -8,11 +8,14 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use stuga_core::model::Silence;
 use stuga_core::{Error, Result};
 use tokio::time::{Instant, timeout_at};
 
 use super::failure;
 
+/// Where the operator gives the host's patience.
+pub(super) const SETTING: &str = "model.timeout";
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that nobody uses is kept.
@@ -158,54 +161,18 @@ impl Endpoint {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let until = Until::new(deadline, self.config.patience);
-        let response = timeout_at(until.at, request.send())
+        let silence = Silence::new(deadline, self.config.patience);
+        let response = timeout_at(silence.until(), request.send())
             .await
-            .map_err(|_| until.missed(operation))?
+            .map_err(|_| silence.missed(operation, SETTING))?
             .map_err(|e| failure::of_transport(operation, e))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let refused = failure::of_response(operation, response, self.config.api_key.as_ref());
-        Err(timeout_at(until.at, refused)
+        Err(timeout_at(silence.until(), refused)
             .await
-            .unwrap_or_else(|_| until.missed(operation)))
-    }
-}
-
-/// When waiting for the endpoint ends: the invocation's deadline or the host's patience, whichever comes first.
-#[derive(Clone, Copy)]
-pub(super) struct Until {
-    pub(super) at: Instant,
-    patience: Option<Duration>,
-}
-
-impl Until {
-    pub(super) fn new(deadline: Instant, patience: Duration) -> Self {
-        let silence = Instant::now() + patience;
-        match deadline <= silence {
-            true => Self {
-                at: deadline,
-                patience: None,
-            },
-            false => Self {
-                at: silence,
-                patience: Some(patience),
-            },
-        }
-    }
-
-    pub(super) fn missed(self, operation: &'static str) -> Error {
-        match self.patience {
-            None => Error::timeout(operation, "the invocation's deadline has passed"),
-            Some(patience) => Error::timeout(
-                operation,
-                format!(
-                    "the model said nothing for {} s, which is the host's `model.timeout`",
-                    patience.as_secs_f32()
-                ),
-            ),
-        }
+            .unwrap_or_else(|_| silence.missed(operation, SETTING)))
     }
 }
 

@@ -25,10 +25,11 @@ CREATE INDEX journal_parked ON journal (seq) WHERE state = 'parked';
 CREATE INDEX journal_superseded ON journal (seq) WHERE state = 'superseded';
 CREATE INDEX journal_old ON journal (settled_at) WHERE state = 'superseded';
 
--- Keys of entries, sealed by the tenant's key. The one with the largest id seals what comes.
+-- Keys of entries, sealed by a master key of the host. The one with the largest id seals what comes.
 CREATE TABLE journal_key (
-    id     INTEGER PRIMARY KEY,
-    sealed BLOB NOT NULL
+    id        INTEGER PRIMARY KEY,
+    sealed_by BLOB NOT NULL,  -- which master key
+    sealed    BLOB NOT NULL
 ) STRICT;
 
 ALTER TABLE tally ADD COLUMN journal_entries INTEGER NOT NULL DEFAULT 0;

@@ -1,4 +1,4 @@
-//! The host's master keys: a file that stands outside of all tenants' stores and seals their keys.
+//! The host's master keys: a file that stands outside of all tenants' stores and seals their keys, where no key service does.
 //!
 //! One key a line, 64 hexadecimal digits, the current one first; lines that begin with `#` are remarks. The file is read
 //! when it is needed and held no longer, so a key that is put on top is used from the next call on.
@@ -8,11 +8,12 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use stuga_core::keys::KEY_BYTES;
 use stuga_core::{Error, Result};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::seal::{KEY_BYTES, Key};
+use super::seal::Key;
 
 /// Most keys in the file: the current one and those that it replaced.
 const KEYS_MAX: usize = 32;
@@ -148,10 +149,18 @@ impl MasterKeys {
             .ok_or_else(|| Error::internal(operation, "there is no master key"))
     }
 
-    /// The one of that id, if it is in the file.
-    pub(super) fn find(&self, id: &[u8]) -> Option<&Key> {
+    /// The one of that id.
+    ///
+    /// # Errors
+    /// `Unavailable` when it is not in the file.
+    pub(super) fn find(&self, operation: &'static str, id: &[u8]) -> Result<&Key> {
         let found = self.0.iter().find(|(known, _)| known == id);
-        found.map(|(_, key)| key)
+        found.map(|(_, key)| key).ok_or_else(|| {
+            Error::unavailable(
+                operation,
+                "the master key that sealed a key of the tenant's is not in the host's key file; the operator must put it back",
+            )
+        })
     }
 }
 
@@ -266,7 +275,8 @@ mod tests {
         let old = id_of(&Key::from_bytes(&[0x22; KEY_BYTES]).unwrap());
         let current = keys.current(OPERATION).unwrap();
         assert_eq!(current.1.as_bytes(), &[0x11; KEY_BYTES]);
-        assert!(keys.find(&old).is_some() && keys.find(&[0; ID_BYTES]).is_none());
+        assert!(keys.find(OPERATION, &old).is_ok());
+        assert!(keys.find(OPERATION, &[0; ID_BYTES]).is_err());
         for bad in [
             "",
             "# nothing\n",

@@ -5,14 +5,18 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{hmac, rand};
+use stuga_core::keys::{KEY_BYTES, PlainKey};
 use stuga_core::{Error, Result, TenantId};
 use zeroize::Zeroizing;
 
-/// Bytes of a key.
-pub(super) const KEY_BYTES: usize = 32;
-
 /// A key of AES-256. Wiped when it is dropped.
-pub(super) struct Key(Zeroizing<[u8; KEY_BYTES]>);
+pub(super) struct Key(PlainKey);
+
+impl From<PlainKey> for Key {
+    fn from(key: PlainKey) -> Self {
+        Self(key)
+    }
+}
 
 impl Key {
     /// A new one.
@@ -20,20 +24,19 @@ impl Key {
     /// # Errors
     /// `Internal` when the machine gives no randomness.
     pub(super) fn random(operation: &'static str) -> Result<Self> {
+        let failed = || Error::internal(operation, "the machine gives no randomness");
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        rand::fill(key.as_mut_slice())
-            .map_err(|_| Error::internal(operation, "the machine gives no randomness"))?;
-        Ok(Self(key))
+        rand::fill(key.as_mut_slice()).map_err(|_| failed())?;
+        Self::from_bytes(key.as_slice()).ok_or_else(failed)
     }
 
     /// The key of these bytes; none when there are not [`KEY_BYTES`].
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; KEY_BYTES] = bytes.try_into().ok()?;
-        Some(Self(Zeroizing::new(*bytes)))
+        PlainKey::from_bytes(bytes).map(Self)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8; KEY_BYTES] {
-        &self.0
+        self.0.reveal()
     }
 
     /// Seals `plain` as what `bound` says it is.
@@ -80,11 +83,11 @@ impl Key {
 
     /// A digest of `value` that nobody without the key can check a guess against.
     pub(super) fn fingerprint(&self, value: &[u8]) -> hmac::Tag {
-        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice()), value)
+        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.as_bytes()), value)
     }
 
     fn aead(&self, operation: &'static str) -> Result<RandomizedNonceKey> {
-        RandomizedNonceKey::new(&AES_256_GCM, self.0.as_slice())
+        RandomizedNonceKey::new(&AES_256_GCM, self.as_bytes())
             .map_err(|_| Error::internal(operation, "a key cannot be used"))
     }
 }

@@ -1,18 +1,18 @@
-//! Keys of the journal's entries: made for a tenant, sealed by that tenant's key.
+//! Keys of the journal's entries: made for a tenant, sealed by a master key of the host.
 //!
-//! An entry names the key that sealed it. A rotation of the tenant's key seals the keys of entries anew and begins another
-//! one, so that it touches no entry, however many there are. An open key stays in memory as long as the tenant's store is
-//! open: a write in an outage cannot wait for the master key's file.
+//! An entry names the key that sealed it. A rotation seals the keys of entries anew and begins another one, so that it touches
+//! no entry, however many there are. An open key stays in memory as long as the tenant's store is open: a write in an outage
+//! cannot wait for the master key's file. Nor can it wait for a key service, which may be what is away: so these keys are
+//! sealed here whether the host has one or not (ADR 0040).
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::{Error, Result, TenantId};
 use zeroize::Zeroizing;
 
-use super::master::MasterKeyFile;
+use super::master::{MasterKeyFile, MasterKeys};
 use super::seal::{Bound, Key};
-use super::vault;
 use crate::error;
 use crate::tenant::Tenant;
 use crate::tx::WriteTx;
@@ -67,14 +67,11 @@ pub(crate) async fn current(
     let tenant = store.id().clone();
     store
         .write(operation, 0, move |tx| {
-            let of_tenant = vault::key(tx, operation, &tenant, &masters)?;
-            match latest(tx, operation)? {
-                Some(id) => {
-                    let sealed = tx.first(operation, SEALED, [id], |row| row.get(0))?;
-                    open_sealed(operation, &tenant, id, sealed, &of_tenant)
-                }
-                None => begin(tx, operation, &tenant, &of_tenant),
-            }
+            let Some(id) = latest(tx, operation)? else {
+                return begin(tx, operation, &tenant, &masters);
+            };
+            let sealed = tx.first(operation, SEALED, [id], Sealed::of_row)?;
+            open_sealed(operation, &tenant, id, sealed, &masters)
         })
         .await
 }
@@ -93,70 +90,99 @@ pub(crate) fn find(
     master: &MasterKeyFile,
     id: u64,
 ) -> Result<EntryKey> {
-    let read = || -> rusqlite::Result<_> {
-        // In one look: a rotation changes both.
-        let snapshot = conn.unchecked_transaction()?;
-        let sealed = snapshot
-            .prepare_cached(SEALED)?
-            .query_row([id], |row| row.get(0))
-            .optional()?;
-        let of_tenant = vault::sealed_key(&snapshot)?;
-        Ok((sealed, of_tenant))
-    };
-    let (sealed, of_tenant) = read().map_err(|e| error::sqlite(operation, e))?;
-    let of_tenant = of_tenant.ok_or_else(|| damaged(operation))?;
-    let of_tenant = of_tenant.open(operation, tenant, &master.read(operation)?)?;
-    open_sealed(operation, tenant, id, sealed, &of_tenant)
+    let sealed = conn
+        .prepare_cached(SEALED)
+        .and_then(|mut found| found.query_row([id], Sealed::of_row).optional())
+        .map_err(|e| error::sqlite(operation, e))?;
+    open_sealed(operation, tenant, id, sealed, &master.read(operation)?)
 }
 
-/// Seals the keys of all entries by another key of the tenant, and begins a new one for those to come. Keys that no entry
-/// names go.
+/// Whether the tenant's journal has keys.
+pub(super) fn has_keys(conn: &Connection) -> rusqlite::Result<bool> {
+    conn.query_row("SELECT EXISTS (SELECT 1 FROM journal_key)", [], |row| {
+        row.get(0)
+    })
+}
+
+/// Seals the keys of all entries by the current master key, and begins a new one for those to come. Keys that no entry names
+/// go.
 pub(super) fn rotate(
     tx: &mut WriteTx<'_>,
     operation: &'static str,
     tenant: &TenantId,
-    old: &Key,
-    new: &Key,
+    masters: &MasterKeys,
 ) -> Result<()> {
     tx.execute(
         operation,
         "DELETE FROM journal_key WHERE id NOT IN (SELECT sealed_by FROM journal)",
         [],
     )?;
-    let keys: Vec<(u64, Vec<u8>)> = tx
-        .statement(operation, "SELECT id, sealed FROM journal_key")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+    let keys: Vec<(u64, Sealed)> = tx
+        .statement(operation, "SELECT sealed_by, sealed, id FROM journal_key")?
+        .query_map([], |row| Ok((row.get(2)?, Sealed::of_row(row)?)))
         .and_then(Iterator::collect)
         .map_err(|e| error::sqlite(operation, e))?;
     for (id, sealed) in keys {
-        let EntryKey { key, .. } = open_sealed(operation, tenant, id, Some(sealed), old)?;
-        let bound = Bound::entry_key(tenant, id);
-        let sealed = new.seal(operation, &bound, key.as_bytes())?;
+        let EntryKey { key, .. } = open_sealed(operation, tenant, id, Some(sealed), masters)?;
+        let sealed = Sealed::new(operation, tenant, id, &key, masters)?;
         tx.execute(
             operation,
-            "UPDATE journal_key SET sealed = ?2 WHERE id = ?1",
-            (id, sealed),
+            "UPDATE journal_key SET sealed_by = ?2, sealed = ?3 WHERE id = ?1",
+            (id, sealed.by, sealed.key),
         )?;
     }
-    begin(tx, operation, tenant, new).map(drop)
+    begin(tx, operation, tenant, masters).map(drop)
 }
 
-const SEALED: &str = "SELECT sealed FROM journal_key WHERE id = ?1";
+const SEALED: &str = "SELECT sealed_by, sealed FROM journal_key WHERE id = ?1";
+
+/// A key as it is stored.
+struct Sealed {
+    /// Which master key sealed it.
+    by: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Sealed {
+    /// The key in the first two columns.
+    fn of_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            by: row.get(0)?,
+            key: row.get(1)?,
+        })
+    }
+
+    /// Seals a key by the current master key.
+    fn new(
+        operation: &'static str,
+        tenant: &TenantId,
+        id: u64,
+        key: &Key,
+        masters: &MasterKeys,
+    ) -> Result<Self> {
+        let (by, master) = masters.current(operation)?;
+        let bound = Bound::entry_key(tenant, id);
+        Ok(Self {
+            by: by.to_vec(),
+            key: master.seal(operation, &bound, key.as_bytes())?,
+        })
+    }
+}
 
 fn begin(
     tx: &mut WriteTx<'_>,
     operation: &'static str,
     tenant: &TenantId,
-    of_tenant: &Key,
+    masters: &MasterKeys,
 ) -> Result<EntryKey> {
     let key = Key::random(operation)?;
     // Given like a version: never twice, also after it went.
     let id = tx.next_version();
-    let sealed = of_tenant.seal(operation, &Bound::entry_key(tenant, id), key.as_bytes())?;
+    let sealed = Sealed::new(operation, tenant, id, &key, masters)?;
     tx.execute(
         operation,
-        "INSERT INTO journal_key (id, sealed) VALUES (?1, ?2)",
-        (id, sealed),
+        "INSERT INTO journal_key (id, sealed_by, sealed) VALUES (?1, ?2, ?3)",
+        (id, sealed.by, sealed.key),
     )?;
     Ok(EntryKey { id, key })
 }
@@ -165,12 +191,13 @@ fn open_sealed(
     operation: &'static str,
     tenant: &TenantId,
     id: u64,
-    sealed: Option<Vec<u8>>,
-    of_tenant: &Key,
+    sealed: Option<Sealed>,
+    masters: &MasterKeys,
 ) -> Result<EntryKey> {
     let sealed = sealed.ok_or_else(|| damaged(operation))?;
-    of_tenant
-        .open(operation, &Bound::entry_key(tenant, id), &sealed)?
+    masters
+        .find(operation, &sealed.by)?
+        .open(operation, &Bound::entry_key(tenant, id), &sealed.key)?
         .and_then(|key| Key::from_bytes(&key))
         .map(|key| EntryKey { id, key })
         .ok_or_else(|| damaged(operation))

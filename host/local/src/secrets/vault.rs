@@ -4,61 +4,19 @@ use rusqlite::{Connection, OptionalExtension};
 use stuga_core::secrets::{Removal, SECRETS_MAX, SecretInfo, SecretValue, VERSIONS_MAX};
 use stuga_core::{Error, Result, TenantId, Timestamp};
 
-use super::master::MasterKeys;
+use super::keeper::StoredKey;
 use super::seal::{Bound, Key};
-use super::sealer;
 use crate::error;
 use crate::tx::WriteTx;
 
-/// The tenant's key as it is stored.
-pub(super) struct SealedKey {
-    sealed_by: Vec<u8>,
-    sealed: Vec<u8>,
-}
+/// The one row of the tenant's key.
+const STORED_KEY: &str = "SELECT sealed_by, sealed FROM secret_key WHERE id = 0";
 
-const SEALED_KEY: &str = "SELECT sealed_by, sealed FROM secret_key WHERE id = 0";
-
-impl SealedKey {
-    /// The key in the columns sealed_by, sealed.
-    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            sealed_by: row.get(0)?,
-            sealed: row.get(1)?,
-        })
-    }
-
-    /// Opens it with the master key that sealed it.
-    pub(super) fn open(
-        &self,
-        operation: &'static str,
-        tenant: &TenantId,
-        masters: &MasterKeys,
-    ) -> Result<Key> {
-        let master = masters.find(&self.sealed_by).ok_or_else(|| {
-            Error::unavailable(
-                operation,
-                "the master key that sealed the tenant's key is not in the host's key file; the operator must put it back",
-            )
-        })?;
-        master
-            .open(operation, &Bound::tenant_key(tenant), &self.sealed)?
-            .and_then(|key| Key::from_bytes(&key))
-            .ok_or_else(|| damaged(operation))
-    }
-}
-
-fn damaged(operation: &'static str) -> Error {
+pub(super) fn damaged(operation: &'static str) -> Error {
     Error::internal(
         operation,
         "the tenant's secret is damaged or was moved; the operator must set it again",
     )
-}
-
-/// The tenant's key as it is stored; none when it has none.
-pub(super) fn sealed_key(conn: &Connection) -> rusqlite::Result<Option<SealedKey>> {
-    conn.prepare_cached(SEALED_KEY)?
-        .query_row([], SealedKey::of)
-        .optional()
 }
 
 /// A value as it is stored, and the key that sealed it, read in one look.
@@ -66,17 +24,13 @@ pub(super) fn sealed_value(
     conn: &Connection,
     name: &str,
     version: u64,
-) -> rusqlite::Result<Option<(Vec<u8>, SealedKey)>> {
+) -> rusqlite::Result<Option<(Vec<u8>, StoredKey)>> {
     conn.prepare_cached(
         "SELECT secret.sealed, secret_key.sealed_by, secret_key.sealed FROM secret, secret_key
          WHERE secret.name = ?1 AND secret.version = ?2",
     )?
     .query_row((name, version), |row| {
-        let key = SealedKey {
-            sealed_by: row.get(1)?,
-            sealed: row.get(2)?,
-        };
-        Ok((row.get(0)?, key))
+        Ok((row.get(0)?, StoredKey::of_row(row, 1)?))
     })
     .optional()
 }
@@ -124,35 +78,31 @@ fn info(row: &rusqlite::Row<'_>) -> rusqlite::Result<SecretInfo> {
     })
 }
 
-/// The tenant's key; makes one when the tenant has none.
-pub(super) fn key(
-    tx: &WriteTx<'_>,
-    operation: &'static str,
-    tenant: &TenantId,
-    masters: &MasterKeys,
-) -> Result<Key> {
-    match tx.first(operation, SEALED_KEY, [], SealedKey::of)? {
-        Some(sealed) => sealed.open(operation, tenant, masters),
-        None => replace_key(tx, operation, tenant, masters),
-    }
+/// The tenant's key as it is stored; none when the tenant has had no secret.
+pub(super) fn stored_key(conn: &Connection) -> rusqlite::Result<Option<StoredKey>> {
+    conn.prepare_cached(STORED_KEY)?
+        .query_row([], |row| StoredKey::of_row(row, 0))
+        .optional()
 }
 
-/// Gives the tenant a new key, sealed by the current master key.
-fn replace_key(
+/// Whether the tenant's key is still the one that was read before the transaction.
+pub(super) fn is_unchanged(
     tx: &WriteTx<'_>,
     operation: &'static str,
-    tenant: &TenantId,
-    masters: &MasterKeys,
-) -> Result<Key> {
-    let key = Key::random(operation)?;
-    let (master_id, master) = masters.current(operation)?;
-    let sealed = master.seal(operation, &Bound::tenant_key(tenant), key.as_bytes())?;
+    before: Option<&StoredKey>,
+) -> Result<bool> {
+    let now = tx.first(operation, STORED_KEY, [], |row| StoredKey::of_row(row, 0))?;
+    Ok(now.as_ref() == before)
+}
+
+/// Stores the tenant's key in the place of the one before.
+pub(super) fn put_key(tx: &WriteTx<'_>, operation: &'static str, stored: &StoredKey) -> Result<()> {
     tx.execute(
         operation,
         "INSERT OR REPLACE INTO secret_key (id, sealed_by, sealed) VALUES (0, ?1, ?2)",
-        (master_id, sealed),
-    )?;
-    Ok(key)
+        (&stored.sealed_by, &stored.sealed),
+    )
+    .map(drop)
 }
 
 /// Adds a version and lets go of those that are too many.
@@ -255,16 +205,14 @@ pub(super) fn remove(
     Ok(removed as u64)
 }
 
-/// Seals all values anew under a new key and says how many.
-pub(super) fn rotate(
-    tx: &mut WriteTx<'_>,
+/// Seals all values, which `old` opens, anew under `new` and says how many.
+pub(super) fn reseal(
+    tx: &WriteTx<'_>,
     operation: &'static str,
     tenant: &TenantId,
-    masters: &MasterKeys,
+    old: &Key,
+    new: &Key,
 ) -> Result<u64> {
-    let old = key(tx, operation, tenant, masters)?;
-    let new = replace_key(tx, operation, tenant, masters)?;
-    sealer::rotate(tx, operation, tenant, &old, &new)?;
     let rows: Vec<(String, u64)> = tx
         .statement(operation, "SELECT name, version FROM secret")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -279,7 +227,7 @@ pub(super) fn rotate(
             |row| row.get(0),
         )?;
         let sealed = sealed.ok_or_else(|| damaged(operation))?;
-        let value = open_value(operation, tenant, (&name, version), &sealed, &old)?;
+        let value = open_value(operation, tenant, (&name, version), &sealed, old)?;
         let sealed = new.seal(
             operation,
             &Bound::value(tenant, &name, version),

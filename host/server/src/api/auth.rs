@@ -1,4 +1,4 @@
-//! Who is calling: from `Authorization: Bearer` to a tenant. The tenant enters here and nowhere else.
+//! Who is calling: from `Authorization: Bearer`, or the word of a gateway, to a tenant. The tenant enters here and nowhere else.
 
 use std::sync::Arc;
 
@@ -14,18 +14,80 @@ use crate::tenants::keys;
 /// Longest foreign name that is written into the audit log, in characters.
 const NAMED_MAX_CHARS: usize = 64;
 
-/// The tenant that the request's key belongs to, which must be the one that the path names.
+/// Whoever calls, for the audit log.
+#[derive(Clone, Copy, Default)]
+struct Caller<'a> {
+    /// The id of the key.
+    key: Option<&'a str>,
+    /// The gateway's name for the client.
+    identity: Option<&'a str>,
+}
+
+/// The tenant that the request's caller belongs to, which must be the one that the path names. Who calls is what a gateway says
+/// that proved itself, else what the key says.
 ///
 /// Whether another tenant exists makes no difference to the answer.
 ///
 /// # Errors
-/// 401 without a valid key, 403 with one of another tenant.
+/// 401 without a valid key or a name that the gateway's client has, 403 with one of another tenant.
 pub(crate) fn authorize(
     app: &App,
     request: &RequestId,
     headers: &HeaderMap,
     named: &str,
 ) -> Result<Arc<RunningTenant>, Problem> {
+    let said = app
+        .gateway
+        .as_ref()
+        .map(|gateway| gateway.identity(headers));
+    let said = said.transpose().map_err(|_| {
+        tracing::warn!(target: "audit", event = "identity-unclear", %request, "the gateway named no client or two");
+        unauthorized("the gateway in front of this host must say once who calls")
+    })?;
+    let (tenant, caller) = match said.flatten() {
+        Some(identity) => by_identity(app, request, identity)?,
+        None => by_key(app, request, headers)?,
+    };
+    if tenant.id().as_str() != named {
+        let named: String = named.chars().take(NAMED_MAX_CHARS).collect();
+        let Caller { key, identity } = caller;
+        tracing::warn!(target: "audit", event = "foreign-tenant", %request, tenant = %tenant.id(), key, identity, named, "a tenant's caller used the path of another tenant");
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "foreign-tenant",
+            "The key belongs to another tenant",
+            "name the tenant that the key was made for in the path",
+        ));
+    }
+    Ok(tenant)
+}
+
+/// The tenant of a client that a gateway has identified.
+fn by_identity<'h>(
+    app: &App,
+    request: &RequestId,
+    identity: &'h str,
+) -> Result<(Arc<RunningTenant>, Caller<'h>), Problem> {
+    let current = app.host.current();
+    let Some(tenant) = current.identity(identity) else {
+        tracing::info!(target: "audit", event = "identity-refused", %request, identity, "the gateway named a client that no tenant has");
+        return Err(unauthorized(
+            "the client that the gateway named belongs to no tenant of this host",
+        ));
+    };
+    let caller = Caller {
+        identity: Some(identity),
+        ..Caller::default()
+    };
+    Ok((Arc::clone(tenant), caller))
+}
+
+/// The tenant of the request's key.
+fn by_key<'h>(
+    app: &App,
+    request: &RequestId,
+    headers: &'h HeaderMap,
+) -> Result<(Arc<RunningTenant>, Caller<'h>), Problem> {
     let key =
         bearer(headers).ok_or_else(|| unauthorized("send `Authorization: Bearer KEY`, once"))?;
     let refused =
@@ -37,17 +99,11 @@ pub(crate) fn authorize(
         tracing::info!(target: "audit", event = "key-refused", %request, tenant = %tenant.id(), key = id, "a key with a known id and a wrong secret was sent");
         return Err(refused());
     }
-    if tenant.id().as_str() != named {
-        let named: String = named.chars().take(NAMED_MAX_CHARS).collect();
-        tracing::warn!(target: "audit", event = "foreign-tenant", %request, tenant = %tenant.id(), key = id, named, "a key was used on the path of another tenant");
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "foreign-tenant",
-            "The key belongs to another tenant",
-            "name the tenant that the key was made for in the path",
-        ));
-    }
-    Ok(Arc::clone(tenant))
+    let caller = Caller {
+        key: Some(id),
+        ..Caller::default()
+    };
+    Ok((Arc::clone(tenant), caller))
 }
 
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {

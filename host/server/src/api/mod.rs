@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod docs;
 mod error;
+mod gateway;
 mod health;
 mod idempotency;
 mod invocations;
@@ -32,17 +33,22 @@ use crate::host::Host;
 
 pub(crate) use admin::{breakers::Changed, journal::EntryDetail};
 pub use error::Problem;
+pub use gateway::Gateway;
+pub(crate) use gateway::is_identity;
 pub use serve::{Server, serve};
 
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) host: Arc<Host>,
+    /// What is in front of it, if anything is.
+    pub(crate) gateway: Option<Arc<Gateway>>,
 }
 
-/// The routes of a host.
-pub fn router(host: Arc<Host>) -> Router {
-    let app = App { host };
+/// The routes of a host, behind a gateway if there is one.
+pub fn router(host: Arc<Host>, gateway: Option<Gateway>) -> Router {
+    let gateway = gateway.map(Arc::new);
+    let app = App { host, gateway };
     let (router, description) = OpenApiRouter::with_openapi(docs::description())
         .routes(routes!(invoke::invoke))
         .routes(routes!(agents::list))

@@ -1,4 +1,5 @@
-//! The outermost layer: gives every request its id, every problem its body, and counts the answers.
+//! The outermost layer: gives every request its id, every problem its body, and counts the answers. What a gateway says of a
+//! request is believed here or removed.
 //!
 //! It opens no span: the one that marks the lines of a call is opened with the call, once, with all it has to say.
 
@@ -18,10 +19,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let id = request
-        .headers()
-        .get(&REQUEST_ID)
-        .and_then(|id| RequestId::from_client(id.to_str().ok()?))
+    let gateway = app.gateway.as_ref();
+    let id = gateway
+        .and_then(|gateway| gateway.admit(request.headers_mut()))
+        .or_else(|| RequestId::from_client(request.headers().get(&REQUEST_ID)?.to_str().ok()?))
         .unwrap_or_else(|| RequestId::from_uuid(Uuid::now_v7()));
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;

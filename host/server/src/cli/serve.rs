@@ -43,6 +43,9 @@ pub(crate) async fn run(mut config: Config, args: Args) -> anyhow::Result<ExitCo
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
+    let gateway = config.http.gateway.as_ref();
+    let gateway = gateway.map(api::Gateway::open).transpose()?;
+
     // Listen first: an address in use is the commonest mistake, and starting agents takes longer.
     let server = Server::bind(config.listen, config.max_connections)
         .await
@@ -71,7 +74,7 @@ pub(crate) async fn run(mut config: Config, args: Args) -> anyhow::Result<ExitCo
     };
     let cut_off = api::serve(
         server,
-        api::router(std::sync::Arc::clone(&host)),
+        api::router(std::sync::Arc::clone(&host), gateway),
         stop,
         config.drain,
     )

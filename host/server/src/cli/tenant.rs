@@ -179,7 +179,7 @@ fn describe(tenant: &Tenant) -> Value {
             })
         })
         .collect();
-    json!({ "id": tenant.id, "display_name": tenant.display_name, "plugins": plugins, "limits": tenant.limits, "a2a": tenant.a2a, "failover": tenant.failover, "retention": tenant.retention, "record": tenant.record, "keys": tenant.keys })
+    json!({ "id": tenant.id, "display_name": tenant.display_name, "plugins": plugins, "limits": tenant.limits, "a2a": tenant.a2a, "failover": tenant.failover, "retention": tenant.retention, "record": tenant.record, "keys": tenant.keys, "gateway": { "identities": tenant.identities } })
 }
 
 fn show(tenant: &Tenant, printer: &Printer) -> anyhow::Result<()> {

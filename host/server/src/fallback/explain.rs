@@ -25,9 +25,25 @@ pub(super) struct Known<'k> {
 pub(super) fn since(known: &Known<'_>) -> Option<Timestamp> {
     match known.status.why? {
         Why::Mode => known.isolation.map(|isolation| isolation.since),
+        Why::Waiting if is_away(known) => match known.status.backlog.oldest {
+            Some(oldest) => Some(oldest.min(changed(known))),
+            None => Some(changed(known)),
+        },
         Why::Waiting => known.status.backlog.oldest,
-        Why::Breaker => Some(known.now.saturating_sub(known.breaker.for_)),
+        Why::Breaker => Some(changed(known)),
     }
+}
+
+/// When the breaker came into its state.
+fn changed(known: &Known<'_>) -> Timestamp {
+    known.now.saturating_sub(known.breaker.for_)
+}
+
+fn is_away(known: &Known<'_>) -> bool {
+    matches!(
+        known.breaker.state,
+        BreakerState::Open | BreakerState::Isolated
+    )
 }
 
 /// All of it in words.
@@ -72,31 +88,33 @@ fn reason(known: &Known<'_>, why: Why) -> String {
             ),
             None => "it was kept from AWS until a moment ago".to_owned(),
         },
-        (Why::Waiting, _) => format!(
+        (Why::Waiting, _) if !is_away(known) => format!(
             "AWS does not know yet what the tenant wrote meanwhile; {}",
             match known.breaker.state {
                 BreakerState::Closed => "it is being told",
                 _ => "it is told when it answers again",
             }
         ),
-        (Why::Breaker, _) => match (known.breaker.state, &known.word) {
-            (BreakerState::Isolated, Some(Word { why, .. })) => format!(
-                "an operator keeps all tenants from AWS ({why}); `stuga breaker release {capability}` ends it"
-            ),
-            (BreakerState::Isolated, None) => {
-                format!(
-                    "an operator keeps all tenants from AWS; `stuga breaker release {capability}` ends it"
-                )
-            }
-            _ => format!(
-                "AWS does not answer; {}",
-                match known.breaker.open_for {
-                    Some(left) if !left.is_zero() =>
-                        format!("it is asked again in {}", rounded(left)),
-                    _ => "it is asked again now".to_owned(),
-                }
-            ),
-        },
+        (Why::Waiting | Why::Breaker, _) => away(known),
+    }
+}
+
+/// Why nobody asks AWS.
+fn away(known: &Known<'_>) -> String {
+    let capability = known.status.capability;
+    let release = format!("`stuga breaker release {capability}` ends it");
+    match (known.breaker.state, &known.word, known.breaker.open_for) {
+        (BreakerState::Isolated, Some(Word { why, .. }), _) => {
+            format!("an operator keeps all tenants from AWS ({why}); {release}")
+        }
+        (BreakerState::Isolated, None, _) => {
+            format!("an operator keeps all tenants from AWS; {release}")
+        }
+        (_, _, Some(left)) if !left.is_zero() => {
+            let left = rounded(left);
+            format!("AWS does not answer; it is asked again in {left}")
+        }
+        _ => "AWS does not answer; it is asked again now".to_owned(),
     }
 }
 
@@ -243,8 +261,8 @@ mod tests {
         );
         assert_eq!(
             text,
-            "memory is answered by this host since 2026-11-23 07:59:51Z: AWS does not know yet what the tenant wrote \
-             meanwhile; it is told when it answers again. 7 writes wait (7KiB) for AWS, the oldest for 9s."
+            "memory is answered by this host since 2026-11-23 07:59:48Z: AWS does not answer; it is asked again in 3s. \
+             7 writes wait (7KiB) for AWS, the oldest for 9s."
         );
         let text = said(
             Some(Why::Waiting),

@@ -159,7 +159,10 @@ impl Fallback {
     }
 
     /// Takes up again what operators said before this process began.
-    pub(super) fn resume(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Internal` when what was kept cannot be read.
+    pub(crate) fn resume(&self) -> Result<()> {
         let now = self.clock.now();
         let Said { hosts, tenants } = self.kept.read()?;
         for (capability, word) in hosts {

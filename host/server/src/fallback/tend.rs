@@ -58,18 +58,10 @@ pub struct Figures {
 
 impl Fallback {
     /// Begins everything that runs beside the calls; it ends with `stop`.
-    ///
-    /// # Errors
-    /// When what operators said before cannot be taken up again.
-    pub(crate) fn start(
-        self: &Arc<Self>,
-        tasks: &TaskTracker,
-        stop: &CancellationToken,
-    ) -> Result<()> {
+    pub(crate) fn start(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) {
         if self.lanes.is_empty() {
-            return Ok(());
+            return;
         }
-        self.resume()?;
         for replay in self.lanes.iter().filter_map(|lane| lane.replay.clone()) {
             let stop = stop.clone();
             tasks.spawn(async move { stop.run_until_cancelled(replay.run()).await });
@@ -82,7 +74,6 @@ impl Fallback {
         }
         let (this, stop) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move { stop.run_until_cancelled(this.keep_watch()).await });
-        Ok(())
     }
 
     async fn keep_watch(self: Arc<Self>) {

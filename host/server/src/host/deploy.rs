@@ -202,6 +202,10 @@ impl Snapshot {
             self.keys
                 .insert(key.id.clone(), (Arc::clone(&running), key.hash));
         }
+        for identity in &running.tenant.identities {
+            self.identities
+                .insert(identity.clone(), Arc::clone(&running));
+        }
         self.tenants.insert(running.id().clone(), running);
     }
 }

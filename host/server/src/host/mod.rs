@@ -11,6 +11,7 @@ mod exchange;
 mod failure;
 mod invoke;
 mod jobs;
+mod keys;
 mod mail;
 mod plan;
 mod recent;
@@ -96,6 +97,7 @@ impl Host {
             ..RuntimeConfig::default()
         })?;
         let backends = Backends::open(config, Arc::clone(&clock))?;
+        backends.fallback().resume()?;
         let pepper = Pepper::open(&config.data_dir)?;
         let switchboard = Arc::new(Switchboard::default());
         let host = Arc::new(Self {
@@ -135,8 +137,9 @@ impl Host {
         watch::start(self)?;
         // From here on: that agents are there after a start is no news.
         self.backends.announcer().start();
-        self.backends.fallback().start(&self.tasks, &self.stop)?;
+        self.backends.fallback().start(&self.tasks, &self.stop);
         self.run_jobs(None);
+        keys::start(self);
         mail::start(self);
         sweep::start(self);
         renew::start(self);

@@ -16,6 +16,7 @@ use crate::tenants::{PluginEntry, Tenant, keys};
 pub struct Snapshot {
     pub(super) tenants: BTreeMap<TenantId, Arc<RunningTenant>>,
     pub(super) keys: HashMap<String, (Arc<RunningTenant>, [u8; keys::HASH_BYTES])>,
+    pub(super) identities: HashMap<String, Arc<RunningTenant>>,
 }
 
 /// A tenant that runs.
@@ -74,6 +75,11 @@ impl Snapshot {
     /// The tenant that a key id belongs to, and the key's hash.
     pub fn key(&self, id: &str) -> Option<&(Arc<RunningTenant>, [u8; keys::HASH_BYTES])> {
         self.keys.get(id)
+    }
+
+    /// The tenant whose client a gateway knows by that name.
+    pub fn identity(&self, identity: &str) -> Option<&Arc<RunningTenant>> {
+        self.identities.get(identity)
     }
 
     /// Sums over all tenants.

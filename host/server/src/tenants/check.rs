@@ -39,15 +39,18 @@ pub fn read_text(path: &Path, text: &str) -> Result<Tenant, Vec<Diagnostic>> {
     file::read(path, text)
 }
 
-/// Reads all `*.yaml` of a directory. A key id that two tenants share is a mistake of the second.
+/// Reads all `*.yaml` of a directory. A key id, or a gateway's name for a client, that two tenants share is a mistake of the
+/// second.
 ///
 /// # Errors
 /// When the directory cannot be listed or holds more than [`TENANTS_MAX`] files.
 pub fn read_dir(directory: &Path) -> io::Result<Loaded> {
     let mut loaded = Loaded::default();
-    let mut key_owners = HashMap::new();
+    let (mut key_owners, mut identity_owners) = (HashMap::new(), HashMap::new());
     for path in files(directory)? {
-        let tenant = read_file(&path).and_then(|tenant| claim_keys(tenant, &path, &mut key_owners));
+        let tenant = read_file(&path)
+            .and_then(|tenant| claim_keys(tenant, &path, &mut key_owners))
+            .and_then(|tenant| claim_identities(tenant, &path, &mut identity_owners));
         match tenant {
             Ok(tenant) => {
                 loaded.tenants.insert(tenant.id.clone(), tenant);
@@ -78,6 +81,27 @@ fn claim_keys(
             )]);
         }
     }
+    Ok(tenant)
+}
+
+/// Takes a tenant whose clients no tenant before it has.
+fn claim_identities(
+    tenant: Tenant,
+    path: &Path,
+    owners: &mut HashMap<String, TenantId>,
+) -> Result<Tenant, Vec<Diagnostic>> {
+    let owner_of = |identity: &&String| owners.contains_key(*identity);
+    if let Some(identity) = tenant.identities.iter().find(owner_of) {
+        let owner = owners.get(identity).map(TenantId::as_str);
+        let message = format!(
+            "gateway identity {identity:?} is also in tenant {:?}",
+            owner.unwrap_or_default()
+        );
+        let fix = "name each client of the gateway in one tenant";
+        return Err(vec![problem(path, message, fix)]);
+    }
+    let own = tenant.identities.iter().cloned();
+    owners.extend(own.map(|identity| (identity, tenant.id.clone())));
     Ok(tenant)
 }
 

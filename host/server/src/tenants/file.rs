@@ -7,7 +7,9 @@ use std::time::Duration;
 use stuga_core::{AgentName, CapabilityName, Grants, TenantId};
 use stuga_runtime::InstanceMode;
 
-use super::{ApiKey, Failover, Limits, Peers, PluginEntry, Record, Retention, Tenant, keys};
+use super::{
+    ApiKey, Failover, Limits, Peers, PluginEntry, Record, Retention, Tenant, gateway, keys,
+};
 use crate::yaml::{Diagnostic, Entry, Node, Report, Value, did_you_mean};
 
 /// Most plugins of one tenant.
@@ -89,6 +91,10 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         .optional("keys")
         .map(|node| api_keys(node, report))
         .unwrap_or_default();
+    let identities = fields
+        .optional("gateway")
+        .map(|node| gateway::read(node, report))
+        .unwrap_or_default();
     fields.finish(report);
     let id = id?;
     Some(Tenant {
@@ -101,6 +107,7 @@ fn tenant(node: &Node, file: &Path, report: &mut Report) -> Option<Tenant> {
         retention,
         record,
         keys,
+        identities,
     })
 }
 

@@ -9,6 +9,7 @@ pub mod keys;
 
 mod failover;
 mod file;
+mod gateway;
 mod limits;
 mod peers;
 mod record;
@@ -57,6 +58,8 @@ pub struct Tenant {
     pub record: Option<Record>,
     /// Who may call in its name.
     pub keys: Vec<ApiKey>,
+    /// The names by which a gateway in front of the host knows its clients.
+    pub identities: BTreeSet<String>,
 }
 
 /// What a tenant says about one plugin.

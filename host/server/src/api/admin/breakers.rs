@@ -73,7 +73,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Json<HostStatus>, Problem> {
     /// Tenants that are asked for parked entries beside those whose entries wait.
-    const ASKED_MAX: usize = 128;
+    const ASKED_MAX: usize = 32;
     authorize(&app, &request, &headers)?;
     let snapshot = app.host.snapshot();
     let tenants = snapshot.tenants().map(|tenant| tenant.id().clone());

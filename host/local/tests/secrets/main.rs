@@ -6,7 +6,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod wrapped;
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};

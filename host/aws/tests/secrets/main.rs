@@ -1,7 +1,14 @@
-//! Secrets in Secrets Manager: the contract, rotation in AWS, the cache, and what never leaves.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Secrets in Secrets Manager: the contract, rotation in AWS, the cache, and what never leaves; and the keys of a host's own
+//! secrets under KMS.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod keys;
 
 use std::sync::Arc;
 use std::time::Duration;
