@@ -15,7 +15,7 @@ use meter::Held;
 pub struct CloudQuotas {
     /// Bytes of all files and their earlier versions.
     pub files_bytes: u64,
-    /// Paths with a file or an earlier version.
+    /// Paths that were written to, those of deleted files among them.
     pub files_count: u64,
     /// Documents in search.
     pub search_documents: u64,
