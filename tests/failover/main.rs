@@ -1,6 +1,7 @@
 //! Failover from outside: the real binary before ministack and Redis, with proxies between them that fail on command.
 //!
-//! Nothing here waits for a clock: a test asks the host again and again, within a bound, until what must come has come.
+//! Nothing here waits for a clock: a test asks the host again and again, within a bound, until what must come has come. The
+//! proxies run in the test's own runtime, which so has two threads: one may be held up by a command.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@
 #[allow(dead_code, reason = "shared with the tests of the whole host")]
 mod support;
 
+mod apart;
 mod operators;
 mod outage;
 mod world;

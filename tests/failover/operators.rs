@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{expect, problem};
 use crate::world::World;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drill_holds_for_one_tenant_and_capability_until_it_is_stopped() {
     let world = World::new().await;
     let host = world.host();
@@ -62,7 +62,7 @@ async fn a_drill_holds_for_one_tenant_and_capability_until_it_is_stopped() {
         .log(|line| line["event"] == "tenant-released" && line["by"] == "mona");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drill_ends_by_itself() {
     let world = World::new().await;
     let host = world.host();
@@ -82,7 +82,7 @@ async fn a_drill_ends_by_itself() {
     assert_eq!(host.put_file("acme", "f", "x").await["backend"], "cloud");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_isolated_capability_stays_here_over_a_restart_until_it_is_released() {
     let world = World::new().await;
     let mut host = world.host();
@@ -118,7 +118,7 @@ async fn an_isolated_capability_stays_here_over_a_restart_until_it_is_released()
     assert_eq!(again["released"], false);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_content_of_the_journal_is_shown_to_who_asks_for_it_and_that_is_noted() {
     let world = World::new().await;
     let host = world.host();
@@ -141,7 +141,7 @@ async fn a_content_of_the_journal_is_shown_to_who_asks_for_it_and_that_is_noted(
     assert_eq!(other["entries"], json!([]));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_admin_key_opens_what_operators_see() {
     let world = World::new().await;
     let host = world.host();
@@ -177,7 +177,7 @@ async fn only_the_admin_key_opens_what_operators_see() {
     assert_eq!(names, ["memory", "files", "sessions", "records"]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_without_a_server_says_what_to_do() {
     let world = World::new().await;
     let host = world.host();

@@ -13,7 +13,7 @@ fn is_back(said: &Value) -> bool {
     said["reads"] == "cloud" && !waits(said)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_go_on_without_aws_and_what_they_wrote_reaches_it_when_it_is_back() {
     println!("memory: ministack and Redis, files: ministack; each behind a proxy");
     let world = World::new().await;
@@ -114,7 +114,7 @@ async fn requests_go_on_without_aws_and_what_they_wrote_reaches_it_when_it_is_ba
     assert!(!metrics.contains("acme"), "a metric names a tenant");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_is_killed_in_an_outage_brings_back_what_it_acknowledged() {
     let world = World::new().await;
     let mut host = world.host();
@@ -135,7 +135,7 @@ async fn a_host_that_is_killed_in_an_outage_brings_back_what_it_acknowledged() {
     assert_eq!(other.get_file("acme", "f").await.0, "acknowledged");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_starts_without_aws_serves() {
     let world = World::new().await;
     world.cut();
@@ -152,7 +152,7 @@ async fn a_host_that_starts_without_aws_serves() {
     assert_eq!(world.other_host().get("acme", "k").await.0, "alone");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_tenant_keeps_on_this_host_stays_here_whatever_aws_does() {
     let world = World::new().await;
     let host = world.host();

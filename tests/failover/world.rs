@@ -11,15 +11,17 @@ use stuga_test_servers::{Ministack, Redis, unique};
 use crate::support::{Server, Site, expect};
 
 /// How often a test looks for what must come before it gives up.
-const LOOKS_MAX: u32 = 2_400;
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const LOOKS_MAX: u32 = 2_400;
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Failover that tests need not wait for long.
+const TENANTS: [&str; 2] = ["acme", "globex"];
+
+/// Failover that tests need not wait for long. An outage here refuses at once, so the cloud has time when it is only slow.
 const SETTINGS: &str = "failover:
-  breaker: {consecutive_failures: 3, open_for: 200ms, open_for_max: 500ms, calm_after: 0s, probes: 1}
-  budget: {call: 1s, suspect: 300ms}
+  breaker: {consecutive_failures: 3, slow_call: 6s, open_for: 200ms, open_for_max: 500ms, calm_after: 0s, probes: 1}
+  budget: {call: 6s, suspect: 3s}
   replay: {hold_down: 100ms, look_every: 1s}
-  health: {every: 500ms, suspect_every: 100ms, timeout: 1s}
+  health: {every: 500ms, suspect_every: 100ms, timeout: 5s}
 ";
 
 /// Memory, sessions, records and files of its own in the cloud.
@@ -30,11 +32,17 @@ pub(crate) struct World {
     ways: [FaultProxy; 2],
     memory: String,
     bucket: String,
+    /// Of messages and secrets, where a test has them in the cloud as well.
+    apart: Option<String>,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let (ministack, redis) = (Ministack::shared().await, Redis::shared().await);
+        Self::on(Ministack::shared().await).await
+    }
+
+    async fn on(ministack: &'static Ministack) -> Self {
+        let redis = Redis::shared().await;
         let bucket = unique("failover");
         let made = Client::new().put(format!("{}/{bucket}", ministack.endpoint()));
         assert!(made.send().await.unwrap().status().is_success());
@@ -47,7 +55,20 @@ impl World {
             ministack,
             redis,
             bucket,
+            apart: None,
         }
+    }
+
+    /// The same with messages and secrets, on a ministack of its own: it does one thing at a time, and keys take it long.
+    pub(crate) async fn with_messages_and_secrets() -> Self {
+        let own = Box::leak(Box::new(Ministack::start().unwrap()));
+        let mut world = Self::on(own).await;
+        world.apart = Some(unique("apart"));
+        let site = world.site(&world.ministack.endpoint(), &world.redis.url());
+        for tenant in TENANTS {
+            site.stuga(&["tenant", "provision", tenant, "--apply"]);
+        }
+        world
     }
 
     /// Cuts the cloud off for hosts behind the proxies.
@@ -74,30 +95,46 @@ impl World {
 
     /// Another host, which the proxies do not touch.
     pub(crate) fn other_host(&self) -> Host {
-        let redis = format!("redis://{}", self.redis.address());
-        self.host_at(&self.ministack.endpoint(), &redis)
+        self.host_at(&self.ministack.endpoint(), &self.redis.url())
     }
 
     fn host_at(&self, aws: &str, redis: &str) -> Host {
+        Host::start(self.site(aws, redis))
+    }
+
+    fn site(&self, aws: &str, redis: &str) -> Site {
         let site = Site::new();
-        let config = json!({
+        let mut config = json!({
             "region": self.ministack.region(),
             "endpoints": {"all": aws},
             "connect_timeout": "500ms",
-            "attempt_timeout": "2s",
+            // What bounds a call of the host is its budget.
+            "attempt_timeout": "60s",
             "max_attempts": 1,
             "memory": {"memory_id": self.memory, "redis": redis},
             "files": {"bucket": self.bucket, "path_style": true},
         });
+        if let Some(name) = &self.apart {
+            let prefix = format!("{name}_{{tenant}}_");
+            config["a2a"] = json!({"queue_prefix": prefix, "bucket": self.bucket});
+            config["secrets"] = json!({
+                "prefix": format!("{name}/{{tenant}}/"),
+                "kms_key": format!("alias/{name}-{{tenant}}"),
+                "cache_ttl": "1s",
+            });
+        }
         site.set("STUGA_AWS", &config.to_string());
         site.set("AWS_ACCESS_KEY_ID", "test");
         site.set("AWS_SECRET_ACCESS_KEY", "test");
         site.set("USER", "mona");
         fs::write(site.path().join("stuga.yaml"), SETTINGS).unwrap();
-        for tenant in ["acme", "globex"] {
-            site.edit_tenant(tenant, |text| text.replace("deadline: 2s", "deadline: 20s"));
+        for tenant in TENANTS {
+            site.edit_tenant(tenant, |text| {
+                text.replace("deadline: 2s", "deadline: 20s")
+                    .replace("    config:", "    secrets: [token]\n    config:")
+            });
         }
-        Host::start(site)
+        site
     }
 }
 
@@ -123,7 +160,7 @@ pub(crate) struct Host {
 
 impl Host {
     fn start(site: Site) -> Self {
-        let keys = ["acme", "globex"].map(|tenant| (tenant, site.key(tenant)));
+        let keys = TENANTS.map(|tenant| (tenant, site.key(tenant)));
         let server = site.start();
         Self { site, server, keys }
     }
