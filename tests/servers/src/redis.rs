@@ -55,8 +55,15 @@ impl Redis {
     /// # Errors
     /// When it cannot be installed or does not come up.
     pub fn start() -> Result<Self> {
+        Self::start_on(free_port()?)
+    }
+
+    /// The same at a port, such as that of one that was killed.
+    ///
+    /// # Errors
+    /// When it cannot be installed or does not come up.
+    pub fn start_on(port: u16) -> Result<Self> {
         let program = Self::install()?;
-        let port = free_port()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         // A replica's copy is written here, and nowhere else.
         let folder = folder::data(&format!("redis-{port}"))?;
