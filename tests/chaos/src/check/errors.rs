@@ -1,0 +1,88 @@
+//! Which errors a client may meet: those of a host that is down or on its way, and no others.
+
+use std::collections::HashSet;
+
+use super::{Rule, Violation};
+use crate::history::Event;
+use crate::words::Outcome;
+
+/// A problem that only tells that the first attempt goes on.
+const IN_PROGRESS: &str = "idempotency-in-progress";
+
+/// All errors that the rules forbid.
+pub(super) fn judge(history: &[Event]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    visit(history, |op, words, forgiven| {
+        if !forgiven {
+            violations.push(Violation {
+                rule: Rule::Error,
+                thing: None,
+                ops: vec![op],
+                words,
+            });
+        }
+    });
+    violations
+}
+
+/// How many errors are forgiven.
+pub(super) fn forgiven(history: &[Event]) -> u64 {
+    let mut count = 0;
+    visit(history, |_, _, forgiven| count += u64::from(forgiven));
+    count
+}
+
+/// Calls `each` with the operation, the words, and whether it is forgiven.
+fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
+    let downs = downs(history);
+    let is_down = |from: u64, to: u64| downs.iter().any(|(down, up)| *down <= to && from <= *up);
+    // Operations of which an attempt may still go on in the host.
+    let mut lost: HashSet<u64> = HashSet::new();
+    for event in history {
+        match event {
+            Event::Trouble {
+                op,
+                began,
+                at,
+                status,
+                why,
+                detail,
+            } => {
+                let goes_on = why.ends_with(IN_PROGRESS) && lost.contains(op);
+                let forgiven = is_down(*began, *at) || goes_on;
+                if status.is_none() {
+                    lost.insert(*op);
+                }
+                let status = status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
+                let millis = at.saturating_sub(*began) / 1_000;
+                let words = format!("{status} {why} after {millis} ms: {detail}");
+                each(*op, words, forgiven);
+            }
+            Event::End {
+                op,
+                outcome: Outcome::Unknown(why),
+                ..
+            } => each(*op, format!("the client gave up: {why}"), false),
+            _ => {}
+        }
+    }
+}
+
+/// When the host was down: from its end to its start.
+fn downs(history: &[Event]) -> Vec<(u64, u64)> {
+    let mut downs = Vec::new();
+    let mut since = None;
+    for event in history {
+        match event {
+            Event::Host { at, up: false } => since = since.or(Some(*at)),
+            Event::Host { at, up: true } => {
+                if let Some(down) = since.take() {
+                    downs.push((down, *at));
+                }
+            }
+            _ => {}
+        }
+    }
+    downs.extend(since.map(|down| (down, u64::MAX)));
+    downs
+}
