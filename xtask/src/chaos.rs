@@ -23,6 +23,9 @@ pub(crate) struct ChaosArgs {
     /// How long things go wrong in each run, in minutes
     #[arg(long, default_value_t = 2.0)]
     minutes: f64,
+    /// Hosts that share the cloud
+    #[arg(long, default_value_t = 1)]
+    hosts: u32,
     /// Clients of each of the three tenants
     #[arg(long, default_value_t = 4)]
     clients: u32,
@@ -55,6 +58,7 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     program.args(["run", "--seed", &args.seed.to_string()]);
     program.args(["--seeds", &args.seeds.to_string()]);
     program.args(["--minutes", &args.minutes.to_string()]);
+    program.args(["--hosts", &args.hosts.to_string()]);
     program.args(["--clients", &args.clients.to_string()]);
     shell::run(&mut program)
 }

@@ -94,24 +94,24 @@ enum Call {
 /// # Errors
 /// When a server or host cannot be had, or a call fails: no call may.
 pub async fn measure(settings: &Settings, folder: PathBuf, tools: &Tools) -> Result<Figures> {
-    let stage = Stage::set(&folder, tools).await?;
+    let stage = Stage::set(&folder, tools, 1).await?;
     let host = |name: &str, reach| -> Result<Host> {
         let mut host = Host::new(stage.site(&folder.join(name), reach, "")?)?;
         block_in_place(|| host.start())?;
         Ok(host)
     };
     let local = host("local", Reach::Never)?;
-    let cloud = host("cloud", Reach::Proxied)?;
+    let cloud = host("cloud", Reach::Proxied(0))?;
     let desk = Desk::of(&cloud);
     let cloud_puts = rounds(settings, &[&cloud], Call::Put).await?;
-    stage.set_way(Place::Everything, &Fault::Refuse);
+    stage.set_way(0, Place::Everything, &Fault::Refuse);
     until(|| async { Ok(breaker(&desk).await? == "open") }).await?;
     // In turns, so that both meet the same machine.
     let puts = rounds(settings, &[&local, &cloud], Call::Put).await?;
     let gets = rounds(settings, &[&local, &cloud], Call::Get).await?;
     fill(settings, &cloud, &desk).await?;
     let entries = desk.backlog(TENANT).await?.waiting;
-    stage.set_way(Place::Everything, &Fault::None);
+    stage.set_way(0, Place::Everything, &Fault::None);
     let began = Instant::now();
     until(|| async { Ok(desk.backlog(TENANT).await?.waiting < entries) }).await?;
     let first = began.elapsed();

@@ -6,7 +6,8 @@
 //! what nobody wrote; and no client is told of an error while the host itself is up.
 //!
 //! What was not acknowledged may have happened or not. Times are those of the clients, so what overlapped has no order.
-//! The rules are those of one host; what two hosts promise each other is less (docs/adr/0042).
+//! With several hosts each client works through one of them, and what one host promises at once holds among the clients of
+//! that host: what another host wrote may show later, and may be set between by its version (docs/adr/0042).
 
 mod errors;
 mod log;
@@ -106,6 +107,7 @@ impl Verdict {
 struct Op<'h> {
     number: u64,
     client: u32,
+    host: u32,
     action: &'h Action,
     begin: u64,
     /// None when nobody knows whether it ended.
@@ -148,7 +150,14 @@ struct Reading {
     begin: u64,
     end: u64,
     /// None for the last one.
-    reader: Option<(u32, u64)>,
+    reader: Option<Reader>,
+}
+
+#[derive(Clone, Copy)]
+struct Reader {
+    client: u32,
+    host: u32,
+    number: u64,
 }
 
 impl Reading {
@@ -158,17 +167,35 @@ impl Reading {
         reader: None,
     };
 
-    /// The rule that is broken when this reading does not show what `writer` had acknowledged.
-    fn missed(&self, writer: u32) -> Rule {
+    fn of(op: &Op<'_>, end: u64) -> Self {
+        Self {
+            begin: op.begin,
+            end,
+            reader: Some(Reader {
+                client: op.client,
+                host: op.host,
+                number: op.number,
+            }),
+        }
+    }
+
+    /// Whether it must show what this operation did.
+    fn must_show(&self, op: &Op<'_>) -> bool {
+        let acked = op.acked().is_some_and(|acked| acked < self.begin);
+        acked && self.reader.is_none_or(|reader| reader.host == op.host)
+    }
+
+    /// The rule that is broken when this reading does not show what `op` did.
+    fn missed(&self, op: &Op<'_>) -> Rule {
         match self.reader {
             None => Rule::Lost,
-            Some((client, _)) if client == writer => Rule::OwnWrite,
+            Some(reader) if reader.client == op.client => Rule::OwnWrite,
             Some(_) => Rule::Stale,
         }
     }
 
     fn ops(&self, others: &[u64]) -> Vec<u64> {
-        let own = self.reader.iter().map(|(_, number)| *number);
+        let own = self.reader.iter().map(|reader| reader.number);
         own.chain(others.iter().copied()).collect()
     }
 }
@@ -234,6 +261,7 @@ pub fn check(history: &[Event]) -> Verdict {
             op,
             at,
             client,
+            host,
             thing,
             action,
         } = event
@@ -244,6 +272,7 @@ pub fn check(history: &[Event]) -> Verdict {
             things.entry(thing).or_default().push(Op {
                 number: *op,
                 client: *client,
+                host: *host,
                 action,
                 begin: *at,
                 end: known.map(|(at, _)| *at),

@@ -32,6 +32,7 @@ pub struct Client {
     key: String,
     tenant: String,
     id: u32,
+    host: u32,
     /// What tells the keys of this run from those of all others.
     run: String,
 }
@@ -72,8 +73,15 @@ impl Client {
             key: key.to_owned(),
             tenant: tenant.to_owned(),
             id,
+            host: 0,
             run: run.to_owned(),
         })
+    }
+
+    /// The same, as a client of this host among several.
+    #[must_use]
+    pub fn of_host(self, host: u32) -> Self {
+        Self { host, ..self }
     }
 
     /// Its number among the clients of its tenant.
@@ -97,6 +105,7 @@ impl Client {
             op: number,
             at: self.recorder.now(),
             client: self.id,
+            host: self.host,
             thing: thing.clone(),
             action: action.clone(),
         });

@@ -83,6 +83,7 @@ pub async fn show(scene: Scene, folder: PathBuf, plots: &Path, tools: &Tools) ->
     let settings = Settings {
         seed: 1,
         length: Duration::ZERO,
+        hosts: 1,
         clients: CLIENTS,
         pace: PACE,
         sessions: SESSIONS,
@@ -110,7 +111,7 @@ pub async fn show(scene: Scene, folder: PathBuf, plots: &Path, tools: &Tools) ->
 
 /// Plays a scene, with the clients at work.
 async fn perform(scene: Scene, play: &mut Play, parts: &mut Vec<Part>) -> Result<()> {
-    let lost = |fault| Act::Way(Place::Everything, fault);
+    let lost = |fault| Act::Way(0, Place::Everything, fault);
     begin(play, parts, "AWS answers", false);
     rest(5).await;
     match scene {
@@ -129,12 +130,12 @@ async fn perform(scene: Scene, play: &mut Play, parts: &mut Vec<Part>) -> Result
             rest(8).await;
             begin(play, parts, "AWS is back, clients go on", false);
             play.act(&lost(Fault::None))?;
-            wait_until_empty(&play.host, &play.recorder).await?;
+            wait_until_empty(&play.hosts, &play.recorder).await?;
             begin(play, parts, "nothing waits any longer", false);
             rest(5).await;
         }
         Scene::Isolation => {
-            let desk = Desk::of(&play.host);
+            let desk = Desk::of(play.hosts.first().context("there is no host")?);
             begin(play, parts, "a drill keeps acme from AWS", true);
             for store in Store::ALL {
                 desk.start_drill(DRILLED, store, DRILL_LENGTH).await?;

@@ -23,6 +23,9 @@ pub enum Event {
         at: u64,
         /// Which client; one client does one thing at a time.
         client: u32,
+        /// Which host it works through, always the same.
+        #[serde(default)]
+        host: u32,
         /// Of what.
         thing: Thing,
         /// What is to be done.
@@ -61,6 +64,9 @@ pub enum Event {
     Host {
         /// When: before it is ended, and after it takes calls.
         at: u64,
+        /// Which one.
+        #[serde(default)]
+        host: u32,
         /// Whether it takes calls.
         up: bool,
     },
@@ -78,6 +84,9 @@ pub enum Event {
     Journal {
         /// When.
         at: u64,
+        /// On which host.
+        #[serde(default)]
+        host: u32,
         /// Whose.
         tenant: String,
         /// How many entries.
@@ -204,7 +213,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.jsonl");
         let recorder = Recorder::new(Some(&path)).unwrap();
-        recorder.note(Event::Host { at: 1, up: true });
+        recorder.note(Event::Host {
+            at: 1,
+            host: 0,
+            up: true,
+        });
         recorder.note(Event::End {
             op: recorder.number(),
             at: 5,

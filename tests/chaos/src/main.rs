@@ -51,6 +51,9 @@ struct Run {
     /// How long things go wrong in each run, in minutes
     #[arg(long, default_value_t = 2.0)]
     minutes: f64,
+    /// Hosts that share the cloud
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    hosts: u32,
     /// Clients of each of the three tenants
     #[arg(long, default_value_t = 4)]
     clients: u32,
@@ -140,6 +143,7 @@ async fn run_seeds(args: &Run) -> Result<bool> {
         let settings = Settings {
             seed,
             length,
+            hosts: args.hosts,
             clients: args.clients,
             pace: Duration::from_millis(args.pace),
             // Enough that appends do not run out before the time does.
@@ -161,8 +165,8 @@ async fn run_seeds(args: &Run) -> Result<bool> {
     }
     for seed in &broken {
         eprintln!(
-            "seed {seed} broke a rule; once more: cargo xtask chaos --seed {seed} --minutes {}",
-            args.minutes
+            "seed {seed} broke a rule; once more: cargo xtask chaos --seed {seed} --minutes {} --clients {} --hosts {}",
+            args.minutes, args.clients, args.hosts
         );
     }
     Ok(broken.is_empty())

@@ -5,6 +5,7 @@
 //! mended: while the journals drain.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use stuga_fault_proxy::{Fault, Side};
@@ -26,25 +27,30 @@ pub enum Place {
 }
 
 impl Place {
-    /// The places with a proxy of their own.
-    pub const WAYS: [Self; 3] = [Self::AgentCore, Self::S3, Self::Redis];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AgentCore, Self::S3, Self::Redis, Self::Everything];
 }
+
+/// Streams of chance that one host takes.
+const HOST_STREAMS: u64 = 10;
+/// The stream for what all hosts share.
+const FREEZE_STREAM: u64 = 0;
 
 /// What is done at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Act {
-    /// The ways of a place get this fault; [`Fault::None`] mends them.
-    Way(Place, Fault),
+    /// A host's ways to a place get this fault; [`Fault::None`] mends them.
+    Way(u32, Place, Fault),
     /// The server of AgentCore and S3 stops answering without closing anything.
     Freeze,
     /// It goes on.
     Thaw,
     /// Redis is killed and starts again without what it knew.
     LoseRedis,
-    /// The host is killed without a word and starts again.
-    KillHost,
-    /// The host is asked to stop and starts again.
-    RestartHost,
+    /// A host is killed without a word and starts again.
+    KillHost(u32),
+    /// A host is asked to stop and starts again.
+    RestartHost(u32),
 }
 
 impl Act {
@@ -54,6 +60,7 @@ impl Act {
         match self {
             Self::Freeze => &Store::ALL,
             Self::Way(
+                _,
                 place,
                 Fault::Refuse | Fault::BlackHole | Fault::Status { code: 500.., .. },
             ) => match place {
@@ -71,13 +78,17 @@ impl Act {
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Way(place, Fault::None) => write!(f, "{place:?} is mended"),
-            Self::Way(place, fault) => write!(f, "{place:?}: {}", told(fault)),
+            Self::Way(host, place, Fault::None) => {
+                write!(f, "host {host}: {place:?} is mended")
+            }
+            Self::Way(host, place, fault) => {
+                write!(f, "host {host}: {place:?} {}", told(fault))
+            }
             Self::Freeze => f.write_str("the cloud's server freezes"),
             Self::Thaw => f.write_str("the cloud's server goes on"),
             Self::LoseRedis => f.write_str("Redis is killed and forgets everything"),
-            Self::KillHost => f.write_str("the host is killed"),
-            Self::RestartHost => f.write_str("the host is restarted"),
+            Self::KillHost(host) => write!(f, "host {host} is killed"),
+            Self::RestartHost(host) => write!(f, "host {host} is restarted"),
         }
     }
 }
@@ -125,26 +136,26 @@ impl Default for Temper {
     }
 }
 
-/// Everything that goes wrong within `length`, in order. All is mended at its end.
-pub fn plan(seed: u64, length: Duration, temper: &Temper) -> Vec<Step> {
+/// Everything that goes wrong within `length` around so many hosts, in order. All is mended at its end.
+pub fn plan(seed: u64, length: Duration, temper: &Temper, hosts: u32) -> Vec<Step> {
     let mut steps = Vec::new();
-    let places = Place::WAYS.iter().chain([&Place::Everything]);
-    for (stream, place) in (1..).zip(places) {
-        break_and_mend(
-            &mut steps,
-            Seeded::new(seed, stream),
-            *place,
-            length,
-            temper,
-        );
-    }
-    freeze(&mut steps, Seeded::new(seed, 11), length, temper);
-    if let Some(between) = temper.host {
-        end_host(&mut steps, Seeded::new(seed, 12), length, between);
+    freeze(&mut steps, Seeded::new(seed, FREEZE_STREAM), length, temper);
+    for host in 0..hosts {
+        let mut streams = (0..HOST_STREAMS).map(|n| {
+            let stream = 1 + u64::from(host) * HOST_STREAMS + n;
+            Seeded::new(seed, stream)
+        });
+        for (place, seeded) in Place::ALL.into_iter().zip(&mut streams) {
+            let way = (host, place);
+            break_and_mend(&mut steps, seeded, way, length, temper);
+        }
+        if let (Some(between), Some(seeded)) = (temper.host, streams.next()) {
+            end_host(&mut steps, seeded, host, length, between);
+        }
     }
     steps.sort_by_key(|step| step.at);
-    let mended = Place::WAYS.map(|place| Act::Way(place, Fault::None));
-    for act in mended.into_iter().chain([Act::Thaw]) {
+    let mended = (0..hosts).map(|host| Act::Way(host, Place::Everything, Fault::None));
+    for act in mended.chain([Act::Thaw]) {
         steps.push(Step { at: length, act });
     }
     steps
@@ -154,7 +165,7 @@ pub fn plan(seed: u64, length: Duration, temper: &Temper) -> Vec<Step> {
 fn break_and_mend(
     steps: &mut Vec<Step>,
     mut seeded: Seeded,
-    place: Place,
+    (host, place): (u32, Place),
     length: Duration,
     temper: &Temper,
 ) {
@@ -175,12 +186,12 @@ fn break_and_mend(
             continue;
         }
         if seeded.chance(15) {
-            flap(steps, &mut seeded, place, at, end);
+            flap(steps, &mut seeded, (host, place), at..end);
         } else {
-            let act = Act::Way(place, fault(&mut seeded));
+            let act = Act::Way(host, place, fault(&mut seeded));
             steps.push(Step { at, act });
         }
-        let act = Act::Way(place, Fault::None);
+        let act = Act::Way(host, place, Fault::None);
         steps.push(Step { at: end, act });
         at = end;
     }
@@ -231,7 +242,13 @@ fn status(code: u16, retry_after: Option<u32>) -> Fault {
 }
 
 /// Broken and whole in quick turns.
-fn flap(steps: &mut Vec<Step>, seeded: &mut Seeded, place: Place, mut at: Duration, end: Duration) {
+fn flap(
+    steps: &mut Vec<Step>,
+    seeded: &mut Seeded,
+    (host, place): (u32, Place),
+    Range { start, end }: Range<Duration>,
+) {
+    let mut at = start;
     let fault = if seeded.chance(50) {
         Fault::Refuse
     } else {
@@ -241,7 +258,7 @@ fn flap(steps: &mut Vec<Step>, seeded: &mut Seeded, place: Place, mut at: Durati
     while at < end {
         broken = !broken;
         let now = if broken { fault.clone() } else { Fault::None };
-        let act = Act::Way(place, now);
+        let act = Act::Way(host, place, now);
         steps.push(Step { at, act });
         at += seeded.time(Duration::from_millis(50), Duration::from_millis(1_500));
     }
@@ -266,12 +283,13 @@ fn freeze(steps: &mut Vec<Step>, mut seeded: Seeded, length: Duration, temper: &
 fn end_host(
     steps: &mut Vec<Step>,
     mut seeded: Seeded,
+    host: u32,
     length: Duration,
     between: (Duration, Duration),
 ) {
     let mends: Vec<Duration> = steps
         .iter()
-        .filter(|step| matches!(step.act, Act::Way(_, Fault::None) | Act::Thaw))
+        .filter(|step| matches!(step.act, Act::Way(_, _, Fault::None) | Act::Thaw))
         .map(|step| step.at)
         .collect();
     let mut at = Duration::ZERO;
@@ -287,9 +305,9 @@ fn end_host(
             return;
         }
         let act = if seeded.chance(75) {
-            Act::KillHost
+            Act::KillHost(host)
         } else {
-            Act::RestartHost
+            Act::RestartHost(host)
         };
         steps.push(Step { at, act });
     }
@@ -304,36 +322,44 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_plan_and_another_seed_another() {
         let temper = Temper::default();
-        assert_eq!(plan(1, LENGTH, &temper), plan(1, LENGTH, &temper));
-        assert_ne!(plan(1, LENGTH, &temper), plan(2, LENGTH, &temper));
+        assert_eq!(plan(1, LENGTH, &temper, 1), plan(1, LENGTH, &temper, 1));
+        assert_ne!(plan(1, LENGTH, &temper, 1), plan(2, LENGTH, &temper, 1));
     }
 
     #[test]
     fn a_plan_is_in_order_and_mends_everything_at_its_end() {
-        let steps = plan(3, LENGTH, &Temper::default());
+        let steps = plan(3, LENGTH, &Temper::default(), 2);
         assert!(steps.is_sorted_by_key(|step| step.at));
-        let mut broken: Vec<Place> = Vec::new();
-        let mut frozen = false;
-        for step in &steps {
-            match &step.act {
-                Act::Way(place, Fault::None) => {
-                    broken.retain(|other| other != place && *place != Place::Everything);
-                }
-                Act::Way(place, _) => broken.push(*place),
-                Act::Freeze => frozen = true,
-                Act::Thaw => frozen = false,
-                _ => {}
-            }
+        let last = |act: Act| steps.iter().rposition(|step| step.act == act);
+        for host in 0..2 {
+            let mended = last(Act::Way(host, Place::Everything, Fault::None)).unwrap();
+            let broken = steps.iter().rposition(|step| match &step.act {
+                Act::Way(other, _, fault) => *other == host && *fault != Fault::None,
+                _ => false,
+            });
+            assert!(broken.unwrap() < mended);
         }
-        broken.retain(|place| *place != Place::Everything);
-        assert_eq!((broken, frozen), (vec![], false));
+        assert!(last(Act::Freeze) < last(Act::Thaw));
         assert_eq!(steps.last().map(|step| step.at), Some(LENGTH));
+    }
+
+    #[test]
+    fn one_host_meets_the_same_whether_there_is_another_or_not() {
+        let of_first = |hosts| {
+            let steps = plan(3, LENGTH, &Temper::default(), hosts);
+            let of_first = steps.into_iter().filter(|step| match step.act {
+                Act::Way(host, ..) => host == 0,
+                _ => false,
+            });
+            of_first.collect::<Vec<_>>()
+        };
+        assert_eq!(of_first(1), of_first(2));
     }
 
     #[test]
     fn every_kind_of_harm_comes_up() {
         let acts: Vec<String> = (0..20)
-            .flat_map(|seed| plan(seed, LENGTH, &Temper::default()))
+            .flat_map(|seed| plan(seed, LENGTH, &Temper::default(), 2))
             .map(|step| step.act.to_string())
             .collect();
         for harm in [
@@ -347,8 +373,8 @@ mod tests {
             "answers 429",
             "freezes",
             "Redis is killed",
-            "the host is killed",
-            "the host is restarted",
+            "host 1 is killed",
+            "host 0 is restarted",
             "Everything",
         ] {
             assert!(acts.iter().any(|act| act.contains(harm)), "{harm}");
@@ -361,8 +387,8 @@ mod tests {
             host: None,
             ..Temper::default()
         };
-        let steps = plan(5, LENGTH, &temper);
-        let ended = |step: &Step| matches!(step.act, Act::KillHost | Act::RestartHost);
+        let steps = plan(5, LENGTH, &temper, 1);
+        let ended = |step: &Step| matches!(step.act, Act::KillHost(_) | Act::RestartHost(_));
         assert!(!steps.iter().any(ended));
     }
 }

@@ -142,19 +142,20 @@ impl fmt::Display for Report {
     }
 }
 
-/// How many entries waited at what time, of all tenants together.
+/// How many entries waited at what time, of all tenants and hosts together.
 pub fn depths(history: &[Event]) -> Vec<(u64, u64)> {
-    let mut now: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut now: BTreeMap<(u32, &str), u64> = BTreeMap::new();
     let mut depths = Vec::new();
     for event in history {
         if let Event::Journal {
             at,
+            host,
             tenant,
             waiting,
             ..
         } = event
         {
-            now.insert(tenant, *waiting);
+            now.insert((*host, tenant), *waiting);
             depths.push((*at, now.values().sum()));
         }
     }
@@ -163,10 +164,16 @@ pub fn depths(history: &[Event]) -> Vec<(u64, u64)> {
 
 /// How many entries were parked in the end, of all tenants.
 fn parked(history: &[Event]) -> u64 {
-    let mut now: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut now: BTreeMap<(u32, &str), u64> = BTreeMap::new();
     for event in history {
-        if let Event::Journal { tenant, parked, .. } = event {
-            now.insert(tenant, *parked);
+        if let Event::Journal {
+            host,
+            tenant,
+            parked,
+            ..
+        } = event
+        {
+            now.insert((*host, tenant), *parked);
         }
     }
     now.values().sum()
@@ -273,6 +280,7 @@ mod tests {
     fn depths_are_summed_over_tenants() {
         let journal = |at, tenant: &str, waiting| Event::Journal {
             at,
+            host: 0,
             tenant: tenant.to_owned(),
             waiting,
             parked: 0,

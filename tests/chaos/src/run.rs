@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::admin;
+use crate::admin::Desk;
 use crate::check::check;
 use crate::client::Client;
 use crate::history::{Event, Recorder};
@@ -45,6 +45,8 @@ pub struct Settings {
     pub seed: u64,
     /// How long things go wrong.
     pub length: Duration,
+    /// Hosts that share the cloud; each client works through one of them.
+    pub hosts: u32,
     /// Clients of each tenant.
     pub clients: u32,
     /// A client's pause between two operations.
@@ -65,7 +67,12 @@ pub struct Settings {
 /// When the run could not be made: a server, the host or the reading failed. What clients saw is in the report.
 pub async fn run(settings: &Settings, tools: &Tools) -> Result<Report> {
     let mut play = Play::begin(settings, tools).await?;
-    let steps = plan(settings.seed, settings.length, &settings.temper);
+    let steps = plan(
+        settings.seed,
+        settings.length,
+        &settings.temper,
+        settings.hosts,
+    );
     let harmed = play.harm(&steps).await;
     play.rest().await?;
     harmed?;
@@ -80,8 +87,8 @@ pub struct Play {
     pub recorder: Arc<Recorder>,
     /// The cloud.
     pub stage: Stage,
-    /// The host that clients work through.
-    pub host: Host,
+    /// The hosts that clients work through.
+    pub hosts: Vec<Host>,
     reader: Site,
     stop: Arc<Stop>,
     working: Vec<JoinHandle<()>>,
@@ -98,26 +105,31 @@ impl Play {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
         let recorder = Arc::new(Recorder::new(Some(&folder.join("history.jsonl")))?);
-        let stage = Stage::set(folder, tools).await?;
-        let site = stage.site(&folder.join("host"), Reach::Proxied, &settings.config)?;
+        let stage = Stage::set(folder, tools, settings.hosts).await?;
         let reader = stage.site(&folder.join("reader"), Reach::Straight, "")?;
-        let mut host = Host::new(site)?;
-        block_in_place(|| host.start())?;
-        let workers = workers(settings, &host, &recorder)?;
+        let mut hosts = Vec::new();
+        for number in 0..usize::try_from(settings.hosts)? {
+            let folder = folder.join(format!("host-{number}"));
+            let site = stage.site(&folder, Reach::Proxied(number), &settings.config)?;
+            let mut host = Host::new(site)?;
+            block_in_place(|| host.start())?;
+            hosts.push(host);
+        }
+        let workers = workers(settings, &hosts, &recorder)?;
         let prepared = workers.into_iter().map(|mut worker| async move {
             worker.prepare().await?;
             anyhow::Ok(worker)
         });
         let workers = try_join_all(prepared).await?;
         let stop = Arc::new(Stop::default());
-        let sampler = Sampler::start(&recorder, &host);
+        let sampler = Sampler::start(&recorder, &hosts);
         let working = workers.into_iter();
         let working = working.map(|worker| tokio::spawn(worker.work(Arc::clone(&stop))));
         Ok(Self {
             seed: settings.seed,
             recorder,
             stage,
-            host,
+            hosts,
             reader,
             working: working.collect(),
             stop,
@@ -146,7 +158,7 @@ impl Play {
         let Self {
             recorder,
             stage,
-            host,
+            hosts,
             ..
         } = self;
         recorder.note(Event::Fault {
@@ -154,20 +166,23 @@ impl Play {
             what: act.to_string(),
             away: act.away().to_vec(),
         });
-        let turn = |up| {
-            let at = recorder.now();
-            recorder.note(Event::Host { at, up });
-        };
         match act {
-            Act::Way(place, fault) => stage.set_way(*place, fault),
+            Act::Way(host, place, fault) => stage.set_way(*host, *place, fault),
             Act::Freeze => stage.freeze(true)?,
             Act::Thaw => stage.freeze(false)?,
             Act::LoseRedis => block_in_place(|| stage.lose_redis())?,
-            Act::KillHost | Act::RestartHost => {
+            Act::KillHost(number) | Act::RestartHost(number) => {
+                let turn = |up| {
+                    let at = recorder.now();
+                    let host = *number;
+                    recorder.note(Event::Host { at, host, up });
+                };
+                let host = usize::try_from(*number)?;
+                let host = hosts.get_mut(host).context("there is no such host")?;
                 turn(false);
                 block_in_place(|| {
                     match act {
-                        Act::KillHost => host.kill(),
+                        Act::KillHost(_) => host.kill(),
                         _ => host.stop()?,
                     }
                     host.start()
@@ -198,11 +213,13 @@ impl Play {
     pub async fn end(mut self) -> Result<(Report, Vec<Event>)> {
         let recorder = &self.recorder;
         let mended = recorder.now();
-        wait_until_empty(&self.host, recorder).await?;
+        wait_until_empty(&self.hosts, recorder).await?;
         let empty = recorder.now();
         drop(self.sampler);
         let reading = read_all(self.reader, recorder).await;
-        block_in_place(|| self.host.stop())?;
+        for host in &mut self.hosts {
+            block_in_place(|| host.stop())?;
+        }
         reading?;
         let history = recorder.finish()?;
         let verdict = check(&history);
@@ -211,22 +228,22 @@ impl Play {
     }
 }
 
-fn workers(settings: &Settings, host: &Host, recorder: &Arc<Recorder>) -> Result<Vec<Worker>> {
+fn workers(settings: &Settings, hosts: &[Host], recorder: &Arc<Recorder>) -> Result<Vec<Worker>> {
     let mut workers = Vec::new();
     let mut stream = CLIENT_STREAMS;
     for tenant in TENANTS {
         let shared = Arc::new(Shared::default());
-        let key = host
-            .site()
-            .keys
-            .get(tenant)
-            .context("a tenant has no key")?;
-        for id in 0..settings.clients {
+        for (id, (number, host)) in (0..settings.clients).zip((0..).zip(hosts).cycle()) {
+            let key = host
+                .site()
+                .keys
+                .get(tenant)
+                .context("a tenant has no key")?;
             let recorder = Arc::clone(recorder);
             let client = Client::new(recorder, host.address(), key, tenant, id, "run")?;
             stream += 1;
             workers.push(Worker::new(
-                client,
+                client.of_host(number),
                 Seeded::new(settings.seed, stream),
                 Arc::clone(&shared),
                 settings.pace,
@@ -238,17 +255,18 @@ fn workers(settings: &Settings, host: &Host, recorder: &Arc<Recorder>) -> Result
 }
 
 /// Notes how much waits, as long as it is not dropped.
-pub struct Sampler(JoinHandle<()>);
+struct Sampler(JoinHandle<()>);
 
 impl Sampler {
     /// Looks at the journals of all tenants now and then.
-    pub fn start(recorder: &Arc<Recorder>, host: &Host) -> Self {
-        let (recorder, desk) = (Arc::clone(recorder), admin::Desk::of(host));
+    fn start(recorder: &Arc<Recorder>, hosts: &[Host]) -> Self {
+        let recorder = Arc::clone(recorder);
+        let desks: Vec<_> = hosts.iter().map(Desk::of).collect();
         Self(tokio::spawn(async move {
             loop {
                 sleep(SAMPLE_EVERY).await;
                 // A host that is down is looked at again.
-                let _ = sample(&desk, &recorder).await;
+                let _ = sample(&desks, &recorder).await;
             }
         }))
     }
@@ -261,17 +279,20 @@ impl Drop for Sampler {
 }
 
 /// Notes how much waits, and says how much that is together.
-async fn sample(desk: &admin::Desk, recorder: &Recorder) -> Result<u64> {
+async fn sample(desks: &[Desk], recorder: &Recorder) -> Result<u64> {
     let mut total = 0;
-    for tenant in TENANTS {
-        let backlog = desk.backlog(tenant).await?;
-        total += backlog.waiting;
-        recorder.note(Event::Journal {
-            at: recorder.now(),
-            tenant: tenant.to_owned(),
-            waiting: backlog.waiting,
-            parked: backlog.parked,
-        });
+    for (host, desk) in (0..).zip(desks) {
+        for tenant in TENANTS {
+            let backlog = desk.backlog(tenant).await?;
+            total += backlog.waiting;
+            recorder.note(Event::Journal {
+                at: recorder.now(),
+                host,
+                tenant: tenant.to_owned(),
+                waiting: backlog.waiting,
+                parked: backlog.parked,
+            });
+        }
     }
     Ok(total)
 }
@@ -280,18 +301,17 @@ async fn sample(desk: &admin::Desk, recorder: &Recorder) -> Result<u64> {
 ///
 /// # Errors
 /// When that takes too long.
-pub async fn wait_until_empty(host: &Host, recorder: &Recorder) -> Result<()> {
-    let desk = admin::Desk::of(host);
+pub async fn wait_until_empty(hosts: &[Host], recorder: &Recorder) -> Result<()> {
+    let desks: Vec<_> = hosts.iter().map(Desk::of).collect();
     let until = Instant::now() + EMPTY_PATIENCE;
     loop {
-        let left = sample(&desk, recorder).await?;
+        let left = sample(&desks, recorder).await?;
         if left == 0 {
             return Ok(());
         }
         if Instant::now() >= until {
-            let folder = host.site().folder.display();
             bail!(
-                "{left} entries still wait after {EMPTY_PATIENCE:?} of peace; see host.log in {folder}"
+                "{left} entries still wait after {EMPTY_PATIENCE:?} of peace; see host.log of each host"
             );
         }
         sleep(SAMPLE_EVERY / 5).await;

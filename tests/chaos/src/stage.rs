@@ -22,20 +22,26 @@ pub struct Stage {
     ministack: Ministack,
     redis: Option<Redis>,
     redis_address: SocketAddr,
-    agentcore: FaultProxy,
-    s3: FaultProxy,
-    redis_way: FaultProxy,
+    /// Those of each host.
+    ways: Vec<Ways>,
     bucket: String,
     memory: String,
     /// A site without a cloud, from which all others are copied.
     bare: Site,
 }
 
+/// One host's ways to the cloud.
+struct Ways {
+    agentcore: FaultProxy,
+    s3: FaultProxy,
+    redis: FaultProxy,
+}
+
 /// How a site reaches the cloud.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
-    /// Through the proxies.
-    Proxied,
+    /// Through the proxies of the host with this number.
+    Proxied(usize),
     /// Straight.
     Straight,
     /// Not at all: the host keeps everything itself.
@@ -43,11 +49,11 @@ pub enum Reach {
 }
 
 impl Stage {
-    /// Starts everything in an empty folder.
+    /// Starts everything in an empty folder, with ways for so many hosts.
     ///
     /// # Errors
     /// When a server cannot be had or a command of the host fails.
-    pub async fn set(folder: &Path, tools: &Tools) -> Result<Self> {
+    pub async fn set(folder: &Path, tools: &Tools, hosts: u32) -> Result<Self> {
         let ministack = Ministack::start()?;
         let redis = Redis::start()?;
         let redis_address = redis.address();
@@ -61,10 +67,16 @@ impl Stage {
         );
         let memory = new_memory(&client, &ministack).await?;
         let bare = Site::make(&folder.join("bare"), tools)?;
+        let mut ways = Vec::new();
+        for _ in 0..hosts {
+            ways.push(Ways {
+                agentcore: FaultProxy::start(ministack.address()).await?,
+                s3: FaultProxy::start(ministack.address()).await?,
+                redis: FaultProxy::start(redis_address).await?,
+            });
+        }
         Ok(Self {
-            agentcore: FaultProxy::start(ministack.address()).await?,
-            s3: FaultProxy::start(ministack.address()).await?,
-            redis_way: FaultProxy::start(redis_address).await?,
+            ways,
             redis: Some(redis),
             redis_address,
             ministack,
@@ -99,15 +111,19 @@ impl Stage {
 
     /// The settings of AWS.
     fn aws(&self, reach: Reach) -> Option<Value> {
-        let at = |proxy: &FaultProxy, server| match reach {
-            Reach::Proxied => Some(proxy.address()),
-            Reach::Straight => Some(server),
-            Reach::Never => None,
-        };
         let server = self.ministack.address();
-        let agentcore = at(&self.agentcore, server)?;
-        let s3 = at(&self.s3, server)?;
-        let redis = at(&self.redis_way, self.redis_address)?;
+        let (agentcore, s3, redis) = match reach {
+            Reach::Never => return None,
+            Reach::Straight => (server, server, self.redis_address),
+            Reach::Proxied(host) => {
+                let ways = self.ways.get(host)?;
+                (
+                    ways.agentcore.address(),
+                    ways.s3.address(),
+                    ways.redis.address(),
+                )
+            }
+        };
         Some(json!({
             "region": self.ministack.region(),
             "endpoints": {
@@ -120,22 +136,24 @@ impl Stage {
         }))
     }
 
-    /// Breaks or mends the ways of a place.
-    pub fn set_way(&self, place: Place, fault: &Fault) {
-        let ways: &[&FaultProxy] = match place {
-            Place::AgentCore => &[&self.agentcore],
-            Place::S3 => &[&self.s3],
-            Place::Redis => &[&self.redis_way],
-            Place::Everything => &[&self.agentcore, &self.s3, &self.redis_way],
-        };
-        for way in ways {
+    /// Breaks or mends the ways of a host to a place.
+    pub fn set_way(&self, host: u32, place: Place, fault: &Fault) {
+        let ways = usize::try_from(host)
+            .ok()
+            .and_then(|host| self.ways.get(host));
+        let Some(ways) = ways else { return };
+        if matches!(place, Place::AgentCore | Place::Everything) {
+            ways.agentcore.set(fault.clone());
+        }
+        if matches!(place, Place::S3 | Place::Everything) {
+            ways.s3.set(fault.clone());
+        }
+        if matches!(place, Place::Redis | Place::Everything) {
             // Redis speaks no HTTP: for it, a service that is out of order refuses.
-            let redis = std::ptr::eq(*way, &raw const self.redis_way);
-            let fault = match fault {
-                Fault::Status { .. } if redis => Fault::Refuse,
+            ways.redis.set(match fault {
+                Fault::Status { .. } => Fault::Refuse,
                 fault => fault.clone(),
-            };
-            way.set(fault);
+            });
         }
     }
 

@@ -16,6 +16,7 @@ async fn what_clients_were_told_is_true_after_everything_went_wrong_for_a_while(
     let settings = Settings {
         seed: SEED,
         length: LENGTH,
+        hosts: 1,
         clients: 2,
         pace: Duration::from_millis(5),
         sessions: 4,

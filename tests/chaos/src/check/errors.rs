@@ -1,6 +1,6 @@
 //! Which errors a client may meet: those of a host that is down or on its way, and no others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Rule, Violation};
 use crate::history::Event;
@@ -35,7 +35,20 @@ pub(super) fn forgiven(history: &[Event]) -> u64 {
 /// Calls `each` with the operation, the words, and whether it is forgiven.
 fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
     let downs = downs(history);
-    let is_down = |from: u64, to: u64| downs.iter().any(|(down, up)| *down <= to && from <= *up);
+    let hosts: HashMap<u64, u32> = history
+        .iter()
+        .filter_map(|event| match event {
+            Event::Begin { op, host, .. } => Some((*op, *host)),
+            _ => None,
+        })
+        .collect();
+    let is_down = |op: &u64, from: u64, to: u64| {
+        let host = hosts.get(op).copied().unwrap_or_default();
+        let of_host = downs.iter().filter(|(other, _, _)| *other == host);
+        of_host
+            .into_iter()
+            .any(|(_, down, up)| *down <= to && from <= *up)
+    };
     // Operations of which an attempt may still go on in the host.
     let mut lost: HashSet<u64> = HashSet::new();
     for event in history {
@@ -49,7 +62,7 @@ fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
                 detail,
             } => {
                 let goes_on = why.ends_with(IN_PROGRESS) && lost.contains(op);
-                let forgiven = is_down(*began, *at) || goes_on;
+                let forgiven = is_down(op, *began, *at) || goes_on;
                 if status.is_none() {
                     lost.insert(*op);
                 }
@@ -68,21 +81,27 @@ fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
     }
 }
 
-/// When the host was down: from its end to its start.
-fn downs(history: &[Event]) -> Vec<(u64, u64)> {
+/// When which host was down: from its end to its start.
+fn downs(history: &[Event]) -> Vec<(u32, u64, u64)> {
     let mut downs = Vec::new();
-    let mut since = None;
+    let mut since: HashMap<u32, u64> = HashMap::new();
     for event in history {
         match event {
-            Event::Host { at, up: false } => since = since.or(Some(*at)),
-            Event::Host { at, up: true } => {
-                if let Some(down) = since.take() {
-                    downs.push((down, *at));
+            Event::Host {
+                at,
+                host,
+                up: false,
+            } => {
+                since.entry(*host).or_insert(*at);
+            }
+            Event::Host { at, host, up: true } => {
+                if let Some(down) = since.remove(host) {
+                    downs.push((*host, down, *at));
                 }
             }
             _ => {}
         }
     }
-    downs.extend(since.map(|down| (down, u64::MAX)));
+    downs.extend(since.into_iter().map(|(host, down)| (host, down, u64::MAX)));
     downs
 }

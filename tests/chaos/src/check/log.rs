@@ -15,11 +15,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, ops: &[Op<'_>], last: Option<Last<'_>
         .collect();
     for op in ops {
         if let (Some(Outcome::Heard(values)), Some(end)) = (op.outcome, op.end) {
-            let reading = Reading {
-                begin: op.begin,
-                end,
-                reader: Some((op.client, op.number)),
-            };
+            let reading = Reading::of(op, end);
             hear(judge, &appends, values, &reading);
         }
     }
@@ -40,8 +36,8 @@ fn hear(
     reading: &Reading,
 ) {
     let mut seen = HashSet::new();
-    // The one heard so far that began last.
-    let mut latest: Option<Op<'_>> = None;
+    // Of each host the one heard so far that began last.
+    let mut latest: HashMap<u32, Op<'_>> = HashMap::new();
     for value in values {
         let Some(append) = appends.get(value.as_str()) else {
             judge.stranger(value, reading);
@@ -57,7 +53,7 @@ fn hear(
             let words = format!("append {number} was refused or not yet made");
             judge.broken(Rule::Phantom, reading.ops(&[number]), words);
         }
-        if let (Some(before), Some(acked)) = (latest, append.acked())
+        if let (Some(before), Some(acked)) = (latest.get(&append.host), append.acked())
             && acked < before.begin
         {
             let words = format!(
@@ -66,15 +62,15 @@ fn hear(
             );
             judge.broken(Rule::Order, reading.ops(&[number, before.number]), words);
         }
-        if latest.is_none_or(|latest| latest.begin < append.begin) {
-            latest = Some(*append);
+        let latest = latest.entry(append.host).or_insert(*append);
+        if latest.begin < append.begin {
+            *latest = *append;
         }
     }
     for append in appends.values() {
-        let due = append.acked().is_some_and(|acked| acked < reading.begin);
-        if due && !seen.contains(&append.number) {
+        if reading.must_show(append) && !seen.contains(&append.number) {
             let words = format!("acknowledged append {} is not there", append.number);
-            let rule = reading.missed(append.client);
+            let rule = reading.missed(append);
             judge.broken(rule, reading.ops(&[append.number]), words);
         }
     }

@@ -35,11 +35,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, ops: &[Op<'_>], last: Option<Last<'_>
     register.judge_conditions(judge);
     for op in ops {
         if let (Some(Outcome::Found { value, version }), Some(end)) = (op.outcome, op.end) {
-            let reading = Reading {
-                begin: op.begin,
-                end,
-                reader: Some((op.client, op.number)),
-            };
+            let reading = Reading::of(op, end);
             register.judge_reading(judge, &reading, value.as_deref(), *version);
         }
     }
@@ -66,6 +62,7 @@ impl Register<'_> {
             }
             let earlier = self.writes.iter().find(|earlier| {
                 earlier.acked().is_some_and(|acked| acked < later.begin)
+                    && earlier.host == later.host
                     && earlier.version() > Some(version)
             });
             if let Some(earlier) = earlier {
@@ -89,9 +86,8 @@ impl Register<'_> {
                 && *expected > 0
             {
                 let between = self.writes.iter().find(|other| {
-                    other
-                        .version()
-                        .is_some_and(|other| *expected < other && other < version)
+                    let within = |other| *expected < other && other < version;
+                    other.host == write.host && other.version().is_some_and(within)
                 });
                 if let Some(other) = between {
                     let words = format!("it replaced {expected}, but {:?} stood", other.version());
@@ -154,7 +150,7 @@ impl Register<'_> {
         }
         let newer = self.writes.iter().chain(&self.deletes).find(|other| {
             other.number != number
-                && other.acked().is_some_and(|acked| acked < reading.begin)
+                && reading.must_show(other)
                 && match other.version() {
                     Some(other) => Some(other) > version,
                     // A removal has no version: only what did not overlap has an order.
@@ -166,7 +162,7 @@ impl Register<'_> {
                 "write {number} shows, not the later operation {}",
                 newer.number
             );
-            let rule = reading.missed(newer.client);
+            let rule = reading.missed(newer);
             judge.broken(rule, reading.ops(&[number, newer.number]), words);
         }
     }
@@ -174,7 +170,7 @@ impl Register<'_> {
     /// Judges that nothing was found.
     fn judge_nothing(&self, judge: &mut Judge<'_>, reading: &Reading) {
         let missed = self.writes.iter().find(|write| {
-            write.acked().is_some_and(|acked| acked < reading.begin)
+            reading.must_show(write)
                 && !self.deletes.iter().any(|delete| {
                     let after = delete.end.is_none_or(|end| end > write.begin);
                     after && delete.begin < reading.end
@@ -182,7 +178,7 @@ impl Register<'_> {
         });
         if let Some(write) = missed {
             let words = format!("nothing shows, though write {} stood", write.number);
-            let rule = reading.missed(write.client);
+            let rule = reading.missed(write);
             judge.broken(rule, reading.ops(&[write.number]), words);
         }
     }

@@ -32,6 +32,7 @@ impl Story {
             op: self.next,
             at: from,
             client: 1,
+            host: 0,
             thing: thing(store),
             action,
         });
@@ -343,8 +344,16 @@ fn trouble(op: u64, began: u64, at: u64, status: Option<u16>, why: &str) -> Even
 
 #[test]
 fn an_error_is_forgiven_only_while_the_host_is_down() {
-    let down = |at| Event::Host { at, up: false };
-    let up = |at| Event::Host { at, up: true };
+    let down = |at| Event::Host {
+        at,
+        host: 0,
+        up: false,
+    };
+    let up = |at| Event::Host {
+        at,
+        host: 0,
+        up: true,
+    };
     let history = [
         trouble(1, 1, 9, Some(503), "unavailable"),
         down(10),
@@ -364,4 +373,50 @@ fn an_error_is_forgiven_only_while_the_host_is_down() {
     let forbidden: Vec<_> = verdict.violations.iter().map(|v| v.ops[0]).collect();
     assert_eq!(forbidden, [1, 4]);
     assert_eq!(verdict.counted.retried, 3);
+}
+
+/// The same history, with operation `op` made through another host by another client.
+fn elsewhere(mut events: Vec<Event>, moved: u64) -> Vec<Event> {
+    for event in &mut events {
+        if let Event::Begin {
+            op, client, host, ..
+        } = event
+            && *op == moved
+        {
+            (*client, *host) = (2, 1);
+        }
+    }
+    events
+}
+
+#[test]
+fn what_another_host_wrote_may_show_later_and_is_still_not_lost() {
+    let story = || {
+        let story = Story::new().write(Store::Memory, 5).write(Store::Memory, 7);
+        story.read(Store::Memory, found(1, 5))
+    };
+    let read = story().last(Store::Memory, found(2, 7));
+    assert_eq!(check(&elsewhere(read.events, 2)).violations, []);
+    let lost = story().last(Store::Memory, found(1, 5));
+    let verdict = check(&elsewhere(lost.events, 2));
+    assert_eq!(verdict.count(Rule::Lost), 1);
+    assert_eq!(verdict.violations.len(), 1);
+}
+
+#[test]
+fn another_host_that_is_down_forgives_nothing() {
+    let events = Story::new()
+        .append()
+        .last(Store::Sessions, heard(&[1]))
+        .events;
+    let ends = [
+        Event::Host {
+            at: 1,
+            host: 1,
+            up: false,
+        },
+        trouble(1, 11, 12, Some(503), "unavailable"),
+    ];
+    let history = [events, ends.to_vec()].concat();
+    assert_eq!(check(&history).count(Rule::Error), 1);
 }
