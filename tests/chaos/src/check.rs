@@ -78,7 +78,7 @@ pub struct Counted {
     pub conflicts: u64,
     /// Operations whose client gave up.
     pub unknown: u64,
-    /// Attempts that failed while the host was down, and were made again.
+    /// Attempts that failed in a way that the rules allow, and were made again: nearly all because the host was down.
     pub retried: u64,
     /// Answers that this host gave and not the cloud.
     pub local: u64,

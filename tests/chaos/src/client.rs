@@ -206,14 +206,7 @@ impl Client {
         let kind = kind
             .and_then(|kind| kind.strip_prefix(PROBLEM))
             .unwrap_or("no problem");
-        let conditional = matches!(
-            action,
-            Action::Write {
-                expected: Some(_),
-                ..
-            }
-        );
-        if kind == "conflict" && conditional {
+        if kind == "conflict" && action.is_conditional() {
             return Attempt::Answered(Outcome::Conflict, None);
         }
         Attempt::failed(Some(status), kind, &text)

@@ -88,7 +88,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  acknowledged {}, read {}, conflicts {}, answered by this host {}, noted for the cloud {}, tried again while the host was down {}",
+            "  acknowledged {}, read {}, conflicts {}, answered by this host {}, noted for the cloud {}, tried again as the rules have it {}",
             counted.acknowledged,
             counted.reads,
             counted.conflicts,

@@ -310,8 +310,15 @@ pub async fn wait_until_empty(hosts: &[Host], recorder: &Recorder) -> Result<()>
             return Ok(());
         }
         if Instant::now() >= until {
+            let mut says = Vec::new();
+            for (desk, tenant) in desks.iter().flat_map(|desk| TENANTS.map(|t| (desk, t))) {
+                let standings = desk.explain(tenant).await?.into_iter();
+                let standings = standings.filter(|one| one.backlog.waiting > 0);
+                says.extend(standings.map(|one| format!("{tenant}: {}", one.says)));
+            }
             bail!(
-                "{left} entries still wait after {EMPTY_PATIENCE:?} of peace; see host.log of each host"
+                "{left} entries still wait after {EMPTY_PATIENCE:?} of peace; see host.log of each host\n{}",
+                says.join("\n")
             );
         }
         sleep(SAMPLE_EVERY / 5).await;

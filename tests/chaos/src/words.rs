@@ -55,6 +55,19 @@ pub enum Action {
     Read,
 }
 
+impl Action {
+    /// Whether it is done only where a certain version stands.
+    pub fn is_conditional(&self) -> bool {
+        matches!(
+            self,
+            Self::Write {
+                expected: Some(_),
+                ..
+            }
+        )
+    }
+}
+
 /// One thing of one tenant.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Thing {

@@ -1,13 +1,19 @@
-//! Which errors a client may meet: those of a host that is down or on its way, and no others.
+//! Which errors a client may meet: those of a host that is down or on its way, that its first attempt goes on, and that a
+//! conditional write may have landed in a cloud that did not answer. No others.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Rule, Violation};
 use crate::history::Event;
-use crate::words::Outcome;
+use crate::words::{Action, Outcome};
 
 /// A problem that only tells that the first attempt goes on.
 const IN_PROGRESS: &str = "idempotency-in-progress";
+
+/// A problem that tells that nobody answered in time.
+const TIMEOUT: &str = "timeout";
+/// What the host says when the cloud kept silent about a write whose condition does not hold here: docs/failover.md.
+const UNSURE: &str = "may have landed";
 
 /// All errors that the rules forbid.
 pub(super) fn judge(history: &[Event]) -> Vec<Violation> {
@@ -35,15 +41,17 @@ pub(super) fn forgiven(history: &[Event]) -> u64 {
 /// Calls `each` with the operation, the words, and whether it is forgiven.
 fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
     let downs = downs(history);
-    let hosts: HashMap<u64, u32> = history
+    let begun: HashMap<u64, (u32, &Action)> = history
         .iter()
         .filter_map(|event| match event {
-            Event::Begin { op, host, .. } => Some((*op, *host)),
+            Event::Begin {
+                op, host, action, ..
+            } => Some((*op, (*host, action))),
             _ => None,
         })
         .collect();
     let is_down = |op: &u64, from: u64, to: u64| {
-        let host = hosts.get(op).copied().unwrap_or_default();
+        let host = begun.get(op).map_or(0, |(host, _)| *host);
         let of_host = downs.iter().filter(|(other, _, _)| *other == host);
         of_host
             .into_iter()
@@ -62,7 +70,11 @@ fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
                 detail,
             } => {
                 let goes_on = why.ends_with(IN_PROGRESS) && lost.contains(op);
-                let forgiven = is_down(op, *began, *at) || goes_on;
+                let conditional = begun
+                    .get(op)
+                    .is_some_and(|(_, action)| action.is_conditional());
+                let unsure = conditional && why == TIMEOUT && detail.contains(UNSURE);
+                let forgiven = is_down(op, *began, *at) || goes_on || unsure;
                 if status.is_none() {
                     lost.insert(*op);
                 }

@@ -51,12 +51,13 @@ pub(super) fn judge(judge: &mut Judge<'_>, ops: &[Op<'_>], last: Option<Last<'_>
 impl Register<'_> {
     /// Versions only grow, and no two writes have the same.
     fn judge_versions(&self, judge: &mut Judge<'_>) {
-        let mut given: HashMap<u64, u64> = HashMap::new();
+        // Two hosts that do not see each other may give one version twice; one of them loses.
+        let mut given: HashMap<(u32, u64), u64> = HashMap::new();
         for later in &self.writes {
             let Some(version) = later.version() else {
                 continue;
             };
-            if let Some(other) = given.insert(version, later.number) {
+            if let Some(other) = given.insert((later.host, version), later.number) {
                 let words = format!("two writes have version {version}");
                 judge.broken(Rule::Version, vec![other, later.number], words);
             }

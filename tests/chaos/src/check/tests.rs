@@ -420,3 +420,23 @@ fn another_host_that_is_down_forgives_nothing() {
     let history = [events, ends.to_vec()].concat();
     assert_eq!(check(&history).count(Rule::Error), 1);
 }
+
+#[test]
+fn a_write_that_may_have_landed_is_forgiven_when_it_has_a_condition() {
+    let told = |op| Event::Trouble {
+        op,
+        began: 11,
+        at: 12,
+        status: Some(504),
+        why: "timeout".to_owned(),
+        detail: "this host refuses the write: it may have landed".to_owned(),
+    };
+    let story = Story::new()
+        .write(Store::Memory, 5)
+        .swap(5, Outcome::Written(7));
+    let mut history = story.last(Store::Memory, found(2, 7)).events;
+    history.push(told(2));
+    assert_eq!(check(&history).violations, []);
+    history.push(told(1));
+    assert_eq!(check(&history).count(Rule::Error), 1);
+}
