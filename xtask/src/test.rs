@@ -88,7 +88,11 @@ fn install_models(args: &Args) -> Option<Models> {
 /// The servers that the tests of AWS start, when these are chosen. A test whose server cannot be had fails with the reason.
 fn install_servers(args: &Args) {
     let chosen = |crate_name: &&str| args.cargo_test.iter().any(|given| given == crate_name);
-    if args.cargo_test.is_empty() || ["stuga-aws", "stuga-tests"].iter().any(chosen) {
+    if args.cargo_test.is_empty()
+        || ["stuga-aws", "stuga-chaos", "stuga-tests"]
+            .iter()
+            .any(chosen)
+    {
         for problem in stuga_test_servers::install_all() {
             eprintln!("A server cannot be installed, so its tests will fail: {problem}");
         }
