@@ -140,11 +140,12 @@ mod tests {
     #[tokio::test]
     async fn pages_of_any_length_show_every_message_of_both_places_once() {
         let tenant = TenantId::new("acme").unwrap();
+        let (desks, filter) = (desks(3, 2), Filter::default());
         let all = ["l1", "l2", "l3", "c1", "c2"];
         for limit in 1..=6 {
             let (mut seen, mut after) = (Vec::new(), None);
             for _ in 0..10 {
-                let page = desks(3, 2).list(&tenant, &Filter::default(), after, limit);
+                let page = desks.list(&tenant, &filter, after, limit);
                 let (letters, next) = page.await.unwrap();
                 assert!(letters.len() <= limit as usize);
                 seen.extend(letters.into_iter().map(|letter| letter.id));

@@ -253,13 +253,20 @@ mod tests {
         TenantId::new("acme").unwrap()
     }
 
-    fn value(text: &str) -> SecretValue {
-        SecretValue::new(text.into()).unwrap()
-    }
-
     async fn revealed(side: &dyn Secrets, version: u64) -> Result<Option<String>> {
         let value = side.reveal(&ctx("acme", "scribe"), "k", version).await?;
         Ok(value.map(|value| String::from_utf8(value.reveal().to_vec()).unwrap()))
+    }
+
+    async fn set(store: &dyn SecretStore, text: &str) -> SecretInfo {
+        let value = SecretValue::new(text.into()).unwrap();
+        let set = store.set(&tenant(), host_write(), "k", &value).await;
+        set.unwrap()
+    }
+
+    async fn remove(store: &dyn SecretStore, what: Removal) -> u64 {
+        let removed = store.remove(&tenant(), host_write(), "k", what).await;
+        removed.unwrap()
     }
 
     #[tokio::test]
@@ -267,15 +274,12 @@ mod tests {
         let ((_there, cloud), (_here, local)) = (store(), store());
         let copied = Copied::new(Arc::clone(&cloud), Arc::clone(&local));
         let copies = Copies { local };
-        let set = cloud.set(&tenant(), host_write(), "k", &value("one"));
-        let first = set.await.unwrap();
+        let first = set(&*cloud, "one").await;
         let ctx = ctx("acme", "scribe");
         let unread = copies.find(&ctx, "k", None).await.unwrap_err();
         assert_eq!(unread.kind(), ErrorKind::Unavailable);
-        assert_eq!(
-            copied.find(&ctx, "k", None).await.unwrap(),
-            Some(first.clone())
-        );
+        let found = copied.find(&ctx, "k", None).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&first));
         assert_eq!(revealed(&copied, 1).await.unwrap().unwrap(), "one");
         assert_eq!(copies.find(&ctx, "k", None).await.unwrap(), Some(first));
         assert_eq!(revealed(&copies, 1).await.unwrap().unwrap(), "one");
@@ -287,21 +291,18 @@ mod tests {
     async fn a_copy_goes_with_its_secret_whoever_removes_it() {
         let ((_there, cloud), (_here, local)) = (store(), store());
         let copied = Copied::new(Arc::clone(&cloud), Arc::clone(&local));
-        let ctx = ctx("acme", "scribe");
         for text in ["one", "two"] {
-            let set = copied.set(&tenant(), host_write(), "k", &value(text));
-            set.await.unwrap();
+            set(&copied, text).await;
         }
         assert_eq!(local.list(&tenant()).await.unwrap().len(), 2);
         // The operator, here.
-        let gone = copied.remove(&tenant(), host_write(), "k", Removal::Version(1));
-        assert_eq!(gone.await.unwrap(), 1);
+        assert_eq!(remove(&copied, Removal::Version(1)).await, 1);
         assert_eq!(local.list(&tenant()).await.unwrap().len(), 1);
         // Another host: noticed when somebody asks, also by a process that has just begun.
-        let gone = cloud.remove(&tenant(), host_write(), "k", Removal::All);
-        assert_eq!(gone.await.unwrap(), 1);
+        assert_eq!(remove(&*cloud, Removal::All).await, 1);
         let fresh = Copied::new(cloud, Arc::clone(&local));
-        assert_eq!(fresh.find(&ctx, "k", None).await.unwrap(), None);
+        let found = fresh.find(&ctx("acme", "scribe"), "k", None).await.unwrap();
+        assert_eq!(found, None);
         assert!(local.list(&tenant()).await.unwrap().is_empty());
     }
 }
