@@ -120,7 +120,7 @@ impl Attempt<'_> {
                     return Ok(adopted);
                 }
             }
-            found = self.load(self.write.key()).await?;
+            found = self.read_again().await?;
         }
         Err(claim::busy(operation))
     }

@@ -200,6 +200,11 @@ impl Manifest {
             .chain(self.earlier.iter().map(|earlier| &earlier.version))
     }
 
+    /// Whether a version has this content, or one had that the next write removes.
+    pub(super) fn names(&self, content: Uuid) -> bool {
+        self.versions().any(|version| version.content == content) || self.trash.contains(&content)
+    }
+
     /// All versions as a listing shows them, the newest first.
     pub(super) fn listed(&self) -> impl Iterator<Item = FileVersion> {
         let standing = self.standing.iter().map(|version| (version, None));
