@@ -142,6 +142,7 @@ impl Op<'_> {
 struct Last<'h> {
     outcome: &'h Outcome,
     versions: &'h [(u64, String)],
+    unreadable: &'h [(u64, String)],
 }
 
 /// Someone's reading, be it a client's or the last one.
@@ -250,8 +251,14 @@ pub fn check(history: &[Event]) -> Verdict {
                 thing,
                 outcome,
                 versions,
+                unreadable,
             } => {
-                last.insert(thing, Last { outcome, versions });
+                let read = Last {
+                    outcome,
+                    versions,
+                    unreadable,
+                };
+                last.insert(thing, read);
             }
             _ => {}
         }
@@ -297,6 +304,13 @@ pub fn check(history: &[Event]) -> Verdict {
                 Vec::new(),
                 "nobody looked for it in the cloud",
             );
+        }
+        if let Some(Last {
+            outcome: Outcome::Unknown(why),
+            ..
+        }) = last
+        {
+            judge.broken(Rule::Lost, Vec::new(), format!("it cannot be read: {why}"));
         }
         match thing.store {
             Store::Sessions => log::judge(&mut judge, ops, last),

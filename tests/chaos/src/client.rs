@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -130,7 +130,7 @@ impl Client {
                         why: why.clone(),
                         detail,
                     });
-                    if Instant::now() >= until {
+                    if Instant::now() >= until || is_final(status, &why) {
                         let outcome = Outcome::Unknown(why);
                         self.end(number, began, outcome.clone(), None);
                         return outcome;
@@ -148,7 +148,13 @@ impl Client {
     pub async fn look(&self, skill: &str, input: Value) -> Result<Value> {
         let body = json!({"skill": skill, "input": input}).to_string();
         let sent = self.http.post(&self.url).bearer_auth(&self.key).body(body);
-        let text = sent.send().await?.error_for_status()?.text().await?;
+        let answer = sent.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(
+            status.is_success(),
+            "{skill} was answered with {status}: {text}"
+        );
         let answer: Value = serde_json::from_str(&text).context("the answer is not JSON")?;
         answer.get("output").cloned().context("no output")
     }
@@ -221,6 +227,12 @@ impl Attempt {
             detail: detail.chars().take(DETAIL_CHARS).collect(),
         }
     }
+}
+
+/// Whether the same request would be refused again.
+fn is_final(status: Option<u16>, why: &str) -> bool {
+    let refused = matches!(status, Some(400..=499)) && status != Some(429);
+    refused && why != "idempotency-in-progress"
 }
 
 /// What the receipt says of the thing's capability.

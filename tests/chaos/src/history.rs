@@ -98,11 +98,14 @@ pub enum Event {
     Final {
         /// What was read.
         thing: Thing,
-        /// What it was.
+        /// What it was; unknown when it could not be read.
         outcome: Outcome,
         /// Of a file: all its versions with their values, in any order.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         versions: Vec<(u64, String)>,
+        /// Of a file: versions that are listed and could not be read, with the reasons.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        unreadable: Vec<(u64, String)>,
     },
 }
 

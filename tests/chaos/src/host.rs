@@ -1,12 +1,14 @@
 //! A running host: started, killed, stopped, and never left behind.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use stuga_test_servers::{Server, free_port, get};
+use stuga_test_servers::{Server, get};
 
 use crate::site::Site;
 
@@ -18,6 +20,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(60);
 const DRAIN: &str = "10s";
 /// How often we look.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Ports below those that the kernel gives to clients: while a host is down, one of the clients that try to reach it could
+/// be given its port.
+const PORTS: Range<u16> = 20_000..32_000;
 /// Tells its process, keeps its log over restarts, and becomes the host.
 const SCRIPT: &str = r#"echo $$ >process; exec "$@" 2>>host.log"#;
 
@@ -34,10 +39,9 @@ impl Host {
     /// # Errors
     /// When there is no free port.
     pub fn new(site: Site) -> Result<Self> {
-        let port = free_port()?;
         Ok(Self {
             site,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            address: steady_address()?,
             server: None,
         })
     }
@@ -113,4 +117,21 @@ impl Host {
         }
         Ok(())
     }
+}
+
+/// An address that nobody else takes while its host is down.
+fn steady_address() -> Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Other processes begin elsewhere.
+    let begin = u16::try_from(std::process::id() % u32::from(count))?;
+    for _ in 0..count {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + begin.wrapping_add(next) % count;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("there is no free port among {PORTS:?}")
 }

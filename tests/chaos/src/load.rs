@@ -24,8 +24,8 @@ const SHARED_NAMES: u64 = 3;
 const SHARED_WRITES: u64 = 60;
 /// Operations on a client's own names after which it goes on to new ones.
 const OWN_OPERATIONS: u64 = 60;
-/// Bytes that fill up most values, and a few.
-const FILLED: (u64, u64) = (200, 20_000);
+/// Bytes that fill up most values, and a few; a record takes 16 KiB.
+const FILLED: (u64, u64) = (200, 15_000);
 /// Appends to one session.
 const APPENDS: u64 = 60;
 

@@ -34,7 +34,9 @@ const EMPTY_PATIENCE: Duration = Duration::from_secs(300);
 /// How many things are read at a time in the end.
 const READERS: usize = 12;
 /// How often the last reading of a thing is tried.
-const READ_TRIES: u32 = 5;
+const READ_TRIES: u32 = 3;
+/// Wait before another try.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// Longest value of a file that clients write.
 const VALUE_MAX_BYTES: u32 = 1 << 20;
 
@@ -73,9 +75,8 @@ pub async fn run(settings: &Settings, tools: &Tools) -> Result<Report> {
         &settings.temper,
         settings.hosts,
     );
-    let harmed = play.harm(&steps).await;
+    play.harm(&steps).await?;
     play.rest().await?;
-    harmed?;
     let (report, _) = play.end().await?;
     Ok(report)
 }
@@ -354,45 +355,52 @@ async fn read_last(host: &Host, recorder: &Arc<Recorder>, thing: Thing) -> Resul
         .context("a tenant has no key")?;
     let recorder = Arc::clone(recorder);
     let client = Client::new(recorder, host.address(), key, &thing.tenant, 0, "reader")?;
-    let mut tries = 1;
-    let (outcome, versions) = loop {
-        match read_whole(&client, &thing).await {
-            Ok(read) => break read,
-            Err(error) if tries >= READ_TRIES => return Err(error),
-            Err(_) => tries += 1,
-        }
-    };
-    Ok(Event::Final {
-        thing,
-        outcome,
-        versions,
-    })
-}
-
-/// A thing, and of a file all its versions.
-async fn read_whole(client: &Client, thing: &Thing) -> Result<(Outcome, Vec<(u64, String)>)> {
-    let outcome = client.read(thing).await?;
+    let path = json!({"path": thing.key});
+    let outcome = again(|| client.read(&thing)).await;
     let mut versions = Vec::new();
+    let mut unreadable = Vec::new();
     if thing.store == Store::Files {
-        let listed = client
-            .look("file-versions", json!({"path": thing.key}))
-            .await?;
+        let listed = again(|| client.look("file-versions", path.clone())).await?;
         let listed = listed.get("values").and_then(|values| values.as_array());
         for version in listed.into_iter().flatten() {
             let version = version.as_u64().context("a version is no number")?;
-            let input = json!({
+            let part = json!({
                 "path": thing.key,
                 "version": version,
                 "offset": 0,
                 "len": VALUE_MAX_BYTES,
             });
-            let found = client.look("read-file", input).await?;
-            let text = found.get("text").and_then(|text| text.as_str());
-            let text = text.context("a version that is listed cannot be read")?;
-            versions.push((version, text.to_owned()));
+            let found = again(|| client.look("read-file", part.clone())).await;
+            let text = found.map(|found| found.get("text")?.as_str().map(str::to_owned));
+            match text {
+                Ok(Some(text)) => versions.push((version, text)),
+                Ok(None) => unreadable.push((version, "it is not there".to_owned())),
+                Err(error) => unreadable.push((version, format!("{error:#}"))),
+            }
         }
     }
-    Ok((outcome, versions))
+    Ok(Event::Final {
+        thing,
+        outcome: outcome.unwrap_or_else(|error| Outcome::Unknown(format!("{error:#}"))),
+        versions,
+        unreadable,
+    })
+}
+
+/// Does something again when it fails, a few times.
+async fn again<T, F, Fut>(mut work: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T>>,
+{
+    let mut tries = 1;
+    loop {
+        match work().await {
+            Err(_) if tries < READ_TRIES => tries += 1,
+            done => return done,
+        }
+        sleep(READ_AGAIN_AFTER).await;
+    }
 }
 
 /// The folder of a run in `target/chaos`, emptied.

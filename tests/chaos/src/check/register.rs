@@ -44,7 +44,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, ops: &[Op<'_>], last: Option<Last<'_>
         register.judge_reading(judge, &Reading::LAST, value.as_deref(), *version);
     }
     if judge.thing.store == Store::Files {
-        register.judge_kept(judge, last.versions);
+        register.judge_kept(judge, &last);
     }
 }
 
@@ -185,9 +185,16 @@ impl Register<'_> {
     }
 
     /// Judges the versions of a file: each acknowledged write is one, once.
-    fn judge_kept(&self, judge: &mut Judge<'_>, versions: &[(u64, String)]) {
+    fn judge_kept(&self, judge: &mut Judge<'_>, last: &Last<'_>) {
         let mut seen = HashSet::new();
-        for (version, value) in versions {
+        for (version, why) in last.unreadable {
+            let write = self.writes.iter().find(|w| w.version() == Some(*version));
+            let ops = write.iter().map(|write| write.number);
+            let words = format!("version {version} is listed and cannot be read: {why}");
+            judge.broken(Rule::Lost, ops.clone().collect(), words);
+            seen.extend(ops);
+        }
+        for (version, value) in last.versions {
             let Some(write) = self.by_value.get(value.as_str()) else {
                 judge.stranger(value, &Reading::LAST);
                 continue;

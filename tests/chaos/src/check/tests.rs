@@ -98,6 +98,7 @@ impl Story {
             thing: thing(store),
             outcome,
             versions,
+            unreadable: Vec::new(),
         });
         self
     }
@@ -439,4 +440,19 @@ fn a_write_that_may_have_landed_is_forgiven_when_it_has_a_condition() {
     assert_eq!(check(&history).violations, []);
     history.push(told(1));
     assert_eq!(check(&history).count(Rule::Error), 1);
+}
+
+#[test]
+fn a_version_that_is_listed_and_cannot_be_read_is_lost() {
+    let story = Story::new().write(Store::Files, 5);
+    let mut history = story.last(Store::Files, found(1, 5)).events;
+    if let Some(Event::Final { unreadable, .. }) = history.last_mut() {
+        unreadable.push((5, "no content".to_owned()));
+    }
+    let verdict = check(&history);
+    assert_eq!(verdict.violations.len(), 1);
+    assert_eq!(
+        (verdict.count(Rule::Lost), &verdict.violations[0].ops[..]),
+        (1, &[1][..])
+    );
 }
