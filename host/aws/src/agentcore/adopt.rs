@@ -11,9 +11,9 @@ use stuga_core::standby::Adopted;
 use stuga_core::{Result, Timestamp};
 
 use super::card::Change;
+use super::draft::{Draft, Fresh, Judge, Seen, Verdict, Writing};
 use super::entry::{Entry, Kind};
 use super::ledger::{Ledger, Rules};
-use super::write::{Draft, Fresh, Judge, Seen, Verdict, Writing};
 
 /// By how much the clocks of hosts and of Redis may differ where it is looked for what landed at about some moment.
 const CLOCKS_APART: Duration = Duration::from_secs(3_600);

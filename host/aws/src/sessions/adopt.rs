@@ -13,9 +13,9 @@ use stuga_core::{Result, Timestamp};
 use super::absent;
 use super::rules::{alone, within};
 use crate::adopted::mismatched;
+use crate::agentcore::draft::{Draft, Seen, Verdict};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::stream::Content;
-use crate::agentcore::write::{Draft, Seen, Verdict};
 
 /// A write that another side has acknowledged.
 pub(super) struct Taken<'t> {
