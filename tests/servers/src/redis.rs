@@ -145,6 +145,15 @@ impl Redis {
         self.tls.as_ref().map(|(_, certificate)| &**certificate)
     }
 
+    /// What it is, with its version as far as it tells.
+    pub fn describe(&self) -> String {
+        let told = self.command("INFO server").unwrap_or_default();
+        let version = told
+            .lines()
+            .find_map(|line| line.strip_prefix("redis_version:"));
+        format!("Redis {}", version.unwrap_or("?").trim())
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -227,5 +236,7 @@ mod tests {
         assert!(ask(redis.address(), "SET a b").unwrap().starts_with("+OK"));
         redis.flush().unwrap();
         assert!(ask(redis.address(), "GET a").unwrap().starts_with("$-1"));
+        let name = redis.describe();
+        assert!(name.contains('.') && !name.contains('?'), "{name}");
     }
 }
