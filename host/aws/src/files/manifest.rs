@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 mod taken;
 
+pub(super) use taken::Removal;
+
 /// How a manifest is written. One of a later host is not read, so that it loses nothing.
 const FORMAT: u32 = 1;
 /// Largest manifest in bytes: 33 versions with the most metadata, the writes that are remembered, and what is to be removed.
