@@ -14,8 +14,8 @@ use stuga_core::testkit::{self, Fixture, ManualClock, prove};
 use stuga_core::{AgentName, BreakerState, CapabilityName, Clock, Result, TenantId};
 use stuga_local::Local;
 use stuga_resilience::{
-    Breaker, BreakerSettings, BudgetSettings, Failover, FileCarrier, Modes, Pass,
-    Replay, ReplaySettings, Route, Sides,
+    Breaker, BreakerSettings, BudgetSettings, Failover, FileCarrier, Modes, Pass, Replay,
+    ReplaySettings, Route, Sides,
 };
 use tempfile::TempDir;
 
@@ -24,6 +24,10 @@ use crate::open_local_by;
 
 /// After how many calls a cloud that flaps changes its mind.
 const FLAPS_EVERY: u64 = 3;
+
+/// What does not hold while the cloud comes and goes between two pages: each side counts events by itself, so a listing of
+/// them is of one side. On AWS its cursor says so and is `Invalid` on the other (docs/failover.md).
+const ONE_SIDED: &[&str] = &["events_appended_side_by_side_are_all_there"];
 
 /// How the breaker stands while a sentence is proven.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -234,7 +238,9 @@ macro_rules! proves {
         async fn $test() {
             for state in State::ALL {
                 println!("{state:?}");
-                prove(testkit::$suite::cases(), || {
+                let mut cases = testkit::$suite::cases();
+                cases.retain(|case| state != State::Flapping || !ONE_SIDED.contains(&case.name));
+                prove(cases, || {
                     let (sides, clock) = two_sides(state);
                     let facade = facade!(sides, $field, $name $(, $also)?);
                     Fixture::new(Arc::new($dress(facade)) as _, clock).keeping(sides)
@@ -245,10 +251,34 @@ macro_rules! proves {
     };
 }
 
-proves!(memory_keeps_its_contract_in_every_state, memory, FacadeMemory, memory, Memory);
-proves!(sessions_keep_their_contract_in_every_state, sessions, FacadeSessions, sessions, Sessions);
-proves!(records_keep_their_contract_in_every_state, records, FacadeRecords, records, Records);
-proves!(search_keeps_its_contract_in_every_state, search, FacadeSearch, search, Search);
+proves!(
+    memory_keeps_its_contract_in_every_state,
+    memory,
+    FacadeMemory,
+    memory,
+    Memory
+);
+proves!(
+    sessions_keep_their_contract_in_every_state,
+    sessions,
+    FacadeSessions,
+    sessions,
+    Sessions
+);
+proves!(
+    records_keep_their_contract_in_every_state,
+    records,
+    FacadeRecords,
+    records,
+    Records
+);
+proves!(
+    search_keeps_its_contract_in_every_state,
+    search,
+    FacadeSearch,
+    search,
+    Search
+);
 proves!(
     files_keep_their_contract_in_every_state,
     files,

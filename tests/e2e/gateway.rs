@@ -98,7 +98,7 @@ async fn without_the_gateways_secret_its_headers_are_a_clients_and_count_for_not
 
 #[tokio::test]
 async fn a_host_without_a_gateway_believes_none() {
-    let site = site("");
+    let site = site("drain: 10s\n");
     let server = site.start();
     let (status, id) = sent(passed_on(&server, "acme", "acme-client")).await;
     assert_eq!(status, 401);

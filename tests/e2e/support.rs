@@ -297,6 +297,15 @@ impl Server {
             .body(json!({ "skill": skill, "input": input }).to_string())
     }
 
+    /// The id of its process.
+    #[allow(
+        dead_code,
+        reason = "only the tests of AWS, which share this file, need it"
+    )]
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the server as a power cut would.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

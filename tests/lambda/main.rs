@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use stuga_aws::{AccessKeys, Aws, AwsConfig, FunctionCode};
 use stuga_core::{SystemClock, TenantId};
 use stuga_fault_proxy::{Fault, FaultProxy};
-use stuga_test_servers::{Ministack, unique};
+use stuga_test_servers::{Ministack, served, unique};
 
 use support::{Server, Site, expect};
 
@@ -171,8 +171,12 @@ async fn until(server: &Server, key: &str, id: &str, state: &str) -> Value {
 
 #[tokio::test]
 async fn a_job_submitted_through_the_api_runs_in_the_function_and_its_result_comes_back() {
-    println!("jobs: attempts run in a bootstrap of ministack");
     let world = World::new(json!({}), None).await;
+    let server = world.server.describe();
+    served(
+        "attempts of jobs",
+        &format!("{server} (Lambda, our own bootstrap)"),
+    );
     let key = world.site.key("acme");
     let server = world.site.start();
     let id = submit(&server, &key, json!({"kind": "flaky", "input": 1})).await;

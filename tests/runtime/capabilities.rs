@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stuga_core::ErrorKind;
 use stuga_runtime::{Agent, InvokeError, Request};
+use stuga_tests::large::Large;
 use stuga_tests::openai::{Fault, OpenAi};
 use tokio::sync::mpsc;
 
@@ -84,14 +85,10 @@ async fn a_file_is_put_at_its_expected_version_read_in_parts_and_brought_back() 
 #[tokio::test]
 async fn a_content_larger_than_the_guests_memory_is_uploaded_part_by_part() {
     let (agent, world) = echo().await;
-    let part = "x".repeat(1 << 20);
-    let times = 40;
-    let input = json!({"path": "large", "text": part, "times": times});
-    let size = ok(&agent, "upload-file", input).await["value"].clone();
     // The guest may have 32 MiB.
-    assert_eq!(size, times << 20);
-    let tail = json!({"path": "large", "offset": (times << 20) - 3, "len": 100});
-    assert_eq!(ok(&agent, "read-file", tail).await["text"], "xxx");
+    let file = Large::of(40 << 20);
+    file.passes("large", async |skill, input| ok(&agent, skill, input).await)
+        .await;
     drop(world);
 }
 

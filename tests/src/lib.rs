@@ -1,5 +1,6 @@
 //! What the test binaries share: where the guests are, and servers to stand before.
 
+pub mod large;
 pub mod openai;
 
 use std::io::Write;

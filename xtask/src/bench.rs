@@ -37,11 +37,14 @@ pub(crate) struct Args {
     /// Leave `wasmtime serve` out; building it takes some minutes the first time
     #[arg(long)]
     no_wasmtime: bool,
+    /// Leave the backends on AWS out; building them beside bare clients takes some minutes the first time
+    #[arg(long)]
+    no_aws: bool,
 }
 
 /// The task `bench`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut steps = Steps::new(9);
+    let mut steps = Steps::new(11);
     steps.step("Find wrk and taskset", find_tools)?;
     let guests = steps.step("Build the guests", || {
         guests::build_named(Choice::default(), &["fixture-echo", "wasi-http-echo"])
@@ -61,6 +64,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "--example",
             "puts",
         ]);
+        shell::run(cargo.arg("--target-dir").arg(shell::target()))?;
+        if args.no_aws {
+            return Ok(());
+        }
+        let mut cargo = shell::cargo();
+        cargo.args(["build", "--release", "--package", "stuga-aws"]);
+        cargo.args(["--example", "overhead"]);
         shell::run(cargo.arg("--target-dir").arg(shell::target()))
     })?;
     let wasmtime = steps.step("Find wasmtime serve", || {
@@ -81,6 +91,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let large = steps.step("Measure a file of one gigabyte", || {
         let mut large = Command::new(release.join("large-file"));
         measure(large.arg("--guest").arg(guests.join("fixture-echo.wasm")))
+    })?;
+    let on_aws = |measure: &dyn Fn() -> Result<Value>| match args.no_aws {
+        true => Ok(None),
+        false => measure().map(Some),
+    };
+    let large_s3 = steps.step("Measure a file of one gigabyte on S3", || {
+        on_aws(&|| {
+            let mut large = Command::new(release.join("large-file"));
+            large.arg("--guest").arg(guests.join("fixture-echo.wasm"));
+            measure(large.args(["--files", "s3"]))
+        })
+    })?;
+    let overhead = steps.step("Measure AWS beside bare clients", || {
+        on_aws(&|| measure(Command::new(release.join("examples/overhead")).arg("--json")))
     })?;
     let http = steps.step("Measure over HTTP", || {
         let mut http = Command::new(release.join("http"));
@@ -112,13 +136,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "search": search,
         "puts": puts,
         "large": large,
+        "large_s3": large_s3,
+        "overhead": overhead,
     });
     fs::write(
         folder.join("figures.json"),
         serde_json::to_string_pretty(&figures)?,
     )?;
     println!("{}", table::markdown(&micro, &http));
-    println!("{}", table::stores(&puts, &large));
+    println!("{}", table::stores(&puts));
+    println!("{}", table::large(&[Some(&large), large_s3.as_ref()]));
+    if let Some(overhead) = &overhead {
+        println!("{}", table::overhead(overhead));
+    }
     println!("{}", table::search(&search));
     Ok(())
 }

@@ -2,9 +2,11 @@
 //!
 //! Tests find the components in `STUGA_GUESTS` and the server in `STUGA_BIN`. A test that cannot run, because a server
 //! that it needs cannot be had here, adds the line `name<TAB>reason` to the file `STUGA_SKIPPED` and returns: it is
-//! then counted as skipped, and in CI as a failure. What a script around us could not check it tells in
-//! `STUGA_UNCHECKED`, so that the summary is the whole truth.
+//! then counted as skipped, and in CI as a failure. A suite that runs before a server of AWS's protocols adds the line
+//! `suite<TAB>server` to the file `STUGA_SERVED`. What a script around us could not check it tells in `STUGA_UNCHECKED`, so
+//! that the summary is the whole truth.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -41,8 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         install_servers(args);
         Ok(())
     })?;
-    let skipped = shell::target().join(format!("skipped-{}.txt", std::process::id()));
-    fs::write(&skipped, "").with_context(|| format!("cannot write {}", skipped.display()))?;
+    let [skipped, served] = [noted("skipped")?, noted("served")?];
 
     let mut cargo = shell::cargo();
     cargo.args(["test", "--no-fail-fast"]);
@@ -53,14 +54,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     cargo.env("STUGA_GUESTS", guests);
     cargo.env("STUGA_BIN", server);
     cargo.env("STUGA_SKIPPED", &skipped);
+    cargo.env("STUGA_SERVED", &served);
     if let Some(models) = models {
         cargo.env("STUGA_LLAMA", models.python);
         cargo.env("STUGA_MINILM", models.minilm);
     }
 
-    let summary = steps.step("Run the tests", || observe(&mut cargo, &skipped));
+    let summary = steps.step("Run the tests", || observe(&mut cargo, &skipped, &served));
     fs::remove_file(&skipped).ok();
+    fs::remove_file(&served).ok();
     summary?.conclude()
+}
+
+/// An empty file of this process that tests add lines to.
+fn noted(what: &str) -> Result<PathBuf> {
+    let file = shell::target().join(format!("{what}-{}.txt", std::process::id()));
+    fs::write(&file, "").with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
 }
 
 /// The models, when tests that ask them are chosen; none where they cannot be had, and those tests say that they are skipped.
@@ -78,7 +88,11 @@ fn install_models(args: &Args) -> Option<Models> {
 /// The servers that the tests of AWS start, when these are chosen. A test whose server cannot be had fails with the reason.
 fn install_servers(args: &Args) {
     let chosen = |crate_name: &&str| args.cargo_test.iter().any(|given| given == crate_name);
-    if args.cargo_test.is_empty() || ["stuga-aws", "stuga-tests"].iter().any(chosen) {
+    if args.cargo_test.is_empty()
+        || ["stuga-aws", "stuga-chaos", "stuga-tests"]
+            .iter()
+            .any(chosen)
+    {
         for problem in stuga_test_servers::install_all() {
             eprintln!("A server cannot be installed, so its tests will fail: {problem}");
         }
@@ -109,12 +123,14 @@ struct Summary {
     failed: Vec<String>,
     /// Tests that did not run, each with its reason.
     skipped: Vec<String>,
+    /// Suites before servers of AWS's protocols, each with its server.
+    served: BTreeSet<String>,
     /// Whether cargo itself was content; it is not when something does not compile.
     complete: bool,
 }
 
 /// Runs the tests, shows what they write, and counts.
-fn observe(cargo: &mut Command, skipped: &Path) -> Result<Summary> {
+fn observe(cargo: &mut Command, skipped: &Path, served: &Path) -> Result<Summary> {
     let mut child = cargo
         .stdout(Stdio::piped())
         .spawn()
@@ -131,6 +147,8 @@ fn observe(cargo: &mut Command, skipped: &Path) -> Result<Summary> {
     summary.complete = child.wait().context("`cargo test` was lost")?.success();
     let skipped = fs::read_to_string(skipped).context("the list of skipped tests was lost")?;
     summary.take_skipped(&skipped);
+    let served = fs::read_to_string(served).context("the list of servers was lost")?;
+    summary.take_served(&served);
     Ok(summary)
 }
 
@@ -164,6 +182,13 @@ impl Summary {
         }
     }
 
+    /// Takes in which suite ran before which server, each once.
+    fn take_served(&mut self, lines: &str) {
+        let told = lines.lines().filter_map(|line| line.split_once('\t'));
+        self.served
+            .extend(told.map(|(suite, server)| format!("{suite}: {server}")));
+    }
+
     /// Prints the summary and fails when anything failed.
     fn conclude(self) -> Result<()> {
         let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
@@ -171,6 +196,7 @@ impl Summary {
             "\nSummary of {} test binaries and doc-test runs:",
             self.suites
         );
+        list("served", &self.served);
         list("failed", &self.failed);
         list("not run", &self.skipped);
         if self.skipped.is_empty() {
@@ -195,7 +221,7 @@ impl Summary {
     }
 }
 
-fn list(what: &str, lines: &[String]) {
+fn list<'l>(what: &str, lines: impl IntoIterator<Item = &'l String>) {
     for line in lines {
         println!("  {what}: {line}");
     }
@@ -243,5 +269,20 @@ mod tests {
         summary.take_skipped("s3_put\tno S3 server here\n");
         assert_eq!(summary.passed, 1);
         assert_eq!(summary.skipped, ["s3_put: no S3 server here"]);
+    }
+
+    #[test]
+    fn which_server_a_suite_ran_before_is_told_once() {
+        let mut summary = Summary::default();
+        let line = "contract of files\tSeaweedFS 4.48\n";
+        summary.take_served(&format!("{line}contract of search\tOpenSearch\n{line}"));
+        let told: Vec<_> = summary.served.into_iter().collect();
+        assert_eq!(
+            told,
+            [
+                "contract of files: SeaweedFS 4.48",
+                "contract of search: OpenSearch"
+            ]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! A file of one gigabyte through a guest: uploaded in parts by one call, read back in parts by others. Prints one JSON
 //! object for `cargo xtask bench`: rates, the guest's memory, and the most that this process had resident.
+//!
+//! `--files s3` keeps it on a SeaweedFS of its own, which is another process, so that what is measured is the host alone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,13 +10,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use serde_json::{Value, json};
+use stuga_aws::{AccessKeys, Aws};
+use stuga_core::files::Files;
 use stuga_core::{
     AgentName, CallCtx, CapabilityName, Clock, InvocationId, RequestId, SystemClock, TenantId,
 };
-use stuga_resilience::Capabilities;
+use stuga_resilience::{Capabilities, Failover};
 use stuga_runtime::{
     Agent, AgentSettings, InstanceMode, JobCheck, Limits, Request, Runtime, RuntimeConfig,
 };
+use stuga_test_servers::{SeaweedFs, unique};
 use uuid::Uuid;
 
 /// Bytes of a part.
@@ -30,6 +35,17 @@ struct Args {
     /// Size of the file in MiB
     #[arg(long, default_value_t = 1_024)]
     mib: u64,
+    /// Who keeps the file
+    #[arg(long, value_enum, default_value = "local")]
+    files: Keeper,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Keeper {
+    /// This host's disk.
+    Local,
+    /// S3, as SeaweedFS plays it.
+    S3,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -51,10 +67,22 @@ async fn main() -> Result<()> {
     let runtime =
         Runtime::new(RuntimeConfig::default()).map_err(|e| anyhow!("{e}: {}", e.causes()))?;
     let plugin = runtime.load(component).await?;
-    let capabilities = Capabilities::local(local.backends());
+    let mut capabilities = Capabilities::local(local.backends());
+    // Held until the end: it ends with its holder.
+    let seaweed = match args.files {
+        Keeper::Local => None,
+        Keeper::S3 => {
+            let seaweed = SeaweedFs::start()?;
+            let files: Arc<dyn Files> = on_s3(&seaweed)?.files().context("files are not on S3")?;
+            capabilities.files = Failover::cloud(files);
+            Some(seaweed)
+        }
+    };
     let agent = runtime.deploy(plugin, settings()?, capabilities).await?;
 
-    let before = resident_peak_kib()?;
+    let before = memory_kib("VmRSS:")?;
+    // From here on the peak counts: compiling the component takes more.
+    std::fs::write("/proc/self/clear_refs", "5")?;
     let text = "x".repeat(usize::try_from(PART)?);
     let input = json!({ "path": "large", "text": text, "times": args.mib });
     let begin = Instant::now();
@@ -80,14 +108,36 @@ async fn main() -> Result<()> {
     let mib = args.mib as f64;
     let figures = json!({
         "mib": args.mib,
+        "files": seaweed.as_ref().map_or_else(|| "this host's disk".to_owned(), SeaweedFs::describe),
         "upload_mib_per_second": mib / uploading,
         "read_mib_per_second": mib / reading,
         "guest_mib": guest.max(guest_reading) as f64 / PART as f64,
-        "process_peak_mib": resident_peak_kib()? as f64 / 1_024.0,
+        "process_peak_mib": memory_kib("VmHWM:")? as f64 / 1_024.0,
         "process_before_mib": before as f64 / 1_024.0,
     });
     println!("{figures}");
     Ok(())
+}
+
+/// AWS with files in a bucket of their own.
+fn on_s3(seaweed: &SeaweedFs) -> Result<Aws> {
+    let bucket = unique("large");
+    seaweed.make_bucket(&bucket)?;
+    let config = json!({
+        "region": "eu-north-1",
+        "endpoints": {"s3": seaweed.endpoint()},
+        // A busy machine's disk is slow now and then.
+        "attempt_timeout": "60s",
+        "files": {"bucket": bucket, "path_style": true},
+    });
+    let (id, secret) = seaweed.keys();
+    let keys = AccessKeys {
+        id: id.to_owned(),
+        secret: secret.into(),
+        session_token: None,
+    };
+    let config = serde_json::from_value(config)?;
+    Aws::open_with_keys(config, Arc::new(SystemClock), keys).map_err(|e| anyhow!("{e}"))
 }
 
 fn settings() -> Result<AgentSettings> {
@@ -133,10 +183,10 @@ async fn invoke(agent: &Agent, skill: &str, input: &Value) -> Result<(Value, u64
     Ok((answer, reply.receipt.cost.memory_bytes))
 }
 
-/// The most that this process had resident so far.
-fn resident_peak_kib() -> Result<u64> {
+/// What a line says of this process's memory: `VmRSS:` what is resident, `VmHWM:` the most that was.
+fn memory_kib(name: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let line = status.lines().find(|line| line.starts_with(name));
     let number = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(number.context("no VmHWM")?.parse()?)
+    Ok(number.with_context(|| format!("no {name}"))?.parse()?)
 }

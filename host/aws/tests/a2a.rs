@@ -19,7 +19,7 @@ use stuga_core::lease::{Failure, Lease, LeaseToken};
 use stuga_core::testkit::a2a::{MailBackend, cases};
 use stuga_core::testkit::{Fixture, ManualClock, ctx, prove};
 use stuga_core::{AgentName, Capability, Clock, ErrorKind, TenantId, Timestamp};
-use stuga_test_servers::{Ministack, unique};
+use stuga_test_servers::{Ministack, served, unique};
 use uuid::Uuid;
 
 /// A bucket and queue names of its own, and the queues of the tenants that the contract names.
@@ -156,7 +156,8 @@ async fn delivered(host: &Aws, taken: &Taken) -> Settled {
 
 #[tokio::test]
 async fn mailboxes_keep_their_contract() {
-    println!("a2a: the contract runs before ministack (SQS and S3)");
+    let server = Ministack::shared().await.describe();
+    served("contract of mailboxes", &format!("{server} (SQS and S3)"));
     let mut sites = Vec::new();
     for _ in 0..cases().len() {
         sites.push(Site::new().await);

@@ -15,7 +15,7 @@ use stuga_core::embed::{DIMENSION, HashedEmbedder, dot};
 use stuga_core::model::{Message, Model, ModelLimits, Options, Request, Role};
 use stuga_core::testkit::model::parrot;
 use stuga_core::testkit::{Fixture, ctx, prove};
-use stuga_test_servers::Ministack;
+use stuga_test_servers::{Ministack, served};
 
 fn settings(endpoint: &str, embeddings: Option<&str>) -> AwsConfig {
     let models = [(parrot::NAME, PARROT), (parrot::OTHER_NAME, LOUD_PARROT)];
@@ -57,7 +57,10 @@ fn say(text: &str) -> Request {
 async fn models_keep_their_contract_before_a_double_of_bedrock() {
     for id in ["amazon.titan-embed-text-v2:0", "eu.cohere.embed-v4:0"] {
         let double = Bedrock::start().await;
-        println!("suite of models: served by our own double of Bedrock, vectors as {id}");
+        served(
+            &format!("contract of models, vectors as {id}"),
+            "a double of Bedrock of our own",
+        );
         prove(stuga_core::testkit::model::cases(), || {
             let clock = clock();
             let aws = open(settings(&double.endpoint(), Some(id)), &clock);
@@ -71,6 +74,10 @@ async fn models_keep_their_contract_before_a_double_of_bedrock() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ministack_streams_an_answer_with_its_reason_and_usage() {
     let server = Ministack::shared().await;
+    served(
+        "streams of models",
+        &format!("{} (Bedrock)", server.describe()),
+    );
     let model = model(&server.endpoint());
     let ctx = ctx("acme", "scribe");
     let mut completion = model.start(&ctx, &say("hej")).await.unwrap();

@@ -135,11 +135,50 @@ impl ReceiptLog {
         }
     }
 
+    /// Adds the tokens of an answer that has ended to what was noted of `capability`: its call was noted when the answer
+    /// began, with who serves it. Nothing is added where no call was noted, as when a recording answers.
+    pub fn count_tokens(&self, capability: CapabilityName, usage: Usage) {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = uses.iter_mut().find(|u| u.capability == capability);
+        if let Some(entry) = entry {
+            let sum = entry.tokens.get_or_insert_default();
+            sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
+            sum.completion_tokens = sum
+                .completion_tokens
+                .saturating_add(usage.completion_tokens);
+        }
+    }
+
     /// What was noted so far, in the order of first use.
     pub fn snapshot(&self) -> Vec<CapabilityUse> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_added_to_a_call_and_change_nothing_of_who_served_it() {
+        let log = ReceiptLog::default();
+        let usage = Usage {
+            prompt_tokens: 3,
+            completion_tokens: 4,
+        };
+        log.count_tokens(CapabilityName::Model, usage);
+        assert!(log.snapshot().is_empty(), "no call was noted");
+        log.note(CapabilityName::Model, Backend::Cloud, |used| used.reads = 1);
+        log.count_tokens(CapabilityName::Model, usage);
+        log.count_tokens(CapabilityName::Model, usage);
+        let [used] = &log.snapshot()[..] else {
+            unreachable!("one capability was used")
+        };
+        assert_eq!((used.backend, used.reads), (Backend::Cloud, 1));
+        let tokens = used.tokens.unwrap();
+        assert_eq!((tokens.prompt_tokens, tokens.completion_tokens), (6, 8));
     }
 }

@@ -189,8 +189,9 @@ impl Carrier<FilesWrite> for FileCarrier {
         }
         let carried = upload.finish(ctx).await?;
         if carried != content {
-            let message = "the content on this host is not what the write names";
-            return Err(Error::internal(OPERATION, message));
+            // Such as an empty one under another digest: nothing of it had to be read.
+            let message = "no content of this digest and size is kept";
+            return Err(Error::not_found(OPERATION, message));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stuga_core::model::{Completion, Ending, Model, Request};
 use stuga_core::tape::{Turn, json, read, taped};
-use stuga_core::{Backend, CallCtx, CapabilityName, Error, Result};
+use stuga_core::{CallCtx, CapabilityName, Error, Result};
 
 use crate::Failover;
 
@@ -42,17 +42,9 @@ impl Failover<dyn Model> {
 
     /// Notes the tokens of an answer that has ended.
     pub fn note_ending(&self, ctx: &CallCtx, ending: &Ending) {
-        let Some(usage) = ending.usage else {
-            return;
-        };
-        ctx.receipt
-            .note(CapabilityName::Model, Backend::Local, |used| {
-                let sum = used.tokens.get_or_insert_default();
-                sum.prompt_tokens = sum.prompt_tokens.saturating_add(usage.prompt_tokens);
-                sum.completion_tokens = sum
-                    .completion_tokens
-                    .saturating_add(usage.completion_tokens);
-            });
+        if let Some(usage) = ending.usage {
+            ctx.receipt.count_tokens(CapabilityName::Model, usage);
+        }
     }
 }
 

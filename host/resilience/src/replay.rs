@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use futures::stream;
+use futures::stream::{self, FuturesUnordered};
 use stuga_core::journal::Entry;
 use stuga_core::standby::Adopted;
 use stuga_core::{BreakerState, CallCtx, Capability, CapabilityName, Result, TenantId};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Failover;
 use crate::route::Route;
@@ -92,9 +92,11 @@ pub struct Replay {
     pace: Pace,
 }
 
-/// What is remembered of a tenant between two looks at its journal.
+/// What is remembered of a tenant that has entries.
 struct Standing {
-    /// How far its journal is replayed; none when the next look begins anew.
+    /// Whether a share of its journal is being replayed.
+    busy: bool,
+    /// How far its journal is replayed; none when its next share begins anew.
     place: Option<Place>,
     /// Until when it is left alone.
     rests: Instant,
@@ -126,14 +128,9 @@ impl Replay {
     /// Replays whatever is noted, as long as it is polled. Dropped at any moment it leaves every entry where it was.
     pub async fn run(&self) {
         let mut state = self.route.breaker().watch();
-        let mut standings = HashMap::new();
         loop {
             // An open breaker without traffic is asked by the health monitor, or by the next call.
             let closed = |state: &BreakerState| *state == BreakerState::Closed;
-            if !closed(&state.borrow()) {
-                // What did not go to a cloud that was about to go away has not been refused.
-                standings.clear();
-            }
             if state.wait_for(closed).await.is_err() {
                 return;
             }
@@ -142,18 +139,12 @@ impl Replay {
             if !young.is_zero() && timeout(young, state.changed()).await.is_ok() {
                 continue;
             }
-            let began = Instant::now();
-            let next = match self.round(&mut standings).await {
-                Ok(next) => next,
-                Err(error) => {
-                    let capability = self.capability();
-                    tracing::error!(%capability, %error, "the journals cannot be read");
-                    Instant::now() + self.settings.backoff
-                }
-            };
-            // Whoever notes a write rings; the wait bounds what is missed, such as what another process noted.
-            let _rung = timeout_at(next, self.route.noted.notified()).await;
-            sleep_until(began + LOOK_LEAST).await;
+            // What did not go to a cloud that was about to go away has not been refused: nobody rests for it afterwards.
+            tokio::select! {
+                biased;
+                _ = state.changed() => {}
+                () = self.work() => {}
+            }
         }
     }
 
@@ -173,43 +164,83 @@ impl Replay {
         worst
     }
 
-    /// Replays a share of each tenant's journal, but of those that rest, and says when to look again.
-    async fn round(&self, standings: &mut HashMap<TenantId, Standing>) -> Result<Instant> {
-        let now = Instant::now();
-        let tenants = self.route.journal().tenants().await?;
-        standings.retain(|tenant, _| tenants.contains(tenant));
-        let mut turns = Vec::new();
-        for tenant in tenants {
-            match standings.get_mut(&tenant) {
-                Some(standing) if standing.rests > now => {}
-                standing => {
-                    let place = standing.and_then(|standing| standing.place.take());
-                    turns.push((tenant, place.unwrap_or_default()));
+    /// Replays shares of the tenants' journals as long as it is polled. Nobody waits for another's share to end.
+    async fn work(&self) {
+        let (mut standings, mut latest) = (HashMap::new(), None);
+        let mut shares = FuturesUnordered::new();
+        loop {
+            let looked = Instant::now();
+            let ready = self.ready(&mut standings, latest.as_ref()).await;
+            let failed = ready.is_err();
+            for tenant in ready.unwrap_or_default() {
+                if shares.len() >= TENANTS {
+                    break;
+                }
+                let standing = standings.entry(tenant.clone()).or_insert(Standing {
+                    busy: false,
+                    place: None,
+                    rests: looked,
+                    next_rest: self.settings.backoff,
+                });
+                standing.busy = true;
+                let place = standing.place.take().unwrap_or_default();
+                latest = Some(tenant.clone());
+                shares.push(self.begin(tenant, place));
+            }
+            let soon = looked + LOOK_LEAST;
+            let resting = standings.values().filter(|standing| !standing.busy);
+            let mut look = resting.map(|standing| standing.rests).min();
+            if failed {
+                look = Some(looked + self.settings.backoff);
+            }
+            // Whoever notes a write rings; the wait bounds what is missed, such as what another process noted.
+            let late = looked + self.settings.look_every.max(LOOK_LEAST);
+            let mut look = look.map_or(late, |look| look.clamp(soon, late));
+            loop {
+                tokio::select! {
+                    biased;
+                    Some((tenant, place, drained)) = shares.next(), if !shares.is_empty() => {
+                        self.settle(&mut standings, tenant, place, &drained);
+                        look = soon;
+                    }
+                    () = self.route.noted.notified(), if look > soon => look = soon,
+                    () = sleep_until(look) => break,
                 }
             }
         }
-        let mut shares = stream::iter(turns)
-            .map(|(tenant, mut place)| async move {
-                let share = self.turn(&tenant, &mut place).await;
-                (tenant, place, share)
-            })
-            .buffer_unordered(TENANTS);
-        let mut more = false;
-        while let Some((tenant, place, share)) = shares.next().await {
-            let drained = share.unwrap_or_else(|error| {
-                tracing::error!(%tenant, %error, "the journal of a tenant cannot be replayed");
-                Drained::refused()
-            });
-            more |= drained.more;
-            self.settle(standings, tenant, place, &drained);
-        }
+    }
+
+    /// The tenants that have entries and neither rest nor are being replayed, first those that come after `latest`.
+    async fn ready(
+        &self,
+        standings: &mut HashMap<TenantId, Standing>,
+        latest: Option<&TenantId>,
+    ) -> Result<Vec<TenantId>> {
+        let tenants = self.route.journal().tenants().await;
+        let mut tenants = tenants.inspect_err(|error| {
+            let capability = self.capability();
+            tracing::error!(%capability, %error, "the journals cannot be read");
+        })?;
+        tenants.sort_unstable();
+        standings.retain(|tenant, standing| standing.busy || tenants.binary_search(tenant).is_ok());
+        let had = tenants.partition_point(|tenant| latest.is_some_and(|latest| tenant <= latest));
+        tenants.rotate_left(had);
         let now = Instant::now();
-        if more {
-            return Ok(now);
-        }
-        let ends = standings.values().map(|standing| standing.rests);
-        let latest = now + self.settings.look_every;
-        Ok(ends.min().map_or(latest, |end| end.clamp(now, latest)))
+        tenants.retain(|tenant| {
+            let standing = standings.get(tenant);
+            standing.is_none_or(|standing| !standing.busy && standing.rests <= now)
+        });
+        Ok(tenants)
+    }
+
+    /// Replays a share of one tenant's journal beyond `place`, and says how that went.
+    async fn begin(&self, tenant: TenantId, mut place: Place) -> (TenantId, Place, Drained) {
+        let drained = self.turn(&tenant, &mut place).await;
+        let drained = drained.unwrap_or_else(|error| {
+            tracing::error!(%tenant, %error, "the journal of a tenant cannot be replayed");
+            Drained::refused()
+        });
+        (tenant, place, drained)
     }
 
     /// Replays a share of one tenant's journal, and looks whether something was noted meanwhile.
@@ -242,11 +273,10 @@ impl Replay {
             standings.remove(&tenant);
             return;
         }
-        let standing = standings.entry(tenant).or_insert(Standing {
-            place: None,
-            rests: now,
-            next_rest: shortest,
-        });
+        let Some(standing) = standings.get_mut(&tenant) else {
+            return;
+        };
+        standing.busy = false;
         if drained.progress {
             standing.next_rest = shortest;
         }

@@ -1,6 +1,7 @@
 //! AWS, as far as this process is told about it. [`crate::wire`] and the operator's commands alone use it.
 
 mod copies;
+mod gossip;
 mod guarded;
 
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,7 @@ use crate::fallback::Fallback;
 use crate::host::{Elsewhere, Happened};
 use crate::tenants::Storage;
 use copies::{Copied, Copies};
+use gossip::RedisGossip;
 use guarded::{AwsProbe, GuardedEmbedder};
 
 /// The environment variable with the settings as JSON, for a process that has no configuration file, as in Lambda.
@@ -206,6 +208,9 @@ impl Cloud {
             fallback.watch(CapabilityName::Jobs);
         }
         fallback.probed(Arc::new(AwsProbe(aws.clone())));
+        if let Some(hosts) = aws.hosts() {
+            fallback.heard(Arc::new(RedisGossip(hosts)));
+        }
     }
 
     /// Puts what is configured on AWS in the place of this host's own: for a process whose disk does not last.

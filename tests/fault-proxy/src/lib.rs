@@ -12,10 +12,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
 pub use fault::{Fault, Side};
 
@@ -23,6 +25,8 @@ pub use fault::{Fault, Side};
 pub const CONNECTIONS_MAX: usize = 4_096;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1_024;
+/// Wait before a port that somebody else took in the meantime is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// What went through a proxy since it was started.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,7 +60,7 @@ impl FaultProxy {
     /// # Errors
     /// When no port can be had.
     pub async fn start(server: SocketAddr) -> io::Result<Self> {
-        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let listener = bound(SocketAddr::from(([127, 0, 0, 1], 0)))?.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let (fault, watched) = watch::channel(Fault::None);
         let counters = Arc::new(Counters::default());
@@ -118,17 +122,24 @@ struct Proxy {
 impl Proxy {
     async fn run(mut self, listener: TcpListener) {
         let mut listener = Some(listener);
+        let mut kept = None;
         let mut open = JoinSet::new();
         loop {
             let refuses = matches!(*self.fault.borrow_and_update(), Fault::Refuse);
             if refuses {
                 // A closed port is what refuses; an accepted connection that is reset is something else.
-                listener = None;
+                if listener.take().is_some() {
+                    // Bound it stays ours: a client that keeps trying could be given it as its own port.
+                    kept = bound(self.address).ok();
+                }
             } else if listener.is_none() {
-                listener = listen(self.address).ok();
+                let socket = kept.take().map_or_else(|| bound(self.address), Ok);
+                listener = socket.and_then(|socket| socket.listen(BACKLOG)).ok();
             }
+            let lost = !refuses && listener.is_none();
             tokio::select! {
                 changed = self.fault.changed() => if changed.is_err() { return },
+                () = sleep(AGAIN_AFTER), if lost => {}
                 Some(_) = open.join_next() => {}
                 accepted = accept(listener.as_ref()), if open.len() < CONNECTIONS_MAX => {
                     if let Some(client) = accepted {
@@ -160,10 +171,10 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
     }
 }
 
-/// Listens at an address that may have been in use a moment ago.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// A socket at an address that may have been in use a moment ago. It refuses connections until it listens.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
 }

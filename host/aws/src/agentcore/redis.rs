@@ -187,9 +187,13 @@ fn classify(operation: &'static str, error: RedisError) -> Error {
         return Error::timeout(operation, "the cache of the hosts did not answer in time")
             .with_source(error);
     }
+    // Of who has shown no password Redis does not even read a command of more than ten arguments, and says so in other words.
+    let is_unread = error
+        .detail()
+        .is_some_and(|words| words.contains("unauthenticated"));
     let is_shut_out = error.kind() == ErrorKind::AuthenticationFailed
         || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
-    if is_shut_out {
+    if is_shut_out || is_unread {
         tracing::warn!(operation, %error, fix = "check `aws.memory.redis_access`", "Redis does not let this host in");
         return Error::unavailable(
             operation,

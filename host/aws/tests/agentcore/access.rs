@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use stuga_aws::RedisAccess;
 use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
-use stuga_core::{ErrorKind, Result, testkit};
+use stuga_core::{Capability, ErrorKind, Result, testkit};
 use stuga_test_servers::{Locks, Redis, data};
 
 use crate::world::World;
@@ -40,7 +40,7 @@ async fn put(url: String, access: RedisAccess) -> Result<MemoryAck> {
 /// That the host was shut out, and says what to do without saying what it knows.
 fn assert_shut_out(put: Result<MemoryAck>, fix: &str) {
     let refused = put.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused:?}");
     assert!(refused.message().contains(fix), "{refused}");
     let all = format!("{refused:?} {}", refused.causes());
     assert!(!all.contains("horse"), "{all}");

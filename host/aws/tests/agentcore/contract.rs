@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stuga_aws::Aws;
 use stuga_core::embed::HashedEmbedder;
 use stuga_core::testkit::{self, Case, Fixture, prove};
+use stuga_test_servers::{Ministack, Redis, served};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
@@ -20,10 +21,13 @@ async fn proved<C>(suite: &str, cases: Vec<Case<C>>, backend: impl Fn(&Aws) -> A
 where
     C: ?Sized + Send + Sync + 'static,
 {
-    eprintln!(
-        "{suite}: {} sentences, served by ministack (AgentCore) and redis-server",
-        cases.len()
+    let (agentcore, redis) = (Ministack::shared().await, Redis::shared().await);
+    let both = format!(
+        "{} (AgentCore) and {}",
+        agentcore.describe(),
+        redis.describe()
     );
+    served(&format!("contract of {suite}"), &both);
     prove(cases, || {
         let world = wait(World::new());
         Fixture::new(backend(&world.host()), Arc::clone(&world.clock))

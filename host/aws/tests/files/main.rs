@@ -22,18 +22,21 @@ mod versions;
 
 use stage::Stage;
 use stuga_core::testkit::{self, Fixture, prove};
+use stuga_test_servers::{Ministack, SeaweedFs, served};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_on_seaweedfs_keep_their_contract() {
     let stage = Stage::seaweedfs().await;
-    println!("files: SeaweedFS, in a bucket that keeps versions");
+    let server = SeaweedFs::shared().await.describe();
+    served("contract of files, in a bucket with versions", &server);
     prove(testkit::files::cases(), || fixture(&stage)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_on_ministack_keep_their_contract() {
     let stage = Stage::ministack().await;
-    println!("files: ministack, in a bucket that keeps no versions");
+    let server = Ministack::shared().await.describe();
+    served("contract of files, in a bucket without versions", &server);
     prove(testkit::files::cases(), || fixture(&stage)).await;
 }
 

@@ -3,7 +3,8 @@
 use stuga_aws::{AwsConfig, EventKind, HostEvent};
 use stuga_core::Timestamp;
 use stuga_fault_proxy::{Fault, FaultProxy};
-use stuga_test_servers::Ministack;
+use stuga_test_servers::{Ministack, served};
+use tokio::net::TcpStream;
 
 use crate::common::{clock, open};
 use crate::{settings, tenant};
@@ -20,6 +21,7 @@ fn event(number: u64) -> HostEvent {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_are_published_in_batches_and_those_that_are_lost_are_counted() {
     let server = Ministack::shared().await;
+    served("events", &format!("{} (EventBridge)", server.describe()));
     let proxy = FaultProxy::start(server.address()).await.unwrap();
     let through = AwsConfig {
         max_attempts: 1,
@@ -48,6 +50,10 @@ async fn events_are_published_in_batches_and_those_that_are_lost_are_counted() {
     }
     assert_eq!(publisher.published(), 25);
     proxy.heal();
+    // Its port opens a moment later, and nothing is tried twice here.
+    while TcpStream::connect(proxy.address()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
     publisher.publish(event(27));
     let clone = publisher.clone();
     publisher.close().await;

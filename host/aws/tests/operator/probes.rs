@@ -6,7 +6,7 @@ use std::time::Duration;
 use stuga_aws::{Aws, AwsConfig, JobsConfig, ModelConfig, Pattern, Probed};
 use stuga_core::{CapabilityName, ErrorKind};
 use stuga_fault_proxy::{Fault, FaultProxy};
-use stuga_test_servers::{Ministack, Redis, unique};
+use stuga_test_servers::{Ministack, Redis, served, unique};
 use tokio::time::Instant;
 
 use crate::common::bedrock::{Bedrock, PARROT};
@@ -16,6 +16,7 @@ use crate::{probed, settings};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_say_what_works_and_what_the_operator_does_about_the_rest() {
     let server = Ministack::shared().await;
+    served("probes", &server.describe());
     let found = probed(settings(&server.endpoint())).await;
     let seen: Vec<(&str, &str, bool)> = found
         .iter()
@@ -66,6 +67,7 @@ async fn a_service_that_is_away_or_refuses_is_told_with_its_permission() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenants_calls_run_with_the_tenants_role_or_not_at_all() {
     let server = Ministack::shared().await;
+    served("tenants' roles", &format!("{} (STS)", server.describe()));
     let sts = FaultProxy::start(server.address()).await.unwrap();
     let with_role = || {
         let mut settings = AwsConfig {

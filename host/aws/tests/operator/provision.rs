@@ -7,7 +7,7 @@ use stuga_core::TenantId;
 use stuga_core::memory::{Expected, Memory, MemoryWrite};
 use stuga_core::secrets::SecretStore;
 use stuga_core::testkit::ctx;
-use stuga_test_servers::{Ministack, Redis, unique};
+use stuga_test_servers::{Ministack, Redis, served, unique};
 
 use crate::common::{clock, open};
 use crate::{probed, settings, tenant};
@@ -15,6 +15,7 @@ use crate::{probed, settings, tenant};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_is_planned_provisioned_once_and_deprovisioned_alone() {
     let server = Ministack::shared().await;
+    served("provisioning", &server.describe());
     let stem = unique("tenants");
     let bucket = format!("{stem}-{{tenant}}");
     let files = serde_json::json!({ "bucket": bucket, "path_style": true });

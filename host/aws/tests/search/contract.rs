@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use stuga_core::testkit::{Fixture, prove, search};
-use stuga_test_servers::{OpenSearch, unique};
+use stuga_test_servers::{OpenSearch, served, unique};
 
 use crate::{clock, host};
 
@@ -15,7 +15,7 @@ const LANES: usize = 4;
 async fn search_on_opensearch_keeps_the_contract() {
     let domain = OpenSearch::shared().await;
     let endpoint = domain.endpoint();
-    println!("search: a real OpenSearch 2.19.1 with k-NN at {endpoint}");
+    served("contract of search", &domain.describe());
     let fixture = || {
         let clock = clock();
         let backend = host(&endpoint, &unique("c"), Arc::<_>::clone(&clock) as _);

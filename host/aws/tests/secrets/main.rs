@@ -20,7 +20,7 @@ use stuga_core::testkit::secrets::SecretsBackend;
 use stuga_core::testkit::{Fixture, ctx, prove};
 use stuga_core::{ErrorKind, TenantId};
 use stuga_fault_proxy::{Fault, FaultProxy};
-use stuga_test_servers::{Ministack, unique};
+use stuga_test_servers::{Ministack, served, unique};
 
 fn settings(endpoint: &str, prefix: &str) -> AwsConfig {
     let secrets = SecretsConfig {
@@ -72,7 +72,7 @@ fn console(server: &Ministack) -> aws_sdk_secretsmanager::Client {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn secrets_keep_their_contract_on_ministack() {
     let server = Ministack::shared().await;
-    println!("suite of secrets: served by ministack");
+    served("contract of secrets", &server.describe());
     prove(stuga_core::testkit::secrets::cases(), || {
         let clock = clock();
         let aws = open(settings(&server.endpoint(), &unique("contract")), &clock);

@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use stuga_core::journal::Journal;
 use stuga_core::keys::KeyWrap;
 use stuga_core::memory::{Expected, MemoryWrite};
 use stuga_core::secrets::SecretStore;

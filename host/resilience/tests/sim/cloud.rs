@@ -5,7 +5,7 @@
 //! only a sender that still waits tries again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -90,8 +90,8 @@ pub(crate) struct Cloud {
     weather: Mutex<Weather>,
     curse: Mutex<Option<Curse>>,
     pub(crate) calls: AtomicU64,
-    /// Whether it lacks what puts name.
-    pub(crate) lacks: AtomicBool,
+    /// The key of which it lacks what puts name.
+    lacks: Mutex<Option<String>>,
     /// By how many milliseconds the cloud's clock differs from a host's.
     wrong: i64,
     dice: Dice,
@@ -105,7 +105,7 @@ impl Cloud {
             weather: Mutex::new(Weather::Fair),
             curse: Mutex::new(curse),
             calls: AtomicU64::new(0),
-            lacks: AtomicBool::new(false),
+            lacks: Mutex::new(None),
             wrong,
             dice,
             began: Instant::now(),
@@ -151,6 +151,17 @@ impl Cloud {
             Some(after) => error.with_retry_after(after),
             None => error,
         })
+    }
+
+    /// Lacks what puts of a key name, until it is told otherwise.
+    pub(crate) fn loses(&self, key: Option<&str>) {
+        let mut lacks = self.lacks.lock().unwrap_or_else(PoisonError::into_inner);
+        *lacks = key.map(str::to_owned);
+    }
+
+    pub(crate) fn lacks(&self, key: &str) -> bool {
+        let lacks = self.lacks.lock().unwrap_or_else(PoisonError::into_inner);
+        lacks.as_deref() == Some(key)
     }
 
     /// Refuses to take over what is written to a key, until it is told otherwise.
@@ -227,7 +238,7 @@ impl Capability for Reach {
         let head = |state: &State, place: &Place| state.rows.get(place).map(|row| row.stamp);
         let seen = head(&self.cloud.store.lock(), &place);
         self.send(operation, ErrorKind::Unavailable, move |state, waits| {
-            if cloud.lacks.load(Ordering::Relaxed) {
+            if cloud.lacks(&place.2) {
                 return Err(Error::not_found(operation, "what it names is not here"));
             }
             let met = head(state, &place) == seen;
@@ -269,7 +280,7 @@ impl Replica<MemoryWrite> for Reach {
         let cloud = Arc::clone(&self.cloud);
         self.send("memory.adopt", ErrorKind::RateLimited, move |state, _| {
             cloud.cursed(&place.2)?;
-            if cloud.lacks.load(Ordering::Relaxed) {
+            if cloud.lacks(&place.2) {
                 return Err(Error::not_found(
                     "memory.adopt",
                     "what it names is not here",
@@ -291,7 +302,7 @@ pub(crate) struct Cart {
 impl Carrier<MemoryWrite> for Cart {
     async fn carry(&self, _: &CallCtx, _: &MemoryWrite, _: Option<&MemoryAck>) -> Result<()> {
         sleep(self.takes).await;
-        self.cloud.lacks.store(false, Ordering::Relaxed);
+        self.cloud.loses(None);
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stuga_core::journal::Journal;
 use stuga_core::{Backend, Capability, CapabilityName, Clock, Grants, TenantId, Write};
-use stuga_resilience::{Breaker, Failover, Modes, Probe, Replay, Route, Sides};
+use stuga_resilience::{Breaker, Failover, Gossip, Modes, Probe, Replay, Route, Sides};
 use uuid::Uuid;
 
 use crate::config::FailoverSettings;
@@ -46,6 +46,7 @@ pub struct Fallback {
     /// By capability, in the order in which they were added.
     lanes: Vec<Lane>,
     probe: Option<Arc<dyn Probe>>,
+    gossip: Option<Arc<dyn Gossip>>,
     measured: Mutex<Measured>,
 }
 
@@ -75,6 +76,7 @@ impl Fallback {
             kept: Kept::at(data_dir),
             lanes: Vec::new(),
             probe: None,
+            gossip: None,
             measured: Mutex::default(),
         }
     }
@@ -106,6 +108,12 @@ impl Fallback {
     #[cfg(feature = "aws")]
     pub(crate) fn probed(&mut self, probe: Arc<dyn Probe>) {
         self.probe = Some(probe);
+    }
+
+    /// Tells other hosts of the cloud, and listens to them.
+    #[cfg(feature = "aws")]
+    pub(crate) fn heard(&mut self, gossip: Arc<dyn Gossip>) {
+        self.gossip = Some(gossip);
     }
 
     fn lane(&self, capability: CapabilityName) -> Lane {

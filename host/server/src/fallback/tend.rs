@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stuga_core::journal::Backlog;
 use stuga_core::{CapabilityName, Result, TenantId};
-use stuga_resilience::{Monitor, RouteStatus};
+use stuga_resilience::{Monitor, Neighbours, RouteStatus};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -71,6 +71,12 @@ impl Fallback {
             let monitor = Monitor::new(routes.collect(), Arc::clone(probe), self.settings.health);
             let stop = stop.clone();
             tasks.spawn(async move { stop.run_until_cancelled(monitor.run()).await });
+        }
+        if let Some(gossip) = &self.gossip {
+            let routes = self.lanes.iter().map(|lane| Arc::clone(&lane.route));
+            let neighbours = Neighbours::new(routes.collect(), Arc::clone(gossip));
+            let stop = stop.clone();
+            tasks.spawn(async move { stop.run_until_cancelled(neighbours.run()).await });
         }
         let (this, stop) = (Arc::clone(self), stop.clone());
         tasks.spawn(async move { stop.run_until_cancelled(this.keep_watch()).await });

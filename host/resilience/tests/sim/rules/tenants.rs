@@ -7,6 +7,7 @@ use stuga_resilience::Pass;
 
 use super::{SECOND, Stage, acme, other, seconds};
 use crate::cloud::Weather;
+use crate::world::tenant;
 
 #[tokio::test(start_paused = true)]
 async fn what_the_cloud_refuses_of_one_tenant_delays_no_other() {
@@ -62,6 +63,38 @@ async fn a_large_journal_of_one_tenant_holds_back_no_small_one() {
     assert!((1..3_000).contains(&waiting), "{waiting}");
     stage.while_running(seconds(6)).await;
     assert!(stage.waiting(&acme()).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_of_one_tenant_that_takes_long_delays_no_other() {
+    let stage = Stage::new();
+    // To be carried takes ten seconds.
+    stage.cloud.loses(Some("large"));
+    stage.note(&acme(), &["large"]).await;
+    let story = async {
+        seconds(2).await;
+        stage.cloud.become_(Weather::Deaf);
+        stage.put(&other(), "b").await.unwrap();
+        stage.cloud.become_(Weather::Steady);
+        tokio::time::sleep(SECOND / 10).await;
+        assert!(stage.waiting(&other()).is_empty());
+        assert_eq!(stage.waiting(&acme()), ["large"]);
+        seconds(10).await;
+        assert!(stage.waiting(&acme()).is_empty());
+    };
+    stage.while_running(story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_tenants_than_are_replayed_at_a_time_all_have_their_turn() {
+    let stage = Stage::new();
+    let keys: Vec<_> = (0..300).map(|key| key.to_string()).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    for number in 0..20 {
+        stage.note(&tenant(number), &keys).await;
+    }
+    stage.while_running(seconds(12)).await;
+    assert!((0..20).all(|number| stage.waiting(&tenant(number)).is_empty()));
 }
 
 #[tokio::test(start_paused = true)]
