@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use stuga_core::Clock;
 use stuga_core::testkit::job_queue::JobSides;
 use stuga_core::testkit::{self, Fixture, ManualClock, prove};
-use stuga_core::Clock;
 use stuga_local::Models;
 use stuga_mock::{State, World};
 use stuga_resilience::Capabilities;

@@ -14,8 +14,8 @@ use stuga_core::testkit::{self, Fixture, ManualClock, prove};
 use stuga_core::{AgentName, BreakerState, CapabilityName, Clock, Result, TenantId};
 use stuga_local::Local;
 use stuga_resilience::{
-    Breaker, BreakerSettings, BudgetSettings, Failover, FileCarrier, Modes, Pass,
-    Replay, ReplaySettings, Route, Sides,
+    Breaker, BreakerSettings, BudgetSettings, Failover, FileCarrier, Modes, Pass, Replay,
+    ReplaySettings, Route, Sides,
 };
 use tempfile::TempDir;
 
@@ -251,10 +251,34 @@ macro_rules! proves {
     };
 }
 
-proves!(memory_keeps_its_contract_in_every_state, memory, FacadeMemory, memory, Memory);
-proves!(sessions_keep_their_contract_in_every_state, sessions, FacadeSessions, sessions, Sessions);
-proves!(records_keep_their_contract_in_every_state, records, FacadeRecords, records, Records);
-proves!(search_keeps_its_contract_in_every_state, search, FacadeSearch, search, Search);
+proves!(
+    memory_keeps_its_contract_in_every_state,
+    memory,
+    FacadeMemory,
+    memory,
+    Memory
+);
+proves!(
+    sessions_keep_their_contract_in_every_state,
+    sessions,
+    FacadeSessions,
+    sessions,
+    Sessions
+);
+proves!(
+    records_keep_their_contract_in_every_state,
+    records,
+    FacadeRecords,
+    records,
+    Records
+);
+proves!(
+    search_keeps_its_contract_in_every_state,
+    search,
+    FacadeSearch,
+    search,
+    Search
+);
 proves!(
     files_keep_their_contract_in_every_state,
     files,

@@ -7,7 +7,7 @@
 //! | `stream` | the requests to AgentCore about events |
 //! | `entry`, `fold` | what stands beside an event, and which events of a stream count |
 //! | `card`, `redis` | the cards and indexes in Redis, whose scripts lie in `card/` |
-//! | `reach`, `ledger`, `write` | reading without Redis and with it; writing once |
+//! | `reach`, `ledger`, `draft`, `write` | reading without Redis and with it; what a write makes; writing once |
 //! | `adopt` | writes that another side has acknowledged |
 //! | `content` | what events hold, kept in this process and in Redis |
 //! | `index`, `shelf` | what there is, in an order; things by key |
@@ -17,6 +17,7 @@ pub(crate) mod adopt;
 pub(crate) mod card;
 mod content;
 pub(crate) mod digest;
+pub(crate) mod draft;
 pub(crate) mod entry;
 pub(crate) mod fold;
 pub(crate) mod home;

@@ -23,12 +23,12 @@ use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, 
 use crate::adopted::stamp_of;
 use crate::agentcore::adopt::{Adopting, Thing};
 use crate::agentcore::digest::Digest;
+use crate::agentcore::draft::{Draft, Seen, Writing};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::ledger::Store;
 use crate::agentcore::redis;
 use crate::agentcore::shelf::{Reached, Shelf};
 use crate::agentcore::stream::Content;
-use crate::agentcore::write::{Draft, Seen, Writing};
 
 /// Under which name an agent's items lie.
 const NAME: &str = CapabilityName::Memory.as_str();

@@ -31,13 +31,13 @@ use crate::adopted::stamp_of;
 use crate::agentcore::adopt::{Adopting, Thing};
 use crate::agentcore::card::{Change, What};
 use crate::agentcore::digest::Digest;
+use crate::agentcore::draft::{Draft, Fresh, Seen, Writing};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::ledger::{Rules, Store};
 use crate::agentcore::redis;
 use crate::agentcore::shelf::{Reached, Shelf};
 use crate::agentcore::stream::{Content, Stream, damaged};
 use crate::agentcore::vector::{self, Kept};
-use crate::agentcore::write::{Draft, Fresh, Seen, Writing};
 
 /// Under which name an agent's records lie.
 const NAME: &str = CapabilityName::Records.as_str();

@@ -38,13 +38,13 @@ use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, 
 use crate::adopted::stamp_of;
 use crate::agentcore::adopt::Adopting;
 use crate::agentcore::digest::Digest;
+use crate::agentcore::draft::{Seen, Writing};
 use crate::agentcore::entry::Entry;
 use crate::agentcore::ledger::{Ledger, Store};
 use crate::agentcore::reach::{Depth, each};
 use crate::agentcore::redis::{is_cause, within};
 use crate::agentcore::stream::{Content, Stream, damaged};
 use crate::agentcore::vector;
-use crate::agentcore::write::{Seen, Writing};
 use cursor::Place;
 use rules::House;
 

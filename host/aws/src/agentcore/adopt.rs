@@ -11,9 +11,9 @@ use stuga_core::standby::Adopted;
 use stuga_core::{Result, Timestamp};
 
 use super::card::Change;
+use super::draft::{Draft, Fresh, Judge, Seen, Verdict, Writing};
 use super::entry::{Entry, Kind};
 use super::ledger::{Ledger, Rules};
-use super::write::{Draft, Fresh, Judge, Seen, Verdict, Writing};
 
 /// By how much the clocks of hosts and of Redis may differ where it is looked for what landed at about some moment.
 const CLOCKS_APART: Duration = Duration::from_secs(3_600);
@@ -73,9 +73,12 @@ impl Thing<'_> {
     /// here.
     pub(crate) fn judge(&self, seen: &Seen<'_>, draft: Draft) -> Verdict {
         let head = seen.head;
-        // A removal answers with the version of what it removed.
+        // A removal answers with the version of what it removed, and what it removes does not come back.
+        // One that was made here before has removed what it removes: what stands now was written after it.
+        let is_new = seen.found.is_none();
+        let removes = head.filter(|head| is_new && self.removes(head));
         let place = match self.is_removed {
-            true => self.stamp,
+            true => self.stamp.max(removes.map_or(0, |head| head.place)),
             false => self.version,
         };
         let draft = Draft {
@@ -91,7 +94,7 @@ impl Thing<'_> {
             return Verdict::Make(draft);
         };
         if head.write != self.write {
-            return match head.place >= place {
+            return match head.place >= place && removes.is_none() {
                 true => Verdict::Superseded(draft),
                 false => Verdict::Make(draft),
             };
@@ -111,6 +114,11 @@ impl Thing<'_> {
                 ..draft
             }),
         }
+    }
+
+    /// Whether it removes something that was written no later, whatever version that was given: clocks differ.
+    fn removes(&self, head: &Entry) -> bool {
+        self.is_removed && head.kind != Kind::Delete && head.at <= self.at
     }
 
     /// Since when there is something at the key.
@@ -199,15 +207,42 @@ mod tests {
     #[test]
     fn a_removal_takes_what_is_from_before_it_whatever_version_it_answered() {
         let head = entry(50, 40, "m");
-        for (stamp, stands) in [(51, true), (50, false), (49, false)] {
+        // By its stamp, or by when it was made: the item was written at 5.
+        for (stamp, at, stands) in [(51, 4, true), (50, 4, false), (49, 4, false), (49, 5, true)] {
             let removal = Thing {
                 stamp,
                 is_removed: true,
+                at: Timestamp::from_millis(at),
                 ..thing("a", 7)
             };
-            let made = matches!(judged(Some(&head), &removal), Verdict::Make(_));
-            assert_eq!(made, stands, "{stamp}");
+            let verdict = judged(Some(&head), &removal);
+            assert_eq!(matches!(verdict, Verdict::Make(_)), stands, "{stamp} {at}");
+            if let Verdict::Make(draft) = verdict {
+                assert!(draft.place >= Some(50), "what was removed comes back");
+            }
         }
+        let removal = Thing {
+            is_removed: true,
+            ..thing("a", 7)
+        };
+        let before = entry(40, 0, "a");
+        let again = removal.judge(
+            &Seen {
+                head: Some(&head),
+                found: Some(&before),
+            },
+            draft(),
+        );
+        assert!(matches!(again, Verdict::Superseded(_)), "it is made twice");
+        let gone = Entry {
+            kind: Kind::Delete,
+            ..head
+        };
+        let verdict = judged(Some(&gone), &removal);
+        assert!(
+            matches!(verdict, Verdict::Superseded(_)),
+            "it is gone already"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use stuga_core::{CallCtx, CapabilityName, Result, Timestamp};
 
 use super::card::{Begun, End, For, REMEMBERED};
-use super::entry::Entry;
+use super::entry::{Entry, Kind};
 use super::fold::Fold;
 use super::ledger::{Ledger, Rules, Store};
 use super::reach::{Depth, each};
@@ -22,7 +22,8 @@ use crate::scope::guard;
 pub struct Tended {
     /// Streams that were looked at.
     pub seen: u64,
-    /// Events that were removed: written over, deleted or expired for more than 25 hours.
+    /// Events that were removed: written over, deleted or expired for more than 25 hours; that something was deleted, for more
+    /// than eight days.
     pub removed: u64,
     /// Items and records that were written anew, because they were older than half of what AgentCore keeps events for.
     pub renewed: u64,
@@ -30,6 +31,9 @@ pub struct Tended {
 
 const OPERATION: &str = "memory.tend";
 const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// How long it is known of what was deleted that it was: what another side wrote before, and brings here as much later, does
+/// not bring it back.
+const GONE_KNOWN: Duration = DAY.saturating_mul(8);
 
 /// What is old, and by when.
 struct Ages<'r> {
@@ -210,11 +214,13 @@ fn needless(fold: &Fold, now: Timestamp) -> Vec<&Entry> {
     };
     let gone = gone_at.is_some_and(|at| at <= now && long_ago(at));
     let live = head.is_live(now);
+    let deleted_at = Timestamp::from_millis(head.shared_millis());
+    let is_known = head.kind == Kind::Delete && now.since(deleted_at) <= GONE_KNOWN;
     let is_needed = |entry: &Entry| {
-        if gone {
-            return false;
-        }
         let is_end = entry.version == head.version;
+        if gone {
+            return is_end && is_known;
+        }
         let holds_content = entry.event == head.content_event() || entry.event == head.origin;
         let of_session = live && head.incarnation > 0 && entry.incarnation == head.incarnation;
         is_end || holds_content || of_session
@@ -226,7 +232,6 @@ fn needless(fold: &Fold, now: Timestamp) -> Vec<&Entry> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::Kind;
     use super::super::entry::tests::entry;
     use super::*;
 
@@ -259,7 +264,9 @@ mod tests {
         deleted.kind = Kind::Delete;
         let stream = vec![at(1, 0), deleted];
         assert_eq!(removed(stream.clone(), 28), [1]);
-        assert_eq!(removed(stream, 46), [1, 20]);
+        // That it was deleted is known for a week longer.
+        assert_eq!(removed(stream.clone(), 200), [1]);
+        assert_eq!(removed(stream, 213), [1, 20]);
         let mut expires = at(1, 0);
         expires.expires_at = Some(Timestamp::from_millis(50 * HOUR));
         assert!(removed(vec![expires.clone()], 74).is_empty());

@@ -11,7 +11,7 @@ use stuga_core::{CallCtx, Result, Timestamp, Write, WriteId};
 use super::claim;
 use super::content::{self, Source};
 use super::effects::Attempt;
-use super::manifest::{Made, Manifest, Mark, Version};
+use super::manifest::{Made, Manifest, Mark, Removal, Version};
 use super::{S3Files, key};
 use crate::adopted::{mismatched, stamp_of};
 
@@ -120,7 +120,7 @@ impl Attempt<'_> {
                     return Ok(adopted);
                 }
             }
-            found = self.load(self.write.key()).await?;
+            found = self.read_again().await?;
         }
         Err(claim::busy(operation))
     }
@@ -144,8 +144,12 @@ impl Attempt<'_> {
         spooled: Option<&Source>,
     ) -> Result<Option<Adopted>> {
         let Some(info) = taking.info else {
-            let purges = matches!(self.write, FilesWrite::Purge { .. });
-            return Ok(Some(manifest.take_removal(taking.stamp, taking.at, purges)));
+            return Ok(Some(manifest.take_removal(Removal {
+                stamp: taking.stamp,
+                at: taking.at,
+                purges: matches!(self.write, FilesWrite::Purge { .. }),
+                is_new: before.is_none(),
+            })));
         };
         manifest.reach(taking.stamp);
         if let Some(landed) = before.and_then(|before| before.made) {

@@ -39,6 +39,8 @@ pub(super) struct Attempt<'a> {
     files: &'a S3Files,
     /// The content, once it was copied.
     copied: Option<Copied>,
+    /// What the manifest was last put in place of.
+    put_upon: Option<Condition>,
 }
 
 /// A manifest and the condition that nobody has written it since.
@@ -91,6 +93,7 @@ impl<'a> Attempt<'a> {
             versions: &files.versions,
             files,
             copied: None,
+            put_upon: None,
         }
     }
 
@@ -121,7 +124,7 @@ impl<'a> Attempt<'a> {
             }
             // An answer may have been lost, and what it said be remembered anywhere by now.
             fresh = false;
-            found = self.load(self.write.key()).await?;
+            found = self.read_again().await?;
         }
         Err(claim::busy(operation))
     }
@@ -276,10 +279,11 @@ impl<'a> Attempt<'a> {
                 )
                 .await?;
         }
-        // From here on it may have landed, whatever is answered.
+        // From here on it may have landed, whatever is answered: where the SDK repeats a request whose answer was lost, what
+        // stands in its way is our own manifest. The next reading tells.
         self.name_copied(true);
+        self.put_upon = Some(found.condition.clone());
         if !self.put(found).await? {
-            self.name_copied(false);
             return Ok(false);
         }
         if let FilesWrite::Purge { .. } = self.write {
@@ -298,6 +302,19 @@ impl<'a> Attempt<'a> {
             claim::settle(store, ctx, operation, path, recent.clone()).await?;
         }
         Ok(())
+    }
+
+    /// The manifest after somebody wrote it first, who may be this very write. Once it is another one, what was put in place of
+    /// the old one cannot land any more: a content that it does not name stays unnamed.
+    pub(super) async fn read_again(&mut self) -> Result<Found> {
+        let found = self.load(self.write.key()).await?;
+        if let Some(copied) = &self.copied
+            && self.put_upon.as_ref() != Some(&found.condition)
+        {
+            let named = found.manifest.names(copied.content);
+            self.name_copied(named);
+        }
+        Ok(found)
     }
 
     fn name_copied(&mut self, named: bool) {

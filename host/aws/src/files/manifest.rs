@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 mod taken;
 
+pub(super) use taken::Removal;
+
 /// How a manifest is written. One of a later host is not read, so that it loses nothing.
 const FORMAT: u32 = 1;
 /// Largest manifest in bytes: 33 versions with the most metadata, the writes that are remembered, and what is to be removed.
@@ -198,6 +200,11 @@ impl Manifest {
         self.standing
             .iter()
             .chain(self.earlier.iter().map(|earlier| &earlier.version))
+    }
+
+    /// Whether a version has this content, or one had that the next write removes.
+    pub(super) fn names(&self, content: Uuid) -> bool {
+        self.versions().any(|version| version.content == content) || self.trash.contains(&content)
     }
 
     /// All versions as a listing shows them, the newest first.

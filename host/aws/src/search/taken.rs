@@ -10,6 +10,7 @@ use stuga_core::search::{Change, Field, Outcome};
 use stuga_core::{Result, Timestamp};
 
 use super::effects::{Effects, Slot, Standing, gather, make};
+use super::shape::Stored;
 
 /// What another side has made of changes.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +27,16 @@ pub(super) struct Taken<'t> {
 impl Taken<'_> {
     /// Whether a document of that version stays as it is, whatever the change in this place would make of it. A removal has
     /// the place of the whole write, for it answers with the version of what it removed.
-    fn is_outlived(&self, at: usize, change: &Change, standing: u64) -> bool {
-        let is_own = self.landed.get(at).is_some_and(|landed| {
-            landed.version == standing && !matches!(change, Change::Delete { .. })
-        });
-        !is_own && standing >= self.place(at, change)
+    fn is_outlived(&self, at: usize, change: &Change, standing: &Stored) -> bool {
+        let is_from_before = match change {
+            // Clocks differ: what was written no later goes, whatever version it was given.
+            Change::Delete { .. } => standing.updated <= self.at.as_millis(),
+            _ => self
+                .landed
+                .get(at)
+                .is_some_and(|landed| landed.version == standing.version),
+        };
+        !is_from_before && standing.version >= self.place(at, change)
     }
 
     fn place(&self, at: usize, change: &Change) -> u64 {
@@ -48,9 +54,8 @@ impl Taken<'_> {
     ) -> bool {
         changes.iter().enumerate().all(|(at, change)| {
             let standing = standing.get(change.id());
-            standing.is_some_and(|standing| {
-                let version = standing.stored.version;
-                version != self.place(at, change) && self.is_outlived(at, change, version)
+            standing.is_some_and(|Standing { stored, .. }| {
+                stored.version != self.place(at, change) && self.is_outlived(at, change, stored)
             })
         })
     }
@@ -72,24 +77,20 @@ impl Taken<'_> {
             changes,
             standing,
             |at, change, made, slot: &mut Slot| {
-                let before = slot
-                    .now
-                    .as_ref()
-                    .map(|standing| (standing.version, standing.created));
-                if before.is_some_and(|(version, _)| self.is_outlived(at, change, version)) {
-                    return Ok(None);
-                }
-                if before.is_none() && matches!(change, Change::Update { .. }) {
+                let created = match &slot.now {
+                    Some(stored) if self.is_outlived(at, change, stored) => return Ok(None),
+                    Some(stored) => Some(stored.created),
                     // What was to be updated was removed later.
-                    return Ok(None);
-                }
+                    None if matches!(change, Change::Update { .. }) => return Ok(None),
+                    None => None,
+                };
                 let version = self.place(at, change);
                 let outcome = make(operation, fields, change, made, slot, version, self.at)?;
                 let existed = self.outcomes.get(at).is_some_and(|outcome| outcome.existed);
                 if let Some(stored) = &mut slot.now {
-                    let before = before.filter(|_| existed);
                     let at = self.at.as_millis();
-                    stored.created = before.map_or(at, |(_, created)| created.min(at));
+                    let created = created.filter(|_| existed);
+                    stored.created = created.map_or(at, |created| created.min(at));
                 }
                 Ok(Some(outcome))
             },
@@ -103,7 +104,6 @@ mod tests {
 
     use super::super::effects::Effect;
     use super::super::many::Place;
-    use super::super::shape::Stored;
     use super::*;
 
     fn fields() -> Vec<Field> {
@@ -278,13 +278,19 @@ mod tests {
             version: 7,
             existed: true,
         }];
-        for (version, goes) in [(101, true), (102, false), (103, false)] {
+        // By its stamp, or by when it was made: the document was written at 1.
+        for (version, at, goes) in [
+            (101, 0, true),
+            (102, 0, false),
+            (103, 0, false),
+            (103, 1, true),
+        ] {
             let there = HashMap::from([("a".to_owned(), standing(version))]);
             let taken = Taken {
                 outcomes: &outcomes,
                 landed: &[],
                 stamp: 102,
-                at: Timestamp::from_millis(7),
+                at: Timestamp::from_millis(at),
             };
             let effects = taken.effects("search.delete", &fields(), all(&changes), &there);
             assert_eq!(effects.unwrap().documents.len(), usize::from(goes));

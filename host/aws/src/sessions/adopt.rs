@@ -13,9 +13,9 @@ use stuga_core::{Result, Timestamp};
 use super::absent;
 use super::rules::{alone, within};
 use crate::adopted::mismatched;
+use crate::agentcore::draft::{Draft, Seen, Verdict};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::stream::Content;
-use crate::agentcore::write::{Draft, Seen, Verdict};
 
 /// A write that another side has acknowledged.
 pub(super) struct Taken<'t> {
@@ -57,7 +57,7 @@ impl Taken<'_> {
                 self.close(seen.head, live, found, *was_open)
             }
             (SessionWrite::Delete { .. }, SessionAck::Deleted { existed }) => {
-                Ok(self.delete(seen.head, *existed))
+                Ok(self.delete(seen.head, seen.found.is_none(), *existed))
             }
             _ => Err(mismatched(self.operation)),
         }
@@ -167,7 +167,7 @@ impl Taken<'_> {
         })
     }
 
-    fn delete(&self, head: Option<&Entry>, existed: bool) -> Verdict {
+    fn delete(&self, head: Option<&Entry>, is_new: bool, existed: bool) -> Verdict {
         let at = self.made.at;
         let draft = match head {
             Some(head) => within(Kind::Delete, &self.name, head, at),
@@ -177,20 +177,21 @@ impl Taken<'_> {
             },
         };
         let last = head.map_or(0, |head| head.stamp);
+        let place = head.map_or(0, |head| head.place);
         let draft = Draft {
             existed,
             stamp: Some(self.stamp.max(last)),
-            place: Some(self.stamp),
+            place: Some(self.stamp.max(place)),
             ..draft
         };
         match head {
-            Some(head) if head.kind == Kind::Delete && head.place >= self.stamp => {
-                Verdict::Already(draft)
-            }
-            Some(head) if head.kind != Kind::Delete && head.place >= self.stamp => {
-                Verdict::Superseded(draft)
-            }
-            _ => Verdict::Make(draft),
+            Some(head) if head.place < self.stamp => Verdict::Make(draft),
+            None => Verdict::Make(draft),
+            Some(head) if head.kind == Kind::Delete => Verdict::Already(draft),
+            // It was begun no later, whatever version that was given, for clocks differ; but not when the delete was made
+            // here before: then it was begun after that.
+            Some(head) if is_new && head.created_at <= at => Verdict::Make(draft),
+            Some(_) => Verdict::Superseded(draft),
         }
     }
 }

@@ -9,11 +9,11 @@ use stuga_core::{CallCtx, CapabilityName, Error, Result, Timestamp, WriteId};
 use super::absent;
 use super::events::Member;
 use crate::agentcore::card::{Change, What};
+use crate::agentcore::draft::{Draft, Fresh};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::ledger::Rules;
 use crate::agentcore::stream::{Content, Stream, damaged};
 use crate::agentcore::vector::Kept;
-use crate::agentcore::write::{Draft, Fresh};
 
 /// The sessions of one actor of an agent's.
 pub(super) struct House {

@@ -161,36 +161,47 @@ impl Behind {
         }
     }
 
-    /// Adopts a write with each of the servers cut off in turn, before it hears and after it has heard, and then with
-    /// both of them well: as a replay does until it hears an end.
-    async fn insist<R, W>(
-        &self,
-        replica: &R,
-        id: WriteId,
-        write: &W,
-        made: &Made<W::Ack>,
-    ) -> Adopted
-    where
-        R: Replica<W>,
-        W: Write,
-    {
+    /// Every way to lose sight of one of the servers: before it has heard so many bytes, or before so many of its answers
+    /// have come. A write that is taken over exchanges some thousand bytes with each.
+    fn cuts(&self) -> Vec<(&FaultProxy, Fault)> {
+        const AFTER_BYTES: [u64; 9] = [0, 1, 100, 300, 600, 900, 1_500, 2_500, 4_000];
+        let mut cuts = Vec::new();
         for server in [&self.agentcore, &self.redis] {
             for from in [Side::Client, Side::Server] {
-                server.set(Fault::Cut { from, after: 0 });
-                if let Err(error) = replica.adopt(&ctx(), id, write, made).await {
-                    assert!(error.kind().is_outage(), "{error}");
-                }
-                server.heal();
+                cuts.extend(AFTER_BYTES.map(|after| (server, Fault::Cut { from, after })));
             }
         }
-        for _ in 0..50 {
-            match replica.adopt(&ctx(), id, write, made).await {
-                Ok(adopted) => return adopted,
-                Err(error) => assert!(error.kind().is_outage(), "{error}"),
-            }
-        }
-        panic!("the write is never taken over");
+        cuts
     }
+}
+
+/// Adopts a write while a server is cut off, and then until it hears an end, as a replay does.
+async fn insist<R, W>(
+    replica: &R,
+    (server, fault): (&FaultProxy, Fault),
+    id: WriteId,
+    write: &W,
+    made: &Made<W::Ack>,
+) -> bool
+where
+    R: Replica<W>,
+    W: Write,
+{
+    server.set(fault);
+    let cut = replica.adopt(&ctx(), id, write, made).await;
+    server.heal();
+    let is_cut = cut.is_err();
+    if let Err(error) = cut {
+        assert!(error.kind().is_outage(), "{error}");
+    }
+    for _ in 0..50 {
+        match replica.adopt(&ctx(), id, write, made).await {
+            Ok(Adopted::Stands) => return is_cut,
+            Ok(Adopted::Superseded) => panic!("nobody else wrote"),
+            Err(error) => assert!(error.kind().is_outage(), "{error}"),
+        }
+    }
+    panic!("the write is never taken over");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,45 +211,38 @@ async fn what_is_taken_over_with_lost_answers_is_there_once() {
     let memory = behind.aws.memory().unwrap();
     let sessions = behind.aws.sessions(Arc::new(HashedEmbedder)).unwrap();
     let start = later();
-    let mut ids = Vec::new();
-    for n in 0..3 {
-        let (id, made) = (ctx().next_write_id().unwrap(), item(start, n, n > 0));
-        let write = put("k", &n.to_string());
-        behind.insist(&*memory, id, &write, &made).await;
-        ids.push((id, write, made));
-    }
-    let stands = memory.get(&ctx(), "k").await.unwrap().unwrap();
-    assert_eq!(stands.value, b"2");
-    assert_eq!(stands.version, ids[2].2.ack.version);
-    for (id, write, made) in &ids {
-        assert_eq!(memory.apply(&ctx(), *id, write).await.unwrap(), made.ack);
-    }
-    assert_eq!(memory.get(&ctx(), "k").await.unwrap().unwrap(), stands);
-
     let begun = SessionAck::Created {
         id: "s".to_owned(),
         at: start,
         expires_at: None,
     };
-    let id = ctx().next_write_id().unwrap();
     let begun = made(begun, start, 0);
-    behind.insist(&*sessions, id, &create(), &begun).await;
-    let mut said = Vec::new();
-    for n in 1..4 {
+    let id = ctx().next_write_id().unwrap();
+    sessions.adopt(&ctx(), id, &create(), &begun).await.unwrap();
+    let (mut items, mut said, mut cuts) = (Vec::new(), Vec::new(), 0);
+    for (n, cut) in (1..).zip(behind.cuts()) {
+        // What stood before is replaced, so that the end of the stream matters.
+        let key = format!("k{}", n / 2);
+        let (id, made) = (ctx().next_write_id().unwrap(), item(start, n, n % 2 == 1));
+        let write = put(&key, &n.to_string());
+        cuts += u32::from(insist(&*memory, cut.clone(), id, &write, &made).await);
+        items.push((key, id, write, made));
         let id = ctx().next_write_id().unwrap();
         let made = appended(id, start, n);
-        behind
-            .insist(&*sessions, id, &say(&n.to_string()), &made)
-            .await;
+        let write = say(&n.to_string());
+        cuts += u32::from(insist(&*sessions, cut, id, &write, &made).await);
         said.push((id.to_name(), made.at));
     }
+    assert!(cuts > 24, "only {cuts} writes were cut");
+    for (key, id, write, made) in &items {
+        let later = items.iter().rfind(|(other, ..)| other == key).unwrap();
+        let stands = memory.get(&ctx(), key).await.unwrap().unwrap();
+        assert_eq!(stands.version, later.3.ack.version);
+        assert_eq!(memory.apply(&ctx(), *id, write).await.unwrap(), made.ack);
+    }
     assert_eq!(heard(&*sessions).await, said);
-    // The same from the stream alone.
-    let other = World {
-        config: world.config.clone(),
-        clock: Arc::clone(&world.clock),
-    };
-    let other = other.host().sessions(Arc::new(HashedEmbedder)).unwrap();
+    // The same for a host that was never cut off.
+    let other = world.host().sessions(Arc::new(HashedEmbedder)).unwrap();
     assert_eq!(heard(&*other).await, said);
 }
 

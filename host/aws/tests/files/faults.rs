@@ -52,7 +52,8 @@ async fn each_lost_answer(stage: Stage, max_attempts: u32) {
                 max_attempts,
                 ..through.config()
             };
-            let files = through.host_with(config).files().unwrap();
+            let host = through.host_with(config);
+            let files = host.files().unwrap();
             let (ctx, id) = fresh();
             tap.lose(number);
             let first = files.apply(&ctx, id, &write).await;
@@ -73,11 +74,16 @@ async fn each_lost_answer(stage: Stage, max_attempts: u32) {
                 again,
                 "{what}"
             );
-            assert_eq!(
-                versions(&*direct, write_path(&write)).await.len(),
-                after,
-                "{what}"
-            );
+            let stand = versions(&*direct, write_path(&write)).await;
+            assert_eq!(stand.len(), after, "{what}");
+            // Whatever is removed behind the call, no version names it.
+            host.settled().await;
+            for version in stand {
+                let read = direct
+                    .get_version(&acme(), write_path(&write), version)
+                    .await;
+                assert!(matches!(read, Ok(Some(_))), "{what}: {read:?}");
+            }
             if number > all {
                 assert!(
                     max_attempts > 1 || lost >= 3,

@@ -7,6 +7,19 @@ use stuga_core::standby::Adopted;
 
 use super::{Earlier, Made, Manifest, Version};
 
+/// A removal that another side has acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::files) struct Removal {
+    /// Where it stands among all writes: versions below are from before it.
+    pub(in crate::files) stamp: u64,
+    /// When it was made. What was written no later is from before it as well, whatever number it was given: clocks differ.
+    pub(in crate::files) at: Timestamp,
+    /// Whether nothing is to be left.
+    pub(in crate::files) purges: bool,
+    /// Whether it was never made here: otherwise only its stamp counts, for what stands was written after it.
+    pub(in crate::files) is_new: bool,
+}
+
 impl Manifest {
     /// Hears of what another side has come to: versions that are given next are greater.
     pub(in crate::files) fn reach(&mut self, stamp: u64) {
@@ -95,16 +108,21 @@ impl Manifest {
         }))
     }
 
-    /// Removes what is from before `stamp`: what stands becomes an earlier version, or with `purges` nothing is left.
-    pub(in crate::files) fn take_removal(
-        &mut self,
-        stamp: u64,
-        at: Timestamp,
-        purges: bool,
-    ) -> Adopted {
+    /// Removes what is from before a removal: what stands becomes an earlier version, or with a purge nothing is left.
+    pub(in crate::files) fn take_removal(&mut self, removal: Removal) -> Adopted {
+        let Removal {
+            stamp,
+            at,
+            purges,
+            is_new,
+        } = removal;
+        let is_before =
+            |version: &Version| version.version < stamp || (is_new && version.updated_at <= at);
+        // What it removes does not come back.
+        let taken = self.versions().filter(|version| is_before(version));
+        let stamp = taken.map(|version| version.version).fold(stamp, u64::max);
         self.reach(stamp);
         self.removed = self.removed.max(stamp);
-        let is_before = |version: &Version| version.version < stamp;
         if purges {
             self.purged = self.purged.max(stamp);
             let (gone, kept): (Vec<Earlier>, _) = std::mem::take(&mut self.earlier)
@@ -151,6 +169,15 @@ mod tests {
         }
     }
 
+    fn removal(stamp: u64, millis: u64) -> Removal {
+        Removal {
+            stamp,
+            at: Timestamp::from_millis(millis),
+            purges: false,
+            is_new: true,
+        }
+    }
+
     fn numbers(manifest: &Manifest) -> (Option<u64>, Vec<u64>) {
         let standing = manifest.standing.as_ref().map(|version| version.version);
         let earlier = manifest.earlier.iter();
@@ -172,12 +199,11 @@ mod tests {
         for step in steps {
             let _ = match *step {
                 Step::Version(number) => manifest.take(version(number)),
-                Step::Removal(stamp) => {
-                    manifest.take_removal(stamp, Timestamp::from_millis(stamp), false)
-                }
-                Step::Purge(stamp) => {
-                    manifest.take_removal(stamp, Timestamp::from_millis(stamp), true)
-                }
+                Step::Removal(stamp) => manifest.take_removal(removal(stamp, stamp)),
+                Step::Purge(stamp) => manifest.take_removal(Removal {
+                    purges: true,
+                    ..removal(stamp, stamp)
+                }),
             };
         }
         manifest
@@ -212,6 +238,21 @@ mod tests {
                 assert_eq!(manifest.last, 5);
             });
         }
+    }
+
+    #[test]
+    fn a_removal_takes_what_was_written_no_later_and_it_does_not_come_back() {
+        let mut manifest = after(&[Step::Version(9)]);
+        let again = Removal {
+            is_new: false,
+            ..removal(5, 9)
+        };
+        assert_eq!(manifest.take_removal(removal(5, 8)), Adopted::Superseded);
+        assert_eq!(manifest.take_removal(again), Adopted::Superseded);
+        assert_eq!(manifest.take_removal(removal(5, 9)), Adopted::Stands);
+        assert_eq!(numbers(&manifest), (None, vec![9]));
+        assert_eq!(manifest.take(version(8)), Adopted::Superseded);
+        assert_eq!(manifest.take(version(10)), Adopted::Stands);
     }
 
     #[test]
