@@ -61,6 +61,7 @@ impl Host {
     /// # Errors
     /// When it does not come up; its log says why.
     pub fn start(&mut self) -> Result<()> {
+        self.wait_until_gone()?;
         let address = self.address.to_string();
         let host = self.site.command();
         let mut command = Command::new("sh");
@@ -85,6 +86,18 @@ impl Host {
             format!("the host did not start; see {}", log.display())
         })?;
         self.server = Some(server);
+        Ok(())
+    }
+
+    /// Waits until what was killed before holds nothing any more: its port is the last to go that we can ask for.
+    fn wait_until_gone(&self) -> Result<()> {
+        let end = Instant::now() + STOP_PATIENCE;
+        while TcpListener::bind(self.address).is_err() {
+            if Instant::now() >= end {
+                bail!("{} is still taken after {STOP_PATIENCE:?}", self.address);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
         Ok(())
     }
 
