@@ -25,7 +25,7 @@ const GRAPH_LINKS: u32 = 16;
 /// Candidates that are looked at to link a new vector.
 const GRAPH_CANDIDATES: u32 = 128;
 /// Parts of a stored document that say how it stands, without what it holds.
-pub(super) const STATE: &[&str] = &["id", "version", "created", "bytes"];
+pub(super) const STATE: &[&str] = &["id", "version", "created", "updated", "bytes"];
 /// Parts that make a hit: all but the vectors.
 pub(super) const HIT: &[&str] = &["id", "doc", "version", "created", "updated", "bytes"];
 

@@ -164,7 +164,7 @@ impl Behind {
     /// Every way to lose sight of one of the servers: before it has heard so many bytes, or before so many of its answers
     /// have come. A write that is taken over exchanges some thousand bytes with each.
     fn cuts(&self) -> Vec<(&FaultProxy, Fault)> {
-        const AFTER_BYTES: [u64; 9] = [0, 1, 100, 300, 600, 900, 1_500, 2_500, 4_000];
+        const AFTER_BYTES: [u64; 4] = [0, 300, 900, 2_500];
         let mut cuts = Vec::new();
         for server in [&self.agentcore, &self.redis] {
             for from in [Side::Client, Side::Server] {
@@ -233,7 +233,7 @@ async fn what_is_taken_over_with_lost_answers_is_there_once() {
         cuts += u32::from(insist(&*sessions, cut, id, &write, &made).await);
         said.push((id.to_name(), made.at));
     }
-    assert!(cuts > 24, "only {cuts} writes were cut");
+    assert!(cuts > 10, "only {cuts} writes were cut");
     for (key, id, write, made) in &items {
         let later = items.iter().rfind(|(other, ..)| other == key).unwrap();
         let stands = memory.get(&ctx(), key).await.unwrap().unwrap();
