@@ -126,7 +126,9 @@ impl Cloud {
             Weather::BlackHole => Fate::Lost,
             Weather::Deaf => Fate::Unheard(quick()),
             Weather::Slow => Fate::Answered(dice.millis(100, 5_000), dice.millis(100, 3_000)),
-            Weather::Flapping if self.began.elapsed().as_millis() / 170 % 2 == 0 => Fate::Refused,
+            Weather::Flapping if (self.began.elapsed().as_millis() / 170).is_multiple_of(2) => {
+                Fate::Refused
+            }
             Weather::Flapping => Fate::Answered(quick(), quick()),
             Weather::Throttling => Fate::Throttled,
             Weather::Storm => match dice.below(8) {

@@ -216,7 +216,7 @@ mod tests {
         }
         for n in 0..k {
             orders(steps, k - 1, each);
-            let with = if k % 2 == 0 { n } else { 0 };
+            let with = if k.is_multiple_of(2) { n } else { 0 };
             steps.swap(with, k - 1);
         }
     }
