@@ -4,7 +4,7 @@
 //! journal and the replay are those of a host with a real cloud. What AWS answers is the matter of the suites of `host/aws`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -77,6 +77,8 @@ struct TwoSides {
     cloud: Local,
     state: State,
     clock: Arc<dyn Clock>,
+    /// Kept here and not by the journal, which the replay itself keeps.
+    replay: OnceLock<Arc<Replay>>,
     _directories: [TempDir; 2],
 }
 
@@ -89,6 +91,7 @@ fn two_sides(state: State) -> (TwoSides, Arc<ManualClock>) {
         cloud,
         state,
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        replay: OnceLock::new(),
         _directories: [directory, other],
     };
     (sides, clock)
@@ -132,7 +135,8 @@ macro_rules! facade {
             route,
         );
         let facade = Failover::sides($also(two, sides));
-        flaps.replayed(Replay::of(&facade, ReplaySettings::default()).unwrap());
+        let replay = Replay::of(&facade, ReplaySettings::default()).unwrap();
+        flaps.replayed(sides.replay.get_or_init(|| Arc::new(replay)));
         facade
     }};
 }
@@ -145,12 +149,12 @@ struct Flaps {
     /// None when nothing flaps.
     breaker: Option<Arc<Breaker>>,
     calls: AtomicU64,
-    replay: OnceLock<Replay>,
+    replay: OnceLock<Weak<Replay>>,
 }
 
 impl Flaps {
-    fn replayed(&self, replay: Replay) {
-        assert!(self.replay.set(replay).is_ok());
+    fn replayed(&self, replay: &Arc<Replay>) {
+        assert!(self.replay.set(Arc::downgrade(replay)).is_ok());
     }
 
     async fn flap(&self, tenant: &TenantId) -> Result<()> {
@@ -164,7 +168,7 @@ impl Flaps {
                 breaker.release();
                 breaker.try_acquire().ok().unwrap().succeeded();
                 // On a task of its own: the replay asks this journal in its turn.
-                let replay = self.replay.get().unwrap();
+                let replay = self.replay.get().and_then(Weak::upgrade).unwrap();
                 assert_eq!(Box::pin(replay.drain(tenant)).await?, Pass::Drained);
             }
             _ => {}

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 /// Bytes of a part. A prime, so that no part begins where a part of the store's, or what is read at once, begins.
 const PART_BYTES: u64 = 1_000_003;
-/// Bytes that are read by one call.
-const READ_BYTES: u64 = 1 << 20;
+/// Bytes that are read by one call: with the braces around them an answer stays below the least limit of a plugin's, one MiB.
+const READ_BYTES: u64 = 1_000_000;
 
 /// A content that is one part again and again.
 pub struct Large {
