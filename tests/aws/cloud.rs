@@ -7,7 +7,7 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use stuga_test_servers::{Ministack, OpenSearch, Redis, SeaweedFs, served, unique};
 
-use crate::support::{Server, Site, expect};
+use crate::support::{Server, Site, expect, new_memory};
 
 /// The tenants of a site.
 pub(crate) const TENANTS: [&str; 2] = ["acme", "globex"];
@@ -115,19 +115,6 @@ impl Cloud {
 fn edited(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from:?} is not in {text}");
     text.replacen(from, to, 1)
-}
-
-/// The id of a new AgentCore memory.
-async fn new_memory(ministack: &Ministack) -> String {
-    let name = unique("memory").replace('-', "_");
-    let made = reqwest::Client::new()
-        .post(format!("{}/memories/create", ministack.endpoint()))
-        // ministack checks no signature; it reads there which service is meant.
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-north-1/bedrock-agentcore/aws4_request, SignedHeaders=host, Signature=0")
-        .body(json!({"name": name, "eventExpiryDuration": 365}).to_string());
-    let made: Value = made.send().await.unwrap().json().await.unwrap();
-    let id = made["memory"]["id"].as_str();
-    id.unwrap_or_else(|| panic!("{made}")).to_owned()
 }
 
 /// A running host with the keys of its tenants.

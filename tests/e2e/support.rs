@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use stuga_test_servers::{Ministack, unique};
 use tempfile::TempDir;
 
 /// How long a test waits for something that must happen before it gives up.
@@ -375,4 +376,21 @@ pub(crate) fn header(response: &Response, name: &str) -> String {
         .get(name)
         .map(|value| value.to_str().unwrap().to_owned())
         .unwrap_or_default()
+}
+
+/// The id of a new AgentCore memory.
+#[allow(
+    dead_code,
+    reason = "only the tests of AWS, which share this file, need it"
+)]
+pub(crate) async fn new_memory(ministack: &Ministack) -> String {
+    let name = unique("memory").replace('-', "_");
+    let made = Client::new()
+        .post(format!("{}/memories/create", ministack.endpoint()))
+        // ministack checks no signature; it reads there which service is meant.
+        .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-north-1/bedrock-agentcore/aws4_request, SignedHeaders=host, Signature=0")
+        .body(json!({"name": name, "eventExpiryDuration": 365}).to_string());
+    let made: Value = made.send().await.unwrap().json().await.unwrap();
+    let id = made["memory"]["id"].as_str();
+    id.unwrap_or_else(|| panic!("{made}")).to_owned()
 }

@@ -16,6 +16,7 @@
 mod support;
 
 mod apart;
+mod kinds;
 mod operators;
 mod outage;
 mod world;

@@ -9,7 +9,7 @@ fn waits(said: &Value) -> bool {
     said["backlog"]["waiting"].as_u64().unwrap() > 0
 }
 
-fn is_back(said: &Value) -> bool {
+pub(crate) fn is_back(said: &Value) -> bool {
     said["reads"] == "cloud" && !waits(said)
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use stuga_fault_proxy::{Fault, FaultProxy};
-use stuga_test_servers::{Ministack, Redis, unique};
+use stuga_test_servers::{Ministack, OpenSearch, Redis, unique};
+use stuga_tests::openai::OpenAi;
 
-use crate::support::{Server, Site, expect};
+use crate::support::{Server, Site, expect, new_memory};
 
 /// How often a test looks for what must come before it gives up.
 pub(crate) const LOOKS_MAX: u32 = 2_400;
@@ -24,6 +25,12 @@ const SETTINGS: &str = "failover:
   health: {every: 500ms, suspect_every: 100ms, timeout: 5s}
 ";
 
+/// The model that this host has besides the cloud's.
+pub(crate) const LOCAL_MODEL: &str = "parrot";
+/// The cloud's model, and Bedrock's id of it. ministack answers the same to every one.
+pub(crate) const CLOUD_MODEL: &str = "writer";
+const MODEL_ID: &str = "anthropic.claude-3-haiku-20240307-v1:0";
+
 /// Memory, sessions, records and files of its own in the cloud.
 pub(crate) struct World {
     ministack: &'static Ministack,
@@ -34,6 +41,17 @@ pub(crate) struct World {
     bucket: String,
     /// Of messages and secrets, where a test has them in the cloud as well.
     apart: Option<String>,
+    /// Where a test searches in the cloud as well.
+    search: Option<Searched>,
+    /// Where a test asks the cloud's models as well: the one that hosts have themselves.
+    parrot: Option<OpenAi>,
+}
+
+/// A domain of OpenSearch, a proxy before it, and what its indices begin with.
+struct Searched {
+    domain: &'static OpenSearch,
+    way: FaultProxy,
+    prefix: String,
 }
 
 impl World {
@@ -56,7 +74,28 @@ impl World {
             redis,
             bucket,
             apart: None,
+            search: None,
+            parrot: None,
         }
+    }
+
+    /// The same with documents.
+    pub(crate) async fn with_search() -> Self {
+        let domain = OpenSearch::shared().await;
+        let mut world = Self::new().await;
+        world.search = Some(Searched {
+            way: FaultProxy::start(domain.address()).await.unwrap(),
+            prefix: format!("{}_{{tenant}}_", unique("failover")),
+            domain,
+        });
+        world
+    }
+
+    /// The same with models, there and here.
+    pub(crate) async fn with_models() -> Self {
+        let mut world = Self::new().await;
+        world.parrot = Some(OpenAi::start());
+        world
     }
 
     /// The same with messages and secrets, on a ministack of its own: it does one thing at a time, and keys take it long.
@@ -64,7 +103,7 @@ impl World {
         let own = Box::leak(Box::new(Ministack::start().unwrap()));
         let mut world = Self::on(own).await;
         world.apart = Some(unique("apart"));
-        let site = world.site(&world.ministack.endpoint(), &world.redis.url());
+        let site = world.site(&world.ministack.endpoint(), &world.redis.url(), None);
         for tenant in TENANTS {
             site.stuga(&["tenant", "provision", tenant, "--apply"]);
         }
@@ -73,36 +112,44 @@ impl World {
 
     /// Cuts the cloud off for hosts behind the proxies.
     pub(crate) fn cut(&self) {
-        for way in &self.ways {
-            way.set(Fault::Refuse);
-        }
+        self.ways().for_each(|way| way.set(Fault::Refuse));
     }
 
     pub(crate) fn heal(&self) {
-        for way in &self.ways {
-            way.heal();
-        }
+        self.ways().for_each(FaultProxy::heal);
+    }
+
+    fn ways(&self) -> impl Iterator<Item = &FaultProxy> {
+        let search = self.search.as_ref().map(|search| &search.way);
+        self.ways.iter().chain(search)
     }
 
     /// A host behind the proxies.
     pub(crate) fn host(&self) -> Host {
         let [aws, redis] = &self.ways;
+        let search = self.search.as_ref();
         self.host_at(
             &format!("http://{}", aws.address()),
             &format!("redis://{}", redis.address()),
+            search.map(|search| format!("http://{}", search.way.address())),
         )
     }
 
     /// Another host, which the proxies do not touch.
     pub(crate) fn other_host(&self) -> Host {
-        self.host_at(&self.ministack.endpoint(), &self.redis.url())
+        let search = self.search.as_ref();
+        self.host_at(
+            &self.ministack.endpoint(),
+            &self.redis.url(),
+            search.map(|search| search.domain.endpoint()),
+        )
     }
 
-    fn host_at(&self, aws: &str, redis: &str) -> Host {
-        Host::start(self.site(aws, redis))
+    fn host_at(&self, aws: &str, redis: &str, search: Option<String>) -> Host {
+        Host::start(self.site(aws, redis, search))
     }
 
-    fn site(&self, aws: &str, redis: &str) -> Site {
+    fn site(&self, aws: &str, redis: &str, search: Option<String>) -> Site {
         let site = Site::new();
         let mut config = json!({
             "region": self.ministack.region(),
@@ -123,11 +170,27 @@ impl World {
                 "cache_ttl": "1s",
             });
         }
+        if let (Some(Searched { prefix, .. }), Some(endpoint)) = (&self.search, search) {
+            config["search"] = json!({
+                "endpoint": endpoint,
+                "signed": false,
+                "index_prefix": prefix,
+                "replicas": 0,
+            });
+        }
+        let mut settings = SETTINGS.to_owned();
+        if let Some(parrot) = &self.parrot {
+            config["model"] = json!({"name": CLOUD_MODEL, "models": {CLOUD_MODEL: MODEL_ID}});
+            let url = parrot.url();
+            settings.push_str(&format!(
+                "model: {{endpoint: '{url}', name: {LOCAL_MODEL}}}\n"
+            ));
+        }
         site.set("STUGA_AWS", &config.to_string());
         site.set("AWS_ACCESS_KEY_ID", "test");
         site.set("AWS_SECRET_ACCESS_KEY", "test");
         site.set("USER", "mona");
-        fs::write(site.path().join("stuga.yaml"), SETTINGS).unwrap();
+        fs::write(site.path().join("stuga.yaml"), settings).unwrap();
         for tenant in TENANTS {
             site.edit_tenant(tenant, |text| {
                 text.replace("deadline: 2s", "deadline: 20s")
@@ -136,19 +199,6 @@ impl World {
         }
         site
     }
-}
-
-/// The id of a new AgentCore memory.
-async fn new_memory(ministack: &Ministack) -> String {
-    let name = unique("memory").replace('-', "_");
-    let made = Client::new()
-        .post(format!("{}/memories/create", ministack.endpoint()))
-        // ministack checks no signature; it reads there which service is meant.
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/eu-north-1/bedrock-agentcore/aws4_request, SignedHeaders=host, Signature=0")
-        .body(json!({"name": name, "eventExpiryDuration": 365}).to_string());
-    let made: Value = made.send().await.unwrap().json().await.unwrap();
-    let id = made["memory"]["id"].as_str();
-    id.unwrap_or_else(|| panic!("{made}")).to_owned()
 }
 
 /// A running host with a key of each tenant.

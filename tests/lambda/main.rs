@@ -26,9 +26,9 @@ use serde_json::{Value, json};
 use stuga_aws::{AccessKeys, Aws, AwsConfig, FunctionCode};
 use stuga_core::{SystemClock, TenantId};
 use stuga_fault_proxy::{Fault, FaultProxy};
-use stuga_test_servers::{Ministack, served, unique};
+use stuga_test_servers::{Ministack, Redis, served, unique};
 
-use support::{Server, Site, expect};
+use support::{Server, Site, expect, new_memory};
 
 /// How often a test looks for what must come before it gives up.
 const LOOKS_MAX: u32 = 6_000;
@@ -46,6 +46,12 @@ struct World {
 impl World {
     /// `jobs` goes into the settings of jobs, `lambda` is where the host finds Lambda.
     async fn new(jobs: Value, lambda: Option<String>) -> Self {
+        let host = lambda.map_or(Value::Null, |at| json!({"endpoints": {"lambda": at}}));
+        Self::with(json!({"jobs": jobs}), host).await
+    }
+
+    /// `all` goes into the settings of the host and of the function, `host` into those of the host alone.
+    async fn with(all: Value, host: Value) -> Self {
         let server = Ministack::shared().await;
         let (bucket, function) = (unique("jobs"), unique("stuga"));
         let made = reqwest::Client::new()
@@ -66,9 +72,7 @@ impl World {
             },
             "files": {"bucket": bucket, "path_style": true},
         });
-        for (name, value) in jobs.as_object().unwrap() {
-            config["jobs"][name] = value.clone();
-        }
+        merge(&mut config, all);
         let world = Self {
             server,
             site: Site::new(),
@@ -77,11 +81,9 @@ impl World {
             config,
         };
         world.provision().await;
-        let mut host = world.config.clone();
-        if let Some(lambda) = lambda {
-            host["endpoints"]["lambda"] = json!(lambda);
-        }
-        world.site.set("STUGA_AWS", &host.to_string());
+        let mut config = world.config.clone();
+        merge(&mut config, host);
+        world.site.set("STUGA_AWS", &config.to_string());
         world.site.set("AWS_ACCESS_KEY_ID", "test");
         world.site.set("AWS_SECRET_ACCESS_KEY", "test");
         world
@@ -147,6 +149,19 @@ impl World {
             slips.push(serde_json::from_str(&text).unwrap());
         }
         slips
+    }
+}
+
+/// Puts `more` into settings, member by member.
+fn merge(settings: &mut Value, more: Value) {
+    match more {
+        Value::Null => {}
+        Value::Object(members) => {
+            for (name, value) in members {
+                merge(&mut settings[name], value);
+            }
+        }
+        value => *settings = value,
     }
 }
 
@@ -329,4 +344,63 @@ async fn a_host_that_comes_back_takes_the_end_of_what_went_on_without_it() {
         "the attempt was not given a second time: {after:?}"
     );
     assert_eq!(after[0]["phase"], "ended");
+}
+
+#[tokio::test]
+async fn an_attempt_runs_here_while_a_write_of_its_tenant_waits_and_in_the_function_when_it_is_there()
+ {
+    let redis = Redis::shared().await;
+    let way = FaultProxy::start(redis.address()).await.unwrap();
+    let id = new_memory(Ministack::shared().await).await;
+    let all = json!({"memory": {"memory_id": id, "redis": redis.url()}});
+    let host = json!({"memory": {"redis": format!("redis://{}", way.address())}});
+    let world = World::with(all, host).await;
+    fs::write(
+        world.site.path().join("stuga.yaml"),
+        "failover:
+  breaker: {consecutive_failures: 3, open_for: 200ms, open_for_max: 500ms, calm_after: 0s, probes: 1}
+  replay: {hold_down: 100ms}
+  health: {suspect_every: 100ms}
+",
+    )
+    .unwrap();
+    let key = world.site.key("acme");
+    let server = world.site.start();
+    let call = async |skill: &str, input: Value| {
+        let answer = expect(server.echo("acme", &key, skill, input), 200).await;
+        let used = &answer["receipt"]["capabilities"][0];
+        (answer["output"]["text"].clone(), used.clone())
+    };
+    let note = |key: &str| json!({"kind": "note", "input": {"key": key, "text": "noted"}});
+
+    way.set(Fault::Refuse);
+    let put = json!({"key": "waits", "text": "for the cloud"});
+    let (_, used) = call("put", put).await;
+    assert_eq!(used["pending"], 1, "{used}");
+    let id = submit(&server, &key, note("here")).await;
+    until(&server, &key, &id, "succeeded").await;
+    server.log(|line| {
+        line["message"] == "an attempt runs here: the cloud does not know all that the tenant wrote"
+    });
+    assert_eq!(world.slips().await, [] as [Value; 0]);
+
+    way.heal();
+    let mut by = Value::Null;
+    for _ in 0..LOOKS_MAX {
+        by = call("get", json!({"key": "waits"})).await.1["backend"].clone();
+        if by == "cloud" {
+            break;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    assert_eq!(by, "cloud");
+    let id = submit(&server, &key, note("there")).await;
+    until(&server, &key, &id, "succeeded").await;
+    let slips = world.slips().await;
+    assert_eq!((slips.len(), &slips[0]["phase"]), (1, &json!("ended")));
+    // Both attempts wrote where everybody reads.
+    for noted in ["here", "there"] {
+        let (text, used) = call("get", json!({"key": noted})).await;
+        assert_eq!((text, &used["backend"]), (json!("noted"), &json!("cloud")));
+    }
 }
