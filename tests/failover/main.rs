@@ -19,4 +19,5 @@ mod apart;
 mod kinds;
 mod operators;
 mod outage;
+mod silent;
 mod world;

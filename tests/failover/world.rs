@@ -112,7 +112,12 @@ impl World {
 
     /// Cuts the cloud off for hosts behind the proxies.
     pub(crate) fn cut(&self) {
-        self.ways().for_each(|way| way.set(Fault::Refuse));
+        self.becomes(&Fault::Refuse);
+    }
+
+    /// Has the network to all of it behave like that.
+    pub(crate) fn becomes(&self, fault: &Fault) {
+        self.ways().for_each(|way| way.set(fault.clone()));
     }
 
     pub(crate) fn heal(&self) {
@@ -126,9 +131,23 @@ impl World {
 
     /// A host behind the proxies.
     pub(crate) fn host(&self) -> Host {
+        Host::start(self.site_behind())
+    }
+
+    /// The same with other settings, and other files of its tenants.
+    pub(crate) fn host_with(&self, settings: &str, edit: impl Fn(String) -> String) -> Host {
+        let site = self.site_behind();
+        fs::write(site.path().join("stuga.yaml"), settings).unwrap();
+        for tenant in TENANTS {
+            site.edit_tenant(tenant, &edit);
+        }
+        Host::start(site)
+    }
+
+    fn site_behind(&self) -> Site {
         let [aws, redis] = &self.ways;
         let search = self.search.as_ref();
-        self.host_at(
+        self.site(
             &format!("http://{}", aws.address()),
             &format!("redis://{}", redis.address()),
             search.map(|search| format!("http://{}", search.way.address())),
@@ -138,15 +157,11 @@ impl World {
     /// Another host, which the proxies do not touch.
     pub(crate) fn other_host(&self) -> Host {
         let search = self.search.as_ref();
-        self.host_at(
+        Host::start(self.site(
             &self.ministack.endpoint(),
             &self.redis.url(),
             search.map(|search| search.domain.endpoint()),
-        )
-    }
-
-    fn host_at(&self, aws: &str, redis: &str, search: Option<String>) -> Host {
-        Host::start(self.site(aws, redis, search))
+        ))
     }
 
     fn site(&self, aws: &str, redis: &str, search: Option<String>) -> Site {

@@ -21,7 +21,12 @@ pub(crate) async fn call<T, E: Action, R: Reply>(
     operation: &'static str,
     send: impl Future<Output = Result<T, SdkError<E, R>>>,
 ) -> Result<T> {
-    call_until(ctx.deadline, operation, send).await
+    let answer = call_until(ctx.deadline, operation, send).await;
+    // A refusal is a sign of life as well.
+    if !matches!(&answer, Err(error) if error.kind().is_outage()) {
+        ctx.pulse.beat();
+    }
+    answer
 }
 
 /// The same for what no invocation asked for: the operator's commands, probes, events.

@@ -48,6 +48,7 @@ mod known;
 mod listing;
 mod manifest;
 mod multipart;
+mod pace;
 mod removal;
 mod store;
 mod turns;

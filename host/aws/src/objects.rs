@@ -119,7 +119,7 @@ impl Objects {
         let Some(found) = absent(call_until(at.deadline, at.operation, get).await)? else {
             return Ok(None);
         };
-        let bytes = collect(at, found.body, max).await?;
+        let bytes = collect(at, found.body, max, || {}).await?;
         Ok(Some((bytes, found.e_tag)))
     }
 
@@ -149,11 +149,16 @@ impl Objects {
     }
 }
 
-/// The body of an answer as a whole.
+/// The body of an answer as a whole; each piece is `heard`.
 ///
 /// # Errors
 /// `Internal` when it has more than `max` bytes; `Unavailable` when the connection fails; `Timeout` at the deadline.
-pub(crate) async fn collect(at: At, mut body: ByteStream, max: usize) -> Result<Bytes> {
+pub(crate) async fn collect(
+    at: At,
+    mut body: ByteStream,
+    max: usize,
+    heard: impl Fn(),
+) -> Result<Bytes> {
     let operation = at.operation;
     let whole = async {
         let mut first: Option<Bytes> = None;
@@ -163,6 +168,7 @@ pub(crate) async fn collect(at: At, mut body: ByteStream, max: usize) -> Result<
                 let cut = "the cloud's answer was cut; try again later";
                 Error::unavailable(operation, cut).with_source(e)
             })?;
+            heard();
             if bytes.len() + piece.len() > max {
                 let large = "an object in the cloud is larger than this host ever makes it";
                 return Err(Error::internal(operation, large).with_context("limit", max));

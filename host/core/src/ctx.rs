@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::time::Instant;
 
 use crate::a2a::Incoming;
+use crate::pulse::Pulse;
 use crate::receipt::ReceiptLog;
 use crate::tape::Tape;
 use crate::{AgentName, Error, InvocationId, RequestId, Result, TenantId, Timestamp, WriteId};
@@ -36,6 +37,8 @@ pub struct CallCtx {
     pub receipt: ReceiptLog,
     /// What records the invocation or plays one; mostly none.
     pub tape: Option<Arc<dyn Tape>>,
+    /// What is heard of whoever answers.
+    pub pulse: Pulse,
     next_write: AtomicU32,
 }
 
@@ -60,6 +63,7 @@ impl CallCtx {
             message: None,
             receipt: ReceiptLog::default(),
             tape: None,
+            pulse: Pulse::default(),
             next_write: AtomicU32::new(0),
         }
     }

@@ -22,6 +22,7 @@ pub mod lease;
 pub mod memory;
 pub mod metadata;
 pub mod model;
+pub mod pulse;
 pub mod receipt;
 pub mod records;
 pub mod retry;

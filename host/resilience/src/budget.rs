@@ -3,6 +3,8 @@
 //! Of the time that a caller has left the cloud gets a share, so that a cloud which never answers still leaves time for
 //! the local answer. After a failure the next calls wait little longer than calls took that succeeded: a cloud that is
 //! away costs the full wait once, not once for each request.
+//!
+//! Where a call may be long because of what it carries, it is the silence that is bounded: see [`BudgetSettings::silence`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +16,9 @@ use tokio::time::Instant;
 pub struct BudgetSettings {
     /// Longest wait for one call.
     pub call: Duration,
+    /// Longest wait for one call in which nothing is heard of the cloud, by [`stuga_core::pulse`]: no answer to a request and no
+    /// piece of one. None where a call is one request and `call` says the same.
+    pub silence: Option<Duration>,
     /// Longest wait for one call while the latest call failed, unless calls that succeeded took longer; see
     /// [`BudgetSettings::patience`].
     pub suspect: Duration,
@@ -27,6 +32,7 @@ impl Default for BudgetSettings {
     fn default() -> Self {
         Self {
             call: Duration::from_secs(3),
+            silence: None,
             suspect: Duration::from_millis(300),
             patience: 3.0,
             share: 0.6,
@@ -57,6 +63,11 @@ impl Budget {
             settings,
             slowest: AtomicU64::new(0),
         }
+    }
+
+    /// Longest silence.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        self.settings.silence
     }
 
     /// How long a call may take whose caller waits until `deadline`.

@@ -91,7 +91,7 @@ impl Sides<dyn Files> {
         if self.route().mode(&ctx.tenant) != Mode::Cloud {
             return None;
         }
-        match self.route().ask(ctx.deadline) {
+        match self.route().ask_for(ctx) {
             Way::Cloud(attempt) => match attempt.make(operation, call).await {
                 Tried::Answered(answer) => Some(answer),
                 Tried::Away(_) => None,

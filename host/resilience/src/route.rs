@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stuga_core::journal::{Backlog, Journal};
+use stuga_core::pulse::Pulse;
 use stuga_core::{
     AgentName, Backend, BreakerState, CallCtx, CapabilityName, Clock, Error, ErrorKind, Result,
     TenantId, Timestamp,
@@ -66,6 +67,13 @@ pub(crate) struct Attempt<'r> {
     permit: Permit<'r>,
     began: Instant,
     allowance: Allowance,
+    silence: Option<Silence>,
+}
+
+/// How long the cloud may say nothing.
+struct Silence {
+    pulse: Pulse,
+    longest: Duration,
 }
 
 /// What came of asking the cloud.
@@ -231,7 +239,7 @@ impl Route {
         if backlog.waiting > 0 {
             return Ok(Way::Local(Why::Waiting));
         }
-        Ok(self.ask(ctx.deadline))
+        Ok(self.ask_for(ctx))
     }
 
     /// Who takes a write of `key`, whose turn the caller has: this host, while an earlier write of the key waits. Other keys
@@ -248,7 +256,20 @@ impl Route {
         {
             return Ok(Way::Local(Why::Waiting));
         }
-        Ok(self.ask(ctx.deadline))
+        Ok(self.ask_for(ctx))
+    }
+
+    /// The cloud on behalf of a call, when the breaker lets it through: it is given up when it says nothing for too long.
+    pub(crate) fn ask_for(&self, ctx: &CallCtx) -> Way<'_> {
+        let mut way = self.ask(ctx.deadline);
+        if let Way::Cloud(attempt) = &mut way {
+            let silence = |longest| Silence {
+                pulse: ctx.pulse.clone(),
+                longest,
+            };
+            attempt.silence = self.budget.silence().map(silence);
+        }
+        way
     }
 
     /// The cloud, when the breaker lets a call through.
@@ -262,6 +283,7 @@ impl Route {
                     permit,
                     began,
                     allowance: self.budget.allow(began, deadline, suspect),
+                    silence: None,
                 })
             }
             Err(_) => {
@@ -288,8 +310,8 @@ impl Attempt<'_> {
         self
     }
 
-    /// Asks the cloud: until it answers, its time is over, or the breaker trips, as then nobody waits for it any longer. A
-    /// write that was given up may have landed.
+    /// Asks the cloud: until it answers, its time is over, it has said nothing for too long, or the breaker trips, as then
+    /// nobody waits for it any longer. A write that was given up may have landed.
     pub(crate) async fn make<T>(
         self,
         operation: &'static str,
@@ -300,12 +322,13 @@ impl Attempt<'_> {
             permit,
             began,
             allowance,
+            silence,
         } = self;
         let answer = tokio::select! {
             biased;
             answer = call => answer,
-            () = tokio::time::sleep_until(allowance.until) => {
-                if allowance.fair {
+            fair = given_up(began, allowance, silence) => {
+                if fair {
                     permit.failed();
                     route.counts.cloud_failed.add();
                 }
@@ -333,5 +356,98 @@ impl Attempt<'_> {
                 Tried::Answered(answer)
             }
         }
+    }
+}
+
+/// Waits until an attempt that `began` then is given up, and says whether the cloud had all the time that it deserves.
+async fn given_up(began: Instant, allowance: Allowance, silence: Option<Silence>) -> bool {
+    loop {
+        // What was heard before it began says nothing of it.
+        let quiet = silence
+            .as_ref()
+            .map(|silence| silence.pulse.last().max(began) + silence.longest);
+        let until = quiet.map_or(allowance.until, |quiet| quiet.min(allowance.until));
+        if Instant::now() >= until {
+            // However much there is to carry, a cloud that is there says something in that time.
+            return quiet.is_some_and(|quiet| quiet == until) || allowance.fair;
+        }
+        tokio::time::sleep_until(until).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// When an attempt is given up that nobody answers, and whether that counts against the cloud. Something is heard of it
+    /// every second for so long.
+    async fn given_up_after(call: (Duration, bool), heard_for: Duration) -> (Duration, bool) {
+        let pulse = Pulse::default();
+        tokio::time::advance(9 * SECOND).await;
+        pulse.beat();
+        tokio::time::advance(9 * SECOND).await;
+        let began = Instant::now();
+        let (until, fair) = (began + call.0, call.1);
+        let silence = Some(Silence {
+            pulse: pulse.clone(),
+            longest: 3 * SECOND,
+        });
+        let hears = async {
+            while began.elapsed() < heard_for {
+                tokio::time::sleep(SECOND).await;
+                pulse.beat();
+            }
+            std::future::pending().await
+        };
+        let counts = tokio::select! {
+            counts = given_up(began, Allowance { until, fair }, silence) => counts,
+            () = hears => false,
+        };
+        (began.elapsed(), counts)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cloud_that_says_nothing_is_given_up_long_before_a_call_has_taken_its_time() {
+        // The share of a caller's time that is shorter than the call's own is not fair to what is carried, and is to silence.
+        let call = (12 * SECOND, false);
+        assert_eq!(
+            given_up_after(call, Duration::ZERO).await,
+            (3 * SECOND, true)
+        );
+        assert_eq!(given_up_after(call, 5 * SECOND).await, (8 * SECOND, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_heard_of_is_not_given_up_before_a_call_has_taken_its_time() {
+        let call = (15 * SECOND, true);
+        let heard = given_up_after(call, 60 * SECOND).await;
+        assert_eq!(heard, (15 * SECOND, true));
+        let call = (12 * SECOND, false);
+        let heard = given_up_after(call, 60 * SECOND).await;
+        assert_eq!(heard, (12 * SECOND, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_cannot_wait_as_long_as_a_silence_says_nothing_of_the_cloud() {
+        let hurried = (SECOND, false);
+        assert_eq!(
+            given_up_after(hurried, Duration::ZERO).await,
+            (SECOND, false)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_excused_is_no_silence() {
+        let (began, pulse) = (Instant::now(), Pulse::default());
+        pulse.excuse(8 * SECOND);
+        let allowance = Allowance {
+            until: began + 60 * SECOND,
+            fair: true,
+        };
+        let longest = 3 * SECOND;
+        assert!(given_up(began, allowance, Some(Silence { pulse, longest })).await);
+        assert_eq!(began.elapsed(), 11 * SECOND);
     }
 }

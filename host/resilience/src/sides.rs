@@ -219,7 +219,7 @@ impl<C: Capability + ?Sized> Sides<C> {
             }
             (tried, _) => return tried,
         };
-        let Way::Cloud(attempt) = self.route.ask(ctx.deadline) else {
+        let Way::Cloud(attempt) = self.route.ask_for(ctx) else {
             return Tried::Away(missing);
         };
         // How long a content takes says nothing of the cloud: a replay has more time for it.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::key;
 use super::manifest::Version;
 use super::multipart::{Multipart, PARTS_MAX};
+use super::pace;
 use super::store::{Key, Store, collect, encrypted};
 use crate::call::call;
 use crate::error::absent;
@@ -60,6 +61,7 @@ pub(super) async fn spool(
     let size = content.len() as u64;
     let (content, digest) = digest(operation, content).await?;
     let sha256 = hex::encode(digest);
+    ctx.pulse.excuse(pace::sending(content.len()));
     let put = store
         .put(&spooled(store, &sha256, size), content)
         .checksum_sha256(STANDARD.encode(digest));
@@ -165,6 +167,7 @@ async fn copy_whole(
         .tagging_directive(TaggingDirective::Replace)
         .checksum_algorithm(ChecksumAlgorithm::Sha256)
         .content_type(content_type);
+    ctx.pulse.excuse(pace::copying(source.size));
     let copied = call(ctx, operation, encrypted!(store, copy).send()).await?;
     let said = copied
         .copy_object_result

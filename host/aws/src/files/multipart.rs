@@ -10,9 +10,11 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPa
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use stuga_core::pulse::Pulse;
 use stuga_core::{CallCtx, Error, Result};
 use tokio::time::Instant;
 
+use super::pace;
 use super::store::{Key, Store, encrypted};
 use crate::call::{call, call_until};
 
@@ -81,6 +83,8 @@ impl Multipart {
     ) -> Result<CompletedPart> {
         let Place { store, key, id } = &self.place;
         let last = range.end.saturating_sub(1);
+        let bytes = range.end.saturating_sub(range.start);
+        ctx.pulse.excuse(pace::copying(bytes));
         let copy = store
             .s3()
             .upload_part_copy()
@@ -118,6 +122,7 @@ impl Multipart {
             .key(key.as_str())
             .upload_id(id)
             .multipart_upload(parts.build());
+        ctx.pulse.excuse(pace::COMPLETING);
         call(ctx, operation, complete.send()).await?;
         self.complete = true;
         Ok(())
@@ -125,16 +130,17 @@ impl Multipart {
 }
 
 impl Place {
-    /// Sends a part, which S3 compares with its digest.
+    /// Sends a part, which S3 compares with its digest; `pulse` hears of it.
     pub(super) async fn send_part(
         &self,
-        deadline: Instant,
+        (deadline, pulse): (Instant, &Pulse),
         operation: &'static str,
         number: u32,
         part: Bytes,
         digest: [u8; 32],
     ) -> Result<CompletedPart> {
         let checksum = STANDARD.encode(digest);
+        pulse.excuse(pace::sending(part.len()));
         let upload = self
             .store
             .s3()
@@ -146,6 +152,7 @@ impl Place {
             .checksum_sha256(&checksum)
             .body(ByteStream::from(part));
         let sent = call_until(deadline, operation, upload.send()).await?;
+        pulse.beat();
         Ok(CompletedPart::builder()
             .part_number(part_number(number))
             .set_e_tag(sent.e_tag)

@@ -202,6 +202,7 @@ pub(super) async fn collect(
         },
         body,
         max,
+        || ctx.pulse.beat(),
     )
     .await
 }

@@ -162,11 +162,12 @@ impl Draft {
             sent.arrived(operation).await?;
         }
         sent.last = sent.last.saturating_add(1);
-        let (number, place, deadline) = (sent.last, sent.upload.place(), ctx.deadline);
+        let (number, place) = (sent.last, sent.upload.place());
+        let (deadline, pulse) = (ctx.deadline, ctx.pulse.clone());
         sent.under_way.spawn(async move {
             let part = Bytes::from(part);
             let part = place
-                .send_part(deadline, operation, number, part, digest)
+                .send_part((deadline, &pulse), operation, number, part, digest)
                 .await?;
             Ok((number, part))
         });

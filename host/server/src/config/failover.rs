@@ -57,8 +57,9 @@ impl CapabilitySettings {
             replay,
         } = &mut settings;
         match capability {
-            // Contents of up to 16 MiB go in one call, and a replay carries contents of any size.
+            // Contents of up to 16 MiB go in one call, and a replay carries contents of any size. What is carried is heard of.
             CapabilityName::Files => {
+                budget.silence = Some(3 * SECOND);
                 (budget.call, breaker.slow_call) = (15 * SECOND, 10 * SECOND);
                 replay.entry = 15 * MINUTE;
             }
@@ -226,6 +227,9 @@ fn budget(to: &mut BudgetSettings, node: &Node, report: &mut Report) {
         return;
     };
     read.time("call", &mut to.call, 10 * MS..=HOUR);
+    let mut silence = to.silence.unwrap_or_default();
+    read.time("silence", &mut silence, 10 * MS..=HOUR);
+    to.silence = Some(silence).filter(|silence| !silence.is_zero());
     read.time("suspect", &mut to.suspect, MS..=HOUR);
     read.number("patience", &mut to.patience, 1.0..=100.0);
     read.number("share", &mut to.share, 0.05..=1.0);
@@ -316,7 +320,10 @@ mod tests {
         );
         assert_eq!(settings.health.every, SECOND);
         let silent = FailoverSettings::default().of(Files);
-        assert_eq!(silent.budget.call, 15 * SECOND);
+        assert_eq!(
+            (silent.budget.call, silent.budget.silence),
+            (15 * SECOND, Some(3 * SECOND))
+        );
         assert_eq!(silent.replay.entry, 15 * MINUTE);
     }
 
