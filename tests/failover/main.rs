@@ -16,6 +16,8 @@
 mod support;
 
 mod apart;
+mod disk;
+mod full;
 mod kinds;
 mod operators;
 mod outage;

@@ -9,6 +9,7 @@ use stuga_fault_proxy::{Fault, FaultProxy};
 use stuga_test_servers::{Ministack, OpenSearch, Redis, unique};
 use stuga_tests::openai::OpenAi;
 
+use crate::disk::Disk;
 use crate::support::{Server, Site, expect, new_memory};
 
 /// How often a test looks for what must come before it gives up.
@@ -164,6 +165,15 @@ impl World {
         ))
     }
 
+    /// A host behind the proxies with its data on a small disk.
+    pub(crate) fn host_on_a_disk(&self) -> Host {
+        let site = self.site_behind();
+        let disk = Disk::under(&site.path().join("data"));
+        let mut host = Host::start(site);
+        host.disk = Some(disk);
+        host
+    }
+
     fn site(&self, aws: &str, redis: &str, search: Option<String>) -> Site {
         let site = Site::new();
         let mut config = json!({
@@ -218,6 +228,8 @@ impl World {
 
 /// A running host with a key of each tenant.
 pub(crate) struct Host {
+    /// Where its data lies, if not with all other. Goes first: no directory is removed that something is mounted on.
+    pub(crate) disk: Option<Disk>,
     pub(crate) site: Site,
     pub(crate) server: Server,
     keys: [(&'static str, String); 2],
@@ -227,7 +239,12 @@ impl Host {
     fn start(site: Site) -> Self {
         let keys = TENANTS.map(|tenant| (tenant, site.key(tenant)));
         let server = site.start();
-        Self { site, server, keys }
+        Self {
+            disk: None,
+            site,
+            server,
+            keys,
+        }
     }
 
     pub(crate) fn key(&self, tenant: &str) -> &str {

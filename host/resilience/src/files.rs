@@ -1,7 +1,8 @@
 //! What files have besides reads and writes: contents that are spooled before a write names them.
 //!
 //! With two sides a content goes to both at once, so that either can take the write that names it. A cloud that goes away
-//! in the middle is left out: [`FileCarrier`] brings the content there when it is back.
+//! in the middle is left out: [`FileCarrier`] brings the content there when it is back. This host is left out when it cannot
+//! keep the content, as on a full disk, and the cloud can.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ impl Failover<dyn Files> {
                 Serving::Two(sides) => {
                     let there = sides.ask_cloud(ctx, OPERATION, sides.cloud.spool(ctx, content));
                     let (here, there) = join(sides.local.spool(ctx, content), there).await;
-                    both(here, there)
+                    both(OPERATION, Some(here), there)
                 }
             }
         };
@@ -53,9 +54,14 @@ impl Failover<dyn Files> {
                 Serving::Two(sides) => {
                     let there = sides.ask_cloud(ctx, OPERATION, sides.cloud.begin_upload(ctx));
                     let (here, there) = join(sides.local.begin_upload(ctx), there).await;
+                    let cloud = there.transpose()?;
+                    let local = match here {
+                        Err(error) if cloud.is_some() => left_out(OPERATION, error).map(|()| None),
+                        here => here.map(Some),
+                    };
                     Ok(Box::new(Two {
-                        local: here?,
-                        cloud: there.transpose()?,
+                        local: local?,
+                        cloud,
                         sides: Arc::clone(sides),
                     }) as Box<dyn Upload>)
                 }
@@ -101,16 +107,36 @@ impl Sides<dyn Files> {
     }
 }
 
-/// What this host answers, unless the cloud refuses.
-fn both<T>(here: Result<T>, there: Option<Result<T>>) -> Result<T> {
-    there.transpose()?;
-    here
+/// What this host answers, unless the cloud refuses; what the cloud answers when this host cannot keep the content.
+fn both<T>(
+    operation: &'static str,
+    here: Option<Result<T>>,
+    there: Option<Result<T>>,
+) -> Result<T> {
+    match (here, there.transpose()?) {
+        (Some(Err(error)), Some(there)) => left_out(operation, error).map(|()| there),
+        (Some(here), _) => here,
+        (None, Some(there)) => Ok(there),
+        (None, None) => Err(Error::unavailable(
+            operation,
+            "neither the cloud nor this host holds the whole content; send it again",
+        )),
+    }
+}
+
+/// Goes on without this host, whose copy then misses the content; a refusal stands.
+fn left_out(operation: &'static str, error: Error) -> Result<()> {
+    if !error.kind().is_outage() {
+        return Err(error);
+    }
+    tracing::warn!(operation, %error, "this host cannot keep a content that the cloud has");
+    Ok(())
 }
 
 /// An upload to both sides.
 struct Two {
-    local: Box<dyn Upload>,
-    /// None once the cloud went away.
+    /// None once it does not hold what the other side was acknowledged for. Dropped unfinished it leaves nothing there.
+    local: Option<Box<dyn Upload>>,
     cloud: Option<Box<dyn Upload>>,
     sides: Arc<Sides<dyn Files>>,
 }
@@ -119,31 +145,51 @@ struct Two {
 impl Upload for Two {
     async fn append(&mut self, ctx: &CallCtx, part: &[u8]) -> Result<()> {
         const OPERATION: &str = "files.upload.append";
-        let sides = &self.sides;
-        let there: OptionFuture<_> = self
-            .cloud
-            .as_mut()
-            .map(|cloud| sides.ask_cloud(ctx, OPERATION, cloud.append(ctx, part)))
-            .into();
-        let (here, there) = join(self.local.append(ctx, part), there).await;
-        let there = there.flatten();
-        if there.is_none() {
-            // Dropped unfinished it leaves nothing there.
+        let (here, there) = self
+            .on_both(|upload| upload.append(ctx, part), ctx, OPERATION)
+            .await;
+        let took = |side: &Option<Result<()>>| side.as_ref().map(Result::is_ok);
+        let (here_took, there_took) = (took(&here), took(&there));
+        let appended = both(OPERATION, here, there);
+        // The same parts are on all sides that go on.
+        if here_took != Some(appended.is_ok()) {
+            self.local = None;
+        }
+        if there_took != Some(appended.is_ok()) {
             self.cloud = None;
         }
-        both(here, there)
+        appended
     }
 
     async fn finish(&mut self, ctx: &CallCtx) -> Result<Spooled> {
         const OPERATION: &str = "files.upload.finish";
+        let (here, there) = self
+            .on_both(|upload| upload.finish(ctx), ctx, OPERATION)
+            .await;
+        both(OPERATION, here, there)
+    }
+}
+
+impl Two {
+    /// What the sides answer that take part.
+    async fn on_both<'a, T, Fut>(
+        &'a mut self,
+        call: impl Fn(&'a mut Box<dyn Upload>) -> Fut,
+        ctx: &CallCtx,
+        operation: &'static str,
+    ) -> (Option<Result<T>>, Option<Result<T>>)
+    where
+        Fut: Future<Output = Result<T>> + Send + 'a,
+    {
         let sides = &self.sides;
+        let here: OptionFuture<_> = self.local.as_mut().map(&call).into();
         let there: OptionFuture<_> = self
             .cloud
             .as_mut()
-            .map(|cloud| sides.ask_cloud(ctx, OPERATION, cloud.finish(ctx)))
+            .map(|cloud| sides.ask_cloud(ctx, operation, call(cloud)))
             .into();
-        let (here, there) = join(self.local.finish(ctx), there).await;
-        both(here, there.flatten())
+        let (here, there) = join(here, there).await;
+        (here, there.flatten())
     }
 }
 

@@ -133,11 +133,14 @@ impl MasterKeyFile {
     }
 
     fn failed(&self, error: io::Error) -> Error {
-        Error::unavailable(
-            "secrets.master-key",
-            "the host's master key cannot be read or made; see the host's log",
-        )
-        .with_source(io::Error::other(format!("{}: {error}", self.0.display())))
+        let message = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "the host's master key cannot be made: its disk is full; the operator must make room"
+            }
+            _ => "the host's master key cannot be read or made; see the host's log",
+        };
+        Error::unavailable("secrets.master-key", message)
+            .with_source(io::Error::other(format!("{}: {error}", self.0.display())))
     }
 }
 
