@@ -309,6 +309,11 @@ impl Server {
 
     /// Kills the server as a power cut would.
     pub(crate) fn kill(mut self) {
+        self.cut_down();
+    }
+
+    /// The same for one in whose place another is started.
+    pub(crate) fn cut_down(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

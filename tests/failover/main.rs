@@ -16,6 +16,7 @@
 mod support;
 
 mod apart;
+mod damage;
 mod disk;
 mod full;
 mod kinds;

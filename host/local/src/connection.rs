@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::durability::Durability;
-use crate::schema;
+use crate::{schema, wal};
 
 /// How long a statement waits for a lock that another process holds, such as the command line beside the server.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,17 +20,39 @@ const WAL_KEEP_BYTES: i32 = 8 << 20;
 /// Tries to set up a new store while another process does the same.
 const SETUP_TRIES: u32 = 5;
 
+/// A database that its one writer has opened.
+pub(crate) struct Opened {
+    pub(crate) conn: Connection,
+    /// Bytes at the end of its log that belonged to no complete transaction and are passed over from now on.
+    pub(crate) cut: u64,
+}
+
 /// Opens or creates the database for its one writer and sets it up.
 pub(crate) fn open_writer(
     database: &Path,
     durability: Durability,
-) -> Result<Connection, rusqlite_migration::Error> {
+) -> Result<Opened, rusqlite_migration::Error> {
     if !durability.syncs() && !database.exists() {
         lay_empty(database);
     }
+    let log = wal::beside(database);
+    // Before anything is opened or written. A log that cannot be read is no worse than one that is not looked at.
+    let is_suspect = wal::unfinished(&log).is_ok_and(|bytes| bytes > 0);
     let mut conn = connect(database, WRITER_CACHE_KIB)?;
+    let cut = match is_suspect {
+        true => confirm(&mut conn, &log)?,
+        false => 0,
+    };
     set_up(&mut conn, durability)?;
-    Ok(conn)
+    Ok(Opened { conn, cut })
+}
+
+/// Looks again while nobody writes, in this process or another: what was under way before is complete then, or gone.
+fn confirm(conn: &mut Connection, log: &Path) -> rusqlite::Result<u64> {
+    let alone = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let bytes = wal::unfinished(log).unwrap_or_default();
+    alone.rollback()?;
+    Ok(bytes)
 }
 
 /// Lays down an empty database of this version, which is much quicker than to make its tables one by one: a mock host opens
@@ -115,7 +137,7 @@ mod tests {
     fn the_writer_fsyncs_each_commit() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("state.db");
-        let conn = open_writer(&database, Durability::Fsynced).unwrap();
+        let conn = open_writer(&database, Durability::Fsynced).unwrap().conn;
         let mode: String = conn
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .unwrap();
@@ -130,7 +152,9 @@ mod tests {
     fn a_store_that_is_thrown_away_begins_as_any_other_does() {
         let directory = tempfile::tempdir().unwrap();
         let begun = |name: &str, durability| {
-            let conn = open_writer(&directory.path().join(name), durability).unwrap();
+            let conn = open_writer(&directory.path().join(name), durability)
+                .unwrap()
+                .conn;
             let mut statement = conn
                 .prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
                 .unwrap();
@@ -161,7 +185,11 @@ mod tests {
         let database = directory.path().join("state.db");
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| open_writer(&database, Durability::Fsynced).unwrap());
+                scope.spawn(|| {
+                    open_writer(&database, Durability::Fsynced)
+                        .map(drop)
+                        .unwrap()
+                });
             }
         });
     }

@@ -9,6 +9,7 @@ mod applied;
 mod call;
 mod connection;
 mod content;
+mod cuts;
 mod durability;
 mod effects;
 mod ended;
@@ -39,8 +40,10 @@ mod tally;
 mod tenant;
 mod tx;
 mod vectors;
+mod wal;
 mod writer;
 
+pub use cuts::Cut;
 pub use durability::Durability;
 pub use files::LocalFiles;
 pub use mailbox::LocalMail;

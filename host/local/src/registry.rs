@@ -21,6 +21,7 @@ use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::content::ContentStore;
+use crate::cuts::{Cut, Cuts};
 use crate::durability::Durability;
 use crate::error;
 use crate::files::LocalFiles;
@@ -164,6 +165,7 @@ impl Local {
             path,
             shared: Arc::new(Shared {
                 durability: config.durability,
+                cuts: Cuts::default(),
                 clock,
                 embedder: Arc::clone(&models.embedder),
                 search: Arc::new(SearchRoom::default()),
@@ -319,6 +321,12 @@ impl Local {
                     .map_err(|e| error::sqlite(OPERATION, e))
             })
             .await
+    }
+
+    /// What was cut off a tenant's store when this process opened it last and its log was not whole at the end; none when it
+    /// was, or nobody has opened it.
+    pub fn cut(&self, tenant: &TenantId) -> Option<Cut> {
+        self.0.shared.cuts.of(tenant)
     }
 
     /// Refuses new calls, waits for the writes that were accepted, and closes all stores.

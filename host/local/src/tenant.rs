@@ -17,8 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
-use crate::connection;
+use crate::connection::{self, Opened};
 use crate::content::ContentStore;
+use crate::cuts::{Cut, Cuts};
 use crate::durability::Durability;
 use crate::ended::Ended;
 use crate::error;
@@ -29,6 +30,7 @@ use crate::search::{self, SearchRoom};
 use crate::sweep::Schedule;
 use crate::tally::Quotas;
 use crate::tx::{Terms, WriteTx};
+use crate::wal;
 use crate::writer::{self, Job, Queue};
 
 /// Most connections that read one tenant's store at the same time.
@@ -52,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) quotas: PerTenant<Quotas>,
     pub(crate) retention: PerTenant<Retention>,
     pub(crate) durability: Durability,
+    pub(crate) cuts: Cuts,
     /// Owns every blocking task, so that closing can wait for them.
     pub(crate) tasks: TaskTracker,
 }
@@ -91,11 +94,17 @@ impl Tenant {
     ) -> Result<Arc<Self>> {
         const OPERATION: &str = "store.open";
         let database = directory.join("state.db");
-        let conn = connection::open_writer(&database, shared.durability).map_err(|e| {
-            let error = error::migration(OPERATION, e);
-            tracing::error!(tenant = %id, causes = error.causes(), "a tenant's store cannot be opened");
+        let opened = connection::open_writer(&database, shared.durability).map_err(|e| {
+            let (error, file) = (error::migration(OPERATION, e), database.display());
+            tracing::error!(event = "store-refused", tenant = %id, %file, %error, causes = error.causes(), "a tenant's store cannot be opened; other tenants are served");
             error
         })?;
+        let Opened { conn, cut } = opened;
+        if cut > 0 {
+            let (file, at) = (wal::beside(&database), shared.clock.now());
+            tracing::error!(event = "store-cut", tenant = %id, file = %file.display(), bytes = cut, "the end of a store's log was not whole and is cut off: a write that a crash cut short, or one that the disk has lost");
+            shared.cuts.note(&id, Cut { at, bytes: cut });
+        }
         search::remove_strays(directory, &conn).map_err(|e| error::sqlite(OPERATION, e))?;
         let journal = Desk::open(&conn).map_err(|e| error::sqlite(OPERATION, e))?;
         Ok(Arc::new(Self {

@@ -9,7 +9,7 @@ use stuga_core::jobs::queue::JobQueue;
 use stuga_core::secrets::SecretStore;
 use stuga_core::{CallCtx, CapabilityName, Clock, Result, TenantId};
 pub(crate) use stuga_local::KeyAtRest;
-use stuga_local::{Keep, Local, LocalConfig, ModelLimits, Quotas};
+use stuga_local::{Cut, Keep, Local, LocalConfig, ModelLimits, Quotas};
 use stuga_resilience::Capabilities;
 
 use crate::cloud::{Announcer, Cloud};
@@ -229,6 +229,11 @@ impl Backends {
     /// When the tenant's store cannot be written.
     pub async fn sweep(&self, tenant: &TenantId) -> Result<bool> {
         self.local.sweep(tenant).await
+    }
+
+    /// What was cut off a tenant's store when this host opened it; none when it was whole.
+    pub(crate) fn cut(&self, tenant: &TenantId) -> Option<Cut> {
+        self.local.cut(tenant)
     }
 
     /// Whether a key service wraps the keys of this host's own stores.

@@ -34,12 +34,14 @@ pub(crate) async fn run(
 }
 
 fn show(explained: &Explanation) -> String {
-    if explained.capabilities.is_empty() {
-        return format!(
+    let said = explained.capabilities.iter().map(|one| one.says.clone());
+    let mut said: Vec<String> = said.collect();
+    if said.is_empty() && !explained.unreadable {
+        said.push(format!(
             "everything of {} lies on this host: no capability lies on AWS",
             explained.tenant
-        );
+        ));
     }
-    let said = explained.capabilities.iter().map(|one| one.says.as_str());
-    said.collect::<Vec<_>>().join("\n")
+    said.extend(explained.store.clone());
+    said.join("\n")
 }

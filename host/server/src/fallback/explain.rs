@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stuga_core::journal::Backlog;
-use stuga_core::{BreakerState, TenantId, Timestamp};
+use stuga_core::{BreakerState, Error, TenantId, Timestamp};
+use stuga_local::Cut;
 use stuga_resilience::{Isolation, Mode, Snapshot, TenantStatus, Why};
 
 use super::kept::Word;
@@ -149,6 +150,24 @@ fn waiting(tenant: &TenantId, backlog: &Backlog, now: Timestamp) -> String {
         ));
     }
     parts.join(" ")
+}
+
+/// What was cut off a tenant's store.
+pub(super) fn cut_off(cut: Cut) -> String {
+    format!(
+        "The end of the store's log was not whole when this host opened it at {}: {} are cut off. That is a write which a crash cut \
+         short and nobody was told of, or one that the disk has lost; if no crash went before, check the disk.",
+        moment(cut.at),
+        units::show_bytes(cut.bytes),
+    )
+}
+
+/// Why nobody knows who answers a tenant.
+pub(super) fn unreadable(error: &Error) -> String {
+    format!(
+        "The store cannot be read: {}. The host's log names its file (`store-refused`).",
+        error.message()
+    )
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {

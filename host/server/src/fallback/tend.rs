@@ -121,7 +121,8 @@ impl Fallback {
                 pace.per_second = replayed.saturating_sub(pace.replayed) as f64 / seconds;
             }
             (pace.waiting, pace.replayed, pace.at) = (waiting, replayed, Some(now));
-            match (waiting.waiting, pace.since_empty) {
+            // What cannot be read may hold entries.
+            match (waiting.waiting + waiting.unreadable, pace.since_empty) {
                 (0, Some(before)) => {
                     pace.since_empty = None;
                     Some(replayed.saturating_sub(before))
@@ -156,7 +157,14 @@ impl Fallback {
             ..Waiting::default()
         };
         for tenant in tenants.iter().take(TENANTS_LOOKED_MAX) {
-            sum.add(&self.journal.backlog(tenant, capability).await?);
+            match self.journal.backlog(tenant, capability).await {
+                Ok(backlog) => sum.add(&backlog),
+                // What is wrong with one tenant's store must not hide the others.
+                Err(error) => {
+                    tracing::debug!(%tenant, %capability, %error, "a journal cannot be read");
+                    sum.unreadable = sum.unreadable.saturating_add(1);
+                }
+            }
         }
         Ok(sum)
     }

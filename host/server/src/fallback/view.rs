@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use stuga_core::journal::EntryInfo;
 use stuga_core::{BreakerState, CapabilityName, TenantId, Timestamp};
+use stuga_local::Cut;
 use stuga_resilience::{Counted, Isolation, Snapshot, TenantStatus};
 use utoipa::ToSchema;
 
 use super::Fallback;
-use super::explain::{Known, sentence, since};
+use super::explain::{Known, cut_off, sentence, since, unreadable};
 use super::kept::Word;
 
 /// The capabilities of a host that lie in the cloud.
@@ -78,6 +79,9 @@ pub struct Waiting {
     pub oldest: Option<Timestamp>,
     /// Entries that the cloud refuses for good.
     pub parked: u64,
+    /// Tenants of whom nobody knows, as their stores cannot be read: the log says why.
+    #[serde(default)]
+    pub unreadable: u64,
     /// Whether more tenants have entries than were counted.
     pub more: bool,
 }
@@ -90,6 +94,12 @@ pub struct Explanation {
     pub tenant: TenantId,
     /// Its capabilities that lie in the cloud.
     pub capabilities: Vec<TenantCapability>,
+    /// Whether its store on this host cannot be read: nobody knows then who answers, and no capability is named.
+    #[serde(default)]
+    pub unreadable: bool,
+    /// What is to be known of that store, for people; none when there is nothing.
+    #[serde(default)]
+    pub store: Option<String>,
 }
 
 /// One capability of a tenant.
@@ -167,11 +177,30 @@ impl Fallback {
         })
     }
 
-    /// Who answers a tenant, and why.
-    ///
-    /// # Errors
-    /// What the journal answers.
-    pub(crate) async fn explain(&self, tenant: &TenantId) -> stuga_core::Result<Explanation> {
+    /// Who answers a tenant, and why; `cut` is what was cut off its store.
+    pub(crate) async fn explain(
+        &self,
+        tenant: &TenantId,
+        cut: impl FnOnce() -> Option<Cut>,
+    ) -> Explanation {
+        let explained = self.explain_capabilities(tenant).await;
+        let (capabilities, unreadable, store) = match explained {
+            // The store was read for that, if it was not before.
+            Ok(capabilities) => (capabilities, false, cut().map(cut_off)),
+            Err(error) => (Vec::new(), true, Some(unreadable(&error))),
+        };
+        Explanation {
+            tenant: tenant.clone(),
+            capabilities,
+            unreadable,
+            store,
+        }
+    }
+
+    async fn explain_capabilities(
+        &self,
+        tenant: &TenantId,
+    ) -> stuga_core::Result<Vec<TenantCapability>> {
         let isolations = self.modes.isolations();
         let mut capabilities = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
@@ -192,10 +221,7 @@ impl Fallback {
             });
         }
         capabilities.sort_by_key(|one| one.status.capability);
-        Ok(Explanation {
-            tenant: tenant.clone(),
-            capabilities,
-        })
+        Ok(capabilities)
     }
 }
 

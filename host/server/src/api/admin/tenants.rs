@@ -5,7 +5,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use stuga_core::RequestId;
 
-use super::{App, Problem, authorize, known_tenant, problem};
+use super::{App, Problem, authorize, known_tenant};
 use crate::api::error::Document;
 use crate::fallback::view::Explanation;
 
@@ -31,8 +31,7 @@ pub(crate) async fn explain(
 ) -> Result<Json<Explanation>, Problem> {
     authorize(&app, &request, &headers)?;
     let tenant = known_tenant(&app, &request, &tenant).await?;
-    let explained = app.host.backends().fallback().explain(&tenant).await;
-    explained
-        .map(Json)
-        .map_err(|error| problem(&request, &error))
+    let backends = app.host.backends();
+    let cut = || backends.cut(&tenant);
+    Ok(Json(backends.fallback().explain(&tenant, cut).await))
 }
