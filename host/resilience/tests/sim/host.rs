@@ -132,7 +132,11 @@ pub(crate) fn wire(
     let facade = Failover::sides(sides.carried(cart));
     Wired {
         replay: Replay::of(&facade, settings).unwrap(),
-        monitor: Monitor::new(vec![route], Arc::new(cloud), HealthSettings::default()),
+        monitor: Monitor::new(
+            vec![route],
+            Arc::new(cloud),
+            watch::channel(HealthSettings::default()).1,
+        ),
         facade,
     }
 }
