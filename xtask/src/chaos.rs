@@ -32,6 +32,9 @@ pub(crate) struct ChaosArgs {
     /// Share of the operations that only read, in percent
     #[arg(long)]
     reads: Option<u64>,
+    /// Longest time that a way to the cloud is broken, in seconds
+    #[arg(long)]
+    broken: Option<f64>,
     /// Seconds that a host lives before it is ended, on average
     #[arg(long)]
     lives: Option<f64>,
@@ -68,6 +71,9 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     program.args(["--clients", &args.clients.to_string()]);
     if let Some(reads) = args.reads {
         program.args(["--reads", &reads.to_string()]);
+    }
+    if let Some(broken) = args.broken {
+        program.args(["--broken", &broken.to_string()]);
     }
     if let Some(lives) = args.lives {
         program.args(["--lives", &lives.to_string()]);

@@ -68,6 +68,9 @@ struct Run {
     /// Share of the operations that only read, in percent
     #[arg(long, default_value_t = READS, value_parser = clap::value_parser!(u64).range(0..=95))]
     reads: u64,
+    /// Longest time that a way to the cloud is broken, in seconds: the longer, the more this host answers
+    #[arg(long, default_value_t = 8.0)]
+    broken: f64,
     /// Seconds that a host lives before it is ended, on average
     #[arg(long, conflicts_with = "spare_host")]
     lives: Option<f64>,
@@ -77,6 +80,20 @@ struct Run {
     /// How figures are printed
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+}
+
+impl Run {
+    /// The command that makes the run of a seed again.
+    fn again(&self, seed: u64) -> String {
+        let mut command = format!(
+            "cargo xtask chaos --seed {seed} --minutes {} --clients {} --hosts {} --reads {} --broken {}",
+            self.minutes, self.clients, self.hosts, self.reads, self.broken
+        );
+        if let Some(lives) = self.lives {
+            command.push_str(&format!(" --lives {lives}"));
+        }
+        command
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -148,11 +165,16 @@ async fn run_seeds(args: &Run) -> Result<bool> {
             .is_none_or(|lives| lives.is_finite() && lives >= SHORTEST_LIFE),
         "--lives must be at least {SHORTEST_LIFE}, as a host takes about that long to start"
     );
+    ensure!(
+        args.broken.is_finite() && (1.0..=600.0).contains(&args.broken),
+        "--broken must be from 1 to 600 seconds"
+    );
     let tools = Tools::find()?;
     let mut broken = Vec::new();
     let mut total = Total::default();
     for seed in (args.seed..).take(usize::try_from(args.seeds).unwrap_or(usize::MAX)) {
         let mut temper = Temper::default();
+        temper.broken.1 = Duration::from_secs_f64(args.broken);
         if args.spare_host {
             temper.host = None;
         }
@@ -193,10 +215,8 @@ async fn run_seeds(args: &Run) -> Result<bool> {
         }
     }
     for seed in &broken {
-        eprintln!(
-            "seed {seed} broke a rule; once more: cargo xtask chaos --seed {seed} --minutes {} --clients {} --hosts {}",
-            args.minutes, args.clients, args.hosts
-        );
+        let again = args.again(*seed);
+        eprintln!("seed {seed} broke a rule; once more: {again}");
     }
     Ok(broken.is_empty())
 }
