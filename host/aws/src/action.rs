@@ -117,6 +117,7 @@ actions! {
         get_bucket_versioning::GetBucketVersioningError reads "s3:GetBucketVersioning",
         get_object::GetObjectError reads "s3:GetObject",
         get_object_attributes::GetObjectAttributesError reads "s3:GetObjectAttributes",
+        get_public_access_block::GetPublicAccessBlockError reads "s3:GetBucketPublicAccessBlock",
         head_bucket::HeadBucketError reads "s3:ListBucket",
         head_object::HeadObjectError reads "s3:GetObject",
         list_multipart_uploads::ListMultipartUploadsError reads "s3:ListBucketMultipartUploads",
