@@ -18,4 +18,5 @@ mod support;
 mod apart;
 mod operators;
 mod outage;
+mod sides;
 mod world;

@@ -139,7 +139,7 @@ impl World {
 }
 
 /// The id of a new AgentCore memory.
-async fn new_memory(ministack: &Ministack) -> String {
+pub(crate) async fn new_memory(ministack: &Ministack) -> String {
     let name = unique("memory").replace('-', "_");
     let made = Client::new()
         .post(format!("{}/memories/create", ministack.endpoint()))
