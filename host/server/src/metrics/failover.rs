@@ -71,7 +71,7 @@ impl FailoverMetrics {
 }
 
 /// What is counted on the way, under its name there and as a metric.
-const COUNTS: [(&str, &str); 10] = [
+const COUNTS: [(&str, &str); 11] = [
     ("cloud_answered", "stuga_cloud_answered_total"),
     ("cloud_failed", "stuga_cloud_failed_total"),
     ("not_permitted", "stuga_breaker_not_permitted_total"),
