@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stuga_core::standby::{Adopted, Made};
-use stuga_core::{CallCtx, Error, Result, Write, WriteId};
+use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
 
 use crate::Local;
 use crate::applied::{self, WriteDigest};
@@ -243,17 +243,26 @@ impl Local {
 }
 
 fn check_made<W: Write>(operation: &'static str, made: &Made<W::Ack>) -> Result<()> {
-    let is_sound = W::version(&made.ack) <= made.stamp
-        && made.stamp <= MADE_MAX
-        && made.at.as_millis() <= MADE_MAX;
-    if is_sound {
+    if W::version(&made.ack) > made.stamp {
+        return Err(impossible(operation));
+    }
+    check_stamp(operation, made.stamp, made.at)
+}
+
+/// Checks a place among all writes, and a time, that another side gave.
+pub(crate) fn check_stamp(operation: &'static str, stamp: u64, at: Timestamp) -> Result<()> {
+    if stamp <= MADE_MAX && at.as_millis() <= MADE_MAX {
         return Ok(());
     }
-    Err(Error::invalid(
+    Err(impossible(operation))
+}
+
+fn impossible(operation: &'static str) -> Error {
+    Error::invalid(
         operation,
         "what another side made of the write has a version or a time that cannot be; is its clock right?",
     )
-    .with_context("limit", MADE_MAX))
+    .with_context("limit", MADE_MAX)
 }
 
 /// What an adopted put hears that cannot have been answered so.
