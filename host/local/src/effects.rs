@@ -13,6 +13,7 @@ use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
 
 use crate::Local;
 use crate::applied::{self, WriteDigest};
+use crate::durability::Syncs;
 use crate::journal::{self, Noting};
 use crate::scope::Scope;
 use crate::tx::WriteTx;
@@ -29,6 +30,9 @@ pub(crate) trait LocalWrite: Write {
     type Kept: Serialize + DeserializeOwned;
     /// What is made before the write has its turn: embedding takes longer than storing, and the writer is shared.
     type Prepared: Send + Sync + 'static;
+    /// When a copy of what the cloud made must be on the disk: first where something on the disk follows it, which must not
+    /// know of more than there is.
+    const COPY: Syncs = Syncs::Soon;
 
     /// Checks all that can be checked without looking at what is stored.
     fn check_bounds(&self) -> Result<()>;
@@ -220,20 +224,21 @@ impl Local {
         ))
     }
 
-    /// [`stuga_core::standby::Replica::adopt`] of every capability.
+    /// [`stuga_core::standby::Replica::adopt`] of every capability, and [`stuga_core::standby::Standby::copy`].
     pub(crate) async fn adopt<W: LocalWrite>(
         &self,
         ctx: &CallCtx,
         id: WriteId,
         write: &W,
         made: &Made<W::Ack>,
+        syncs: Syncs,
     ) -> Result<Adopted> {
         let operation = write.operation();
         check_made::<W>(operation, made)?;
         let turn = Turn::prepare(self, ctx, id, write).await?;
         let (taken, made) = (Arc::clone(&turn), made.clone());
         let adopted = self
-            .write(ctx, operation, write.weight(), move |tx| {
+            .write_synced(ctx, operation, write.weight(), syncs, move |tx| {
                 taken.adopt(tx, &made)
             })
             .await?;
@@ -299,7 +304,8 @@ macro_rules! sides {
                 write: &$write,
                 made: &stuga_core::standby::Made<<$write as stuga_core::Write>::Ack>,
             ) -> stuga_core::Result<stuga_core::standby::Adopted> {
-                self.local.adopt(ctx, id, write, made).await
+                let first = crate::durability::Syncs::First;
+                self.local.adopt(ctx, id, write, made, first).await
             }
         }
 
@@ -312,6 +318,17 @@ macro_rules! sides {
                 write: &$write,
             ) -> stuga_core::Result<<$write as stuga_core::Write>::Ack> {
                 self.local.apply_noted(ctx, id, write).await
+            }
+
+            async fn copy(
+                &self,
+                ctx: &stuga_core::CallCtx,
+                id: stuga_core::WriteId,
+                write: &$write,
+                made: &stuga_core::standby::Made<<$write as stuga_core::Write>::Ack>,
+            ) -> stuga_core::Result<stuga_core::standby::Adopted> {
+                let syncs = <$write as crate::effects::LocalWrite>::COPY;
+                self.local.adopt(ctx, id, write, made, syncs).await
             }
         }
     };

@@ -278,7 +278,7 @@ impl<C: Capability + ?Sized> Sides<C> {
             at,
         };
         let copied = match (
-            exchange.local.adopt(ctx, id, write, &made).await,
+            exchange.local.copy(ctx, id, write, &made).await,
             &exchange.teacher,
         ) {
             (Ok(Adopted::Superseded), Some(teacher)) => self.teach(ctx, &**teacher, write).await,

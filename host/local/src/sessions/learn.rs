@@ -10,6 +10,7 @@ use stuga_core::{CallCtx, Result, first_version, next_version};
 
 use super::LocalSessions;
 use super::effects::{Found, NewEvent, NewSession, append, begin, close, find, give_up_name};
+use crate::durability::Syncs;
 use crate::effects::check_stamp;
 use crate::number;
 use crate::scope::Scope;
@@ -31,7 +32,9 @@ impl Learns<Conversation> for LocalSessions {
         let weight = events.iter().map(|event| event.content.len()).sum();
         let (scope, known) = (Scope::of(ctx), known.clone());
         self.local
-            .write(ctx, OPERATION, weight, move |tx| learn(tx, &scope, &known))
+            .write_synced(ctx, OPERATION, weight, Syncs::Soon, move |tx| {
+                learn(tx, &scope, &known)
+            })
             .await
     }
 }
