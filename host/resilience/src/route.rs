@@ -227,8 +227,14 @@ impl Route {
         if self.mode(&ctx.tenant) != Mode::Cloud {
             return Ok(Way::Local(Why::Mode));
         }
-        let backlog = self.journal.backlog(&ctx.tenant, self.capability).await?;
-        if backlog.waiting > 0 {
+        let waiting = match self.journal.waiting(&ctx.tenant, self.capability) {
+            Some(waiting) => waiting,
+            None => {
+                let backlog = self.journal.backlog(&ctx.tenant, self.capability).await?;
+                backlog.waiting
+            }
+        };
+        if waiting > 0 {
             return Ok(Way::Local(Why::Waiting));
         }
         Ok(self.ask(ctx.deadline))
@@ -241,10 +247,12 @@ impl Route {
             return Ok(Way::Local(Why::Mode));
         }
         let (tenant, agent) = (&ctx.tenant, &ctx.agent);
-        if self
-            .journal
-            .waits(tenant, self.capability, agent, key)
-            .await?
+        let any_waits = self.journal.waiting(tenant, self.capability) != Some(0);
+        if any_waits
+            && self
+                .journal
+                .waits(tenant, self.capability, agent, key)
+                .await?
         {
             return Ok(Way::Local(Why::Waiting));
         }
