@@ -25,10 +25,6 @@ use crate::open_local_by;
 /// After how many calls a cloud that flaps changes its mind.
 const FLAPS_EVERY: u64 = 3;
 
-/// What does not hold while the cloud comes and goes between two pages: each side counts events by itself, so a listing of
-/// them is of one side. On AWS its cursor says so and is `Invalid` on the other (docs/failover.md).
-const ONE_SIDED: &[&str] = &["events_appended_side_by_side_are_all_there"];
-
 /// How the breaker stands while a sentence is proven.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -242,9 +238,7 @@ macro_rules! proves {
         async fn $test() {
             for state in State::ALL {
                 println!("{state:?}");
-                let mut cases = testkit::$suite::cases();
-                cases.retain(|case| state != State::Flapping || !ONE_SIDED.contains(&case.name));
-                prove(cases, || {
+                prove(testkit::$suite::cases(), || {
                     let (sides, clock) = two_sides(state);
                     let facade = facade!(sides, $field, $name $(, $also)?);
                     Fixture::new(Arc::new($dress(facade)) as _, clock).keeping(sides)

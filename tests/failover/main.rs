@@ -22,5 +22,6 @@ mod full;
 mod kinds;
 mod operators;
 mod outage;
+mod sides;
 mod silent;
 mod world;

@@ -156,6 +156,43 @@ async fn a_tenant_is_checked_provisioned_once_and_taken_away_alone() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_is_open_to_the_public_is_closed_by_the_next_apply() {
+    let server = Ministack::shared().await;
+    let bucket = unique("op-open");
+    let site = Site::empty();
+    site.write_tenant("acme", "id: acme\n");
+    let config = json!({
+        "region": server.region(),
+        "endpoints": {"all": server.endpoint()},
+        "files": {"bucket": bucket, "path_style": true},
+    });
+    site.set("STUGA_AWS", &config.to_string());
+    site.set("AWS_ACCESS_KEY_ID", "test");
+    site.set("AWS_SECRET_ACCESS_KEY", "test");
+    let world = World { site };
+    let plan = ["tenant", "provision", "acme", "--plan"];
+    let apply = ["tenant", "provision", "acme", "--apply"];
+    world.ask(&apply);
+    assert_eq!(world.count(&plan, "missing"), 0);
+
+    // As it is when closing it failed after it was made, and when somebody opened it a bit.
+    let url = format!("{}/{bucket}?publicAccessBlock", server.endpoint());
+    let client = reqwest::Client::new();
+    let ajar = "<PublicAccessBlockConfiguration>
+        <BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls>
+        <BlockPublicPolicy>false</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets>
+        </PublicAccessBlockConfiguration>";
+    for open in [client.delete(&url), client.put(&url).body(ajar)] {
+        assert!(open.send().await.unwrap().status().is_success());
+        assert_eq!(world.count(&plan, "missing"), 1);
+        assert_eq!(world.count(&apply, "made"), 1);
+        assert_eq!(world.count(&plan, "missing"), 0);
+        let closed = client.get(&url).send().await.unwrap().text().await.unwrap();
+        assert_eq!(closed.matches(">true<").count(), 4, "{closed}");
+    }
+}
+
+#[tokio::test]
 async fn without_aws_the_commands_say_what_to_write() {
     let site = Site::empty();
     site.write_tenant("acme", "id: acme\n");

@@ -46,6 +46,7 @@ use self::names::{Pair, Place};
 use self::queue::{Queue, Token};
 use self::shelf::Shelf;
 use crate::Shared;
+use crate::error::may_have_landed;
 use crate::objects::At;
 use crate::quota::meter::{Held as Stored, Meter};
 
@@ -198,7 +199,9 @@ impl Capability for SqsMail {
             id: letter.id.clone(),
         };
         if matches!(letter.phase, Phase::Waiting | Phase::Running) {
-            self.announce(at, &to.tenant, &letter, "").await?;
+            // The letter lies there: whoever looks into the mailbox finds it.
+            let announced = self.announce(at, &to.tenant, &letter, "").await;
+            announced.map_err(|error| may_have_landed(at.operation, error))?;
             self.bell.ring(&to.tenant);
         }
         Ok(ack)

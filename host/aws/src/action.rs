@@ -69,6 +69,9 @@ pub(crate) trait Action: ProvideErrorMetadata + StdError + Send + Sync + 'static
     /// The IAM action that allows it, such as `s3:PutObject`.
     const IAM: &'static str;
 
+    /// Whether it changes something, so that it matters whether it was done when no answer comes.
+    const CHANGES: bool;
+
     /// The service's code for what is wrong; none when it says nothing that could be one.
     fn reason(&self) -> Option<&str> {
         self.meta().code()
@@ -76,11 +79,12 @@ pub(crate) trait Action: ProvideErrorMetadata + StdError + Send + Sync + 'static
 }
 
 macro_rules! actions {
-    ($($service:ident, $crate_name:ident { $($module:ident::$error:ident => $iam:literal),* $(,)? })*) => {
+    ($($service:ident, $crate_name:ident { $($module:ident::$error:ident $effect:ident $iam:literal),* $(,)? })*) => {
         $($(
             impl Action for $crate_name::operation::$module::$error {
                 const SERVICE: Service = Service::$service;
                 const IAM: &'static str = $iam;
+                const CHANGES: bool = changes!($effect);
             }
         )*)*
 
@@ -89,120 +93,130 @@ macro_rules! actions {
     };
 }
 
+macro_rules! changes {
+    (changes) => {
+        true
+    };
+    (reads) => {
+        false
+    };
+}
+
 actions! {
     S3, aws_sdk_s3 {
-        abort_multipart_upload::AbortMultipartUploadError => "s3:AbortMultipartUpload",
-        complete_multipart_upload::CompleteMultipartUploadError => "s3:PutObject",
-        copy_object::CopyObjectError => "s3:PutObject",
-        create_bucket::CreateBucketError => "s3:CreateBucket",
-        create_multipart_upload::CreateMultipartUploadError => "s3:PutObject",
-        delete_bucket::DeleteBucketError => "s3:DeleteBucket",
-        delete_object::DeleteObjectError => "s3:DeleteObject",
-        delete_objects::DeleteObjectsError => "s3:DeleteObject",
-        get_bucket_encryption::GetBucketEncryptionError => "s3:GetEncryptionConfiguration",
-        get_bucket_lifecycle_configuration::GetBucketLifecycleConfigurationError => "s3:GetLifecycleConfiguration",
-        get_bucket_versioning::GetBucketVersioningError => "s3:GetBucketVersioning",
-        get_object::GetObjectError => "s3:GetObject",
-        get_object_attributes::GetObjectAttributesError => "s3:GetObjectAttributes",
-        head_bucket::HeadBucketError => "s3:ListBucket",
-        head_object::HeadObjectError => "s3:GetObject",
-        list_multipart_uploads::ListMultipartUploadsError => "s3:ListBucketMultipartUploads",
-        list_object_versions::ListObjectVersionsError => "s3:ListBucketVersions",
-        list_objects_v2::ListObjectsV2Error => "s3:ListBucket",
-        list_parts::ListPartsError => "s3:ListMultipartUploadParts",
-        put_bucket_encryption::PutBucketEncryptionError => "s3:PutEncryptionConfiguration",
-        put_bucket_lifecycle_configuration::PutBucketLifecycleConfigurationError => "s3:PutLifecycleConfiguration",
-        put_bucket_versioning::PutBucketVersioningError => "s3:PutBucketVersioning",
-        put_object::PutObjectError => "s3:PutObject",
-        put_public_access_block::PutPublicAccessBlockError => "s3:PutBucketPublicAccessBlock",
-        upload_part::UploadPartError => "s3:PutObject",
-        upload_part_copy::UploadPartCopyError => "s3:PutObject",
+        abort_multipart_upload::AbortMultipartUploadError changes "s3:AbortMultipartUpload",
+        complete_multipart_upload::CompleteMultipartUploadError changes "s3:PutObject",
+        copy_object::CopyObjectError changes "s3:PutObject",
+        create_bucket::CreateBucketError changes "s3:CreateBucket",
+        create_multipart_upload::CreateMultipartUploadError changes "s3:PutObject",
+        delete_bucket::DeleteBucketError changes "s3:DeleteBucket",
+        delete_object::DeleteObjectError changes "s3:DeleteObject",
+        delete_objects::DeleteObjectsError changes "s3:DeleteObject",
+        get_bucket_encryption::GetBucketEncryptionError reads "s3:GetEncryptionConfiguration",
+        get_bucket_lifecycle_configuration::GetBucketLifecycleConfigurationError reads "s3:GetLifecycleConfiguration",
+        get_bucket_versioning::GetBucketVersioningError reads "s3:GetBucketVersioning",
+        get_object::GetObjectError reads "s3:GetObject",
+        get_object_attributes::GetObjectAttributesError reads "s3:GetObjectAttributes",
+        get_public_access_block::GetPublicAccessBlockError reads "s3:GetBucketPublicAccessBlock",
+        head_bucket::HeadBucketError reads "s3:ListBucket",
+        head_object::HeadObjectError reads "s3:GetObject",
+        list_multipart_uploads::ListMultipartUploadsError reads "s3:ListBucketMultipartUploads",
+        list_object_versions::ListObjectVersionsError reads "s3:ListBucketVersions",
+        list_objects_v2::ListObjectsV2Error reads "s3:ListBucket",
+        list_parts::ListPartsError reads "s3:ListMultipartUploadParts",
+        put_bucket_encryption::PutBucketEncryptionError changes "s3:PutEncryptionConfiguration",
+        put_bucket_lifecycle_configuration::PutBucketLifecycleConfigurationError changes "s3:PutLifecycleConfiguration",
+        put_bucket_versioning::PutBucketVersioningError changes "s3:PutBucketVersioning",
+        put_object::PutObjectError changes "s3:PutObject",
+        put_public_access_block::PutPublicAccessBlockError changes "s3:PutBucketPublicAccessBlock",
+        upload_part::UploadPartError changes "s3:PutObject",
+        upload_part_copy::UploadPartCopyError changes "s3:PutObject",
     }
     Sqs, aws_sdk_sqs {
-        change_message_visibility::ChangeMessageVisibilityError => "sqs:ChangeMessageVisibility",
-        change_message_visibility_batch::ChangeMessageVisibilityBatchError => "sqs:ChangeMessageVisibility",
-        create_queue::CreateQueueError => "sqs:CreateQueue",
-        delete_message::DeleteMessageError => "sqs:DeleteMessage",
-        delete_message_batch::DeleteMessageBatchError => "sqs:DeleteMessage",
-        delete_queue::DeleteQueueError => "sqs:DeleteQueue",
-        get_queue_attributes::GetQueueAttributesError => "sqs:GetQueueAttributes",
-        get_queue_url::GetQueueUrlError => "sqs:GetQueueUrl",
-        list_queues::ListQueuesError => "sqs:ListQueues",
-        purge_queue::PurgeQueueError => "sqs:PurgeQueue",
-        receive_message::ReceiveMessageError => "sqs:ReceiveMessage",
-        send_message::SendMessageError => "sqs:SendMessage",
-        send_message_batch::SendMessageBatchError => "sqs:SendMessage",
-        set_queue_attributes::SetQueueAttributesError => "sqs:SetQueueAttributes",
-        start_message_move_task::StartMessageMoveTaskError => "sqs:StartMessageMoveTask",
+        change_message_visibility::ChangeMessageVisibilityError changes "sqs:ChangeMessageVisibility",
+        change_message_visibility_batch::ChangeMessageVisibilityBatchError changes "sqs:ChangeMessageVisibility",
+        create_queue::CreateQueueError changes "sqs:CreateQueue",
+        delete_message::DeleteMessageError changes "sqs:DeleteMessage",
+        delete_message_batch::DeleteMessageBatchError changes "sqs:DeleteMessage",
+        delete_queue::DeleteQueueError changes "sqs:DeleteQueue",
+        get_queue_attributes::GetQueueAttributesError reads "sqs:GetQueueAttributes",
+        get_queue_url::GetQueueUrlError reads "sqs:GetQueueUrl",
+        list_queues::ListQueuesError reads "sqs:ListQueues",
+        purge_queue::PurgeQueueError changes "sqs:PurgeQueue",
+        receive_message::ReceiveMessageError changes "sqs:ReceiveMessage",
+        send_message::SendMessageError changes "sqs:SendMessage",
+        send_message_batch::SendMessageBatchError changes "sqs:SendMessage",
+        set_queue_attributes::SetQueueAttributesError changes "sqs:SetQueueAttributes",
+        start_message_move_task::StartMessageMoveTaskError changes "sqs:StartMessageMoveTask",
     }
     Secrets, aws_sdk_secretsmanager {
-        create_secret::CreateSecretError => "secretsmanager:CreateSecret",
-        delete_secret::DeleteSecretError => "secretsmanager:DeleteSecret",
-        describe_secret::DescribeSecretError => "secretsmanager:DescribeSecret",
-        get_secret_value::GetSecretValueError => "secretsmanager:GetSecretValue",
-        list_secret_version_ids::ListSecretVersionIdsError => "secretsmanager:ListSecretVersionIds",
-        list_secrets::ListSecretsError => "secretsmanager:ListSecrets",
-        put_secret_value::PutSecretValueError => "secretsmanager:PutSecretValue",
-        update_secret::UpdateSecretError => "secretsmanager:UpdateSecret",
-        update_secret_version_stage::UpdateSecretVersionStageError => "secretsmanager:UpdateSecretVersionStage",
+        create_secret::CreateSecretError changes "secretsmanager:CreateSecret",
+        delete_secret::DeleteSecretError changes "secretsmanager:DeleteSecret",
+        describe_secret::DescribeSecretError reads "secretsmanager:DescribeSecret",
+        get_secret_value::GetSecretValueError reads "secretsmanager:GetSecretValue",
+        list_secret_version_ids::ListSecretVersionIdsError reads "secretsmanager:ListSecretVersionIds",
+        list_secrets::ListSecretsError reads "secretsmanager:ListSecrets",
+        put_secret_value::PutSecretValueError changes "secretsmanager:PutSecretValue",
+        update_secret::UpdateSecretError changes "secretsmanager:UpdateSecret",
+        update_secret_version_stage::UpdateSecretVersionStageError changes "secretsmanager:UpdateSecretVersionStage",
     }
     Kms, aws_sdk_kms {
-        create_alias::CreateAliasError => "kms:CreateAlias",
-        create_key::CreateKeyError => "kms:CreateKey",
-        decrypt::DecryptError => "kms:Decrypt",
-        delete_alias::DeleteAliasError => "kms:DeleteAlias",
-        describe_key::DescribeKeyError => "kms:DescribeKey",
-        generate_data_key::GenerateDataKeyError => "kms:GenerateDataKey",
-        schedule_key_deletion::ScheduleKeyDeletionError => "kms:ScheduleKeyDeletion",
+        create_alias::CreateAliasError changes "kms:CreateAlias",
+        create_key::CreateKeyError changes "kms:CreateKey",
+        decrypt::DecryptError reads "kms:Decrypt",
+        delete_alias::DeleteAliasError changes "kms:DeleteAlias",
+        describe_key::DescribeKeyError reads "kms:DescribeKey",
+        generate_data_key::GenerateDataKeyError reads "kms:GenerateDataKey",
+        schedule_key_deletion::ScheduleKeyDeletionError changes "kms:ScheduleKeyDeletion",
     }
     Sts, aws_sdk_sts {
-        get_caller_identity::GetCallerIdentityError => "sts:GetCallerIdentity",
+        get_caller_identity::GetCallerIdentityError reads "sts:GetCallerIdentity",
     }
     Lambda, aws_sdk_lambda {
-        create_function::CreateFunctionError => "lambda:CreateFunction",
-        delete_function::DeleteFunctionError => "lambda:DeleteFunction",
-        get_function_configuration::GetFunctionConfigurationError => "lambda:GetFunctionConfiguration",
-        invoke::InvokeError => "lambda:InvokeFunction",
-        put_function_concurrency::PutFunctionConcurrencyError => "lambda:PutFunctionConcurrency",
-        put_function_event_invoke_config::PutFunctionEventInvokeConfigError => "lambda:PutFunctionEventInvokeConfig",
-        update_function_code::UpdateFunctionCodeError => "lambda:UpdateFunctionCode",
-        update_function_configuration::UpdateFunctionConfigurationError => "lambda:UpdateFunctionConfiguration",
+        create_function::CreateFunctionError changes "lambda:CreateFunction",
+        delete_function::DeleteFunctionError changes "lambda:DeleteFunction",
+        get_function_configuration::GetFunctionConfigurationError reads "lambda:GetFunctionConfiguration",
+        invoke::InvokeError changes "lambda:InvokeFunction",
+        put_function_concurrency::PutFunctionConcurrencyError changes "lambda:PutFunctionConcurrency",
+        put_function_event_invoke_config::PutFunctionEventInvokeConfigError changes "lambda:PutFunctionEventInvokeConfig",
+        update_function_code::UpdateFunctionCodeError changes "lambda:UpdateFunctionCode",
+        update_function_configuration::UpdateFunctionConfigurationError changes "lambda:UpdateFunctionConfiguration",
     }
     Bedrock, aws_sdk_bedrockruntime {
-        converse::ConverseError => "bedrock:InvokeModel",
-        converse_stream::ConverseStreamError => "bedrock:InvokeModelWithResponseStream",
-        invoke_model::InvokeModelError => "bedrock:InvokeModel",
+        converse::ConverseError reads "bedrock:InvokeModel",
+        converse_stream::ConverseStreamError reads "bedrock:InvokeModelWithResponseStream",
+        invoke_model::InvokeModelError reads "bedrock:InvokeModel",
     }
     AgentCore, aws_sdk_bedrockagentcore {
-        batch_create_memory_records::BatchCreateMemoryRecordsError => "bedrock-agentcore:BatchCreateMemoryRecords",
-        batch_delete_memory_records::BatchDeleteMemoryRecordsError => "bedrock-agentcore:BatchDeleteMemoryRecords",
-        batch_update_memory_records::BatchUpdateMemoryRecordsError => "bedrock-agentcore:BatchUpdateMemoryRecords",
-        create_event::CreateEventError => "bedrock-agentcore:CreateEvent",
-        delete_event::DeleteEventError => "bedrock-agentcore:DeleteEvent",
-        delete_memory_record::DeleteMemoryRecordError => "bedrock-agentcore:DeleteMemoryRecord",
-        get_event::GetEventError => "bedrock-agentcore:GetEvent",
-        get_memory_record::GetMemoryRecordError => "bedrock-agentcore:GetMemoryRecord",
-        list_actors::ListActorsError => "bedrock-agentcore:ListActors",
-        list_events::ListEventsError => "bedrock-agentcore:ListEvents",
-        list_memory_records::ListMemoryRecordsError => "bedrock-agentcore:ListMemoryRecords",
-        list_sessions::ListSessionsError => "bedrock-agentcore:ListSessions",
-        retrieve_memory_records::RetrieveMemoryRecordsError => "bedrock-agentcore:RetrieveMemoryRecords",
+        batch_create_memory_records::BatchCreateMemoryRecordsError changes "bedrock-agentcore:BatchCreateMemoryRecords",
+        batch_delete_memory_records::BatchDeleteMemoryRecordsError changes "bedrock-agentcore:BatchDeleteMemoryRecords",
+        batch_update_memory_records::BatchUpdateMemoryRecordsError changes "bedrock-agentcore:BatchUpdateMemoryRecords",
+        create_event::CreateEventError changes "bedrock-agentcore:CreateEvent",
+        delete_event::DeleteEventError changes "bedrock-agentcore:DeleteEvent",
+        delete_memory_record::DeleteMemoryRecordError changes "bedrock-agentcore:DeleteMemoryRecord",
+        get_event::GetEventError reads "bedrock-agentcore:GetEvent",
+        get_memory_record::GetMemoryRecordError reads "bedrock-agentcore:GetMemoryRecord",
+        list_actors::ListActorsError reads "bedrock-agentcore:ListActors",
+        list_events::ListEventsError reads "bedrock-agentcore:ListEvents",
+        list_memory_records::ListMemoryRecordsError reads "bedrock-agentcore:ListMemoryRecords",
+        list_sessions::ListSessionsError reads "bedrock-agentcore:ListSessions",
+        retrieve_memory_records::RetrieveMemoryRecordsError reads "bedrock-agentcore:RetrieveMemoryRecords",
     }
     AgentCore, aws_sdk_bedrockagentcorecontrol {
-        create_memory::CreateMemoryError => "bedrock-agentcore:CreateMemory",
-        delete_memory::DeleteMemoryError => "bedrock-agentcore:DeleteMemory",
-        get_memory::GetMemoryError => "bedrock-agentcore:GetMemory",
-        list_memories::ListMemoriesError => "bedrock-agentcore:ListMemories",
-        update_memory::UpdateMemoryError => "bedrock-agentcore:UpdateMemory",
+        create_memory::CreateMemoryError changes "bedrock-agentcore:CreateMemory",
+        delete_memory::DeleteMemoryError changes "bedrock-agentcore:DeleteMemory",
+        get_memory::GetMemoryError reads "bedrock-agentcore:GetMemory",
+        list_memories::ListMemoriesError reads "bedrock-agentcore:ListMemories",
+        update_memory::UpdateMemoryError changes "bedrock-agentcore:UpdateMemory",
     }
     Events, aws_sdk_eventbridge {
-        create_event_bus::CreateEventBusError => "events:CreateEventBus",
-        describe_event_bus::DescribeEventBusError => "events:DescribeEventBus",
-        put_events::PutEventsError => "events:PutEvents",
+        create_event_bus::CreateEventBusError changes "events:CreateEventBus",
+        describe_event_bus::DescribeEventBusError reads "events:DescribeEventBus",
+        put_events::PutEventsError changes "events:PutEvents",
     }
     OpenSearch, aws_sdk_opensearch {
-        describe_domain::DescribeDomainError => "es:DescribeDomain",
-        describe_domain_health::DescribeDomainHealthError => "es:DescribeDomainHealth",
+        describe_domain::DescribeDomainError reads "es:DescribeDomain",
+        describe_domain_health::DescribeDomainHealthError reads "es:DescribeDomainHealth",
     }
 }
 
@@ -210,6 +224,7 @@ actions! {
 impl Action for aws_sdk_bedrockruntime::types::error::ConverseStreamOutputError {
     const SERVICE: Service = Service::Bedrock;
     const IAM: &'static str = "bedrock:InvokeModelWithResponseStream";
+    const CHANGES: bool = false;
 
     fn reason(&self) -> Option<&str> {
         match self {

@@ -3,6 +3,8 @@
 //! A single attempt has the client's own timeout, and the SDK repeats what failed for a moment; nothing here repeats on top.
 //! A future that is dropped takes its request with it.
 
+pub(crate) mod attempts;
+
 use std::future::Future;
 
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -10,12 +12,13 @@ use stuga_core::{CallCtx, Result};
 use tokio::time::{Instant, timeout_at};
 
 use crate::action::Action;
-use crate::error::{Reply, classify, deadline_passed};
+use crate::error::{Reply, classify, deadline_passed, may_have_landed};
 
 /// Sends a request on behalf of a call and waits for its answer, at most until the call's deadline.
 ///
 /// # Errors
-/// As [`classify`]; `Timeout` at the deadline, when the request may have landed. After the deadline nothing is sent.
+/// As [`classify`]; `Timeout` at the deadline, and instead of `Unavailable` when the request changes something and one of
+/// its attempts was not answered: it may have landed. After the deadline nothing is sent.
 pub(crate) async fn call<T, E: Action, R: Reply>(
     ctx: &CallCtx,
     operation: &'static str,
@@ -42,10 +45,16 @@ pub(crate) async fn call_until<T, E: Action, R: Reply>(
         return Err(deadline_passed(operation));
     }
     // Boxed: futures of the SDK are of many kilobytes, and each caller would carry several.
-    timeout_at(deadline, Box::pin(send))
+    let (answer, is_in_doubt) = timeout_at(deadline, attempts::watch(Box::pin(send)))
         .await
-        .map_err(|_| deadline_passed(operation))?
-        .map_err(|error| classify(operation, error))
+        .map_err(|_| deadline_passed(operation))?;
+    answer.map_err(|error| {
+        let error = classify(operation, error);
+        match E::CHANGES && is_in_doubt {
+            true => may_have_landed(operation, error),
+            false => error,
+        }
+    })
 }
 
 #[cfg(test)]

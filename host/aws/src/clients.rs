@@ -23,6 +23,7 @@ use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use moka::sync::Cache;
 use stuga_core::TenantId;
 
+use crate::call::attempts::Attempts;
 use crate::config::{AwsConfig, Endpoints};
 use credentials::{HostChain, TenantRole};
 
@@ -147,6 +148,7 @@ macro_rules! tenant_clients {
                 pub(crate) fn $name(&self) -> &$sdk::Client {
                     self.$name.get_or_init(|| {
                         let mut builder = $sdk::config::Builder::from(&self.sdk)
+                            .interceptor(Attempts)
                             .retry_partition(self.budget(stringify!($name)));
                         if let Some(url) = endpoint(&self.config.endpoints, |e| &e.$endpoint) {
                             builder = builder.endpoint_url(url);

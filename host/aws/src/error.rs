@@ -6,6 +6,7 @@
 mod codes;
 mod failure;
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
@@ -110,6 +111,35 @@ pub(crate) fn absent<T>(found: Result<T>) -> Result<Option<T>> {
     }
 }
 
+/// The error of a write that may have taken effect before `error` came: `Timeout` in place of `Unavailable`, which says that
+/// nothing was done.
+pub(crate) fn may_have_landed(operation: &'static str, error: Error) -> Error {
+    if error.kind() != ErrorKind::Unavailable {
+        return error;
+    }
+    let lost = Error::timeout(
+        operation,
+        "the cloud did not confirm the write; it may have been made",
+    );
+    match error.retry_after() {
+        Some(after) => lost.with_retry_after(after),
+        None => lost,
+    }
+    .with_source(error)
+}
+
+/// Whether a request was certainly not sent, as there was no connection to send it on.
+pub(crate) fn is_unsent(error: &ConnectorError) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(client) = cause.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return client.is_connect();
+        }
+        next = cause.source();
+    }
+    false
+}
+
 /// What AWS keeps is not what this host stores.
 pub(crate) fn damaged(operation: &'static str) -> Error {
     Error::internal(operation, Meaning::Damaged.message())
@@ -159,7 +189,10 @@ fn read<E: Action, R: Reply>(error: &SdkError<E, R>) -> (Meaning, Failure) {
 }
 
 fn of_connector(error: &ConnectorError) -> Meaning {
-    if error.is_timeout() {
+    if is_unsent(error) {
+        // Also when it was the connection that took too long.
+        Meaning::Unreachable
+    } else if error.is_timeout() {
         Meaning::Late
     } else if error.is_user() {
         Meaning::Wrong

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::call::call_until;
 use crate::clients::TenantClients;
-use crate::error::{absent, deadline_passed};
+use crate::error::{absent, deadline_passed, may_have_landed};
 
 /// What is asked, and until when: for each request on the way.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,8 @@ impl Objects {
             Ok(etag) => Ok(Some(Kept { value, etag })),
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
                 // The SDK may have repeated a request that had landed: then it is this very value that stands there.
-                let found = self.read(at, name).await?;
+                let found = self.read(at, name).await;
+                let found = found.map_err(|error| may_have_landed(at.operation, error))?;
                 Ok(found.filter(|found| found.value == value))
             }
             Err(error) => Err(error),

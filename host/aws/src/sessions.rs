@@ -15,7 +15,6 @@
 //! without time to live stays no longer than that here.
 
 mod adopt;
-mod cursor;
 mod events;
 mod recall;
 mod rules;
@@ -25,12 +24,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::FutureExt;
 use redis::AsyncCommands;
-use stuga_core::cursor::Listing;
 use stuga_core::embed::Embedder;
 use stuga_core::records::check_recall;
 use stuga_core::sessions::{
-    Event, EventHit, Order, PAGE_MAX_BYTES, Page, Session, SessionAck, SessionWrite, Sessions,
-    check_actor, check_limit, check_session_id,
+    Event, EventHit, Listed, Order, PAGE_MAX_BYTES, Page, Place, Session, SessionAck, SessionWrite,
+    Sessions, check_actor, check_limit, check_session_id,
 };
 use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write, WriteId};
@@ -45,7 +43,6 @@ use crate::agentcore::reach::{Depth, each};
 use crate::agentcore::redis::{is_cause, within};
 use crate::agentcore::stream::{Content, Stream, damaged};
 use crate::agentcore::vector;
-use cursor::Place;
 use rules::House;
 
 /// Sessions that are looked at in one go.
@@ -98,10 +95,12 @@ impl Capability for AgentCoreSessions {
                 id: entry.key,
                 at: entry.created_at,
                 expires_at: entry.expires_at,
+                place: entry.place,
             },
             SessionWrite::Append { .. } => SessionAck::Appended {
                 id: entry.write,
                 at: entry.at,
+                place: entry.shown,
             },
             SessionWrite::Close { .. } => SessionAck::Closed {
                 was_open: entry.existed,
@@ -127,12 +126,14 @@ impl Replica<SessionWrite> for AgentCoreSessions {
         write.check()?;
         let operation = write.operation();
         ctx.check_deadline(operation)?;
+        let stamp = stamp_of::<SessionWrite>(operation, made)?;
         let taken = adopt::Taken {
             operation,
             write,
             name: rules::session_of(write, id),
             made,
-            stamp: stamp_of::<SessionWrite>(operation, made)?,
+            stamp,
+            place: made.ack.place().unwrap_or(stamp),
             now: self.store.now(),
         };
         let vector = self.vector(write).await?;
@@ -209,9 +210,8 @@ impl Sessions for AgentCoreSessions {
         const OPERATION: &str = "sessions.list";
         check_actor(OPERATION, actor)?;
         check_limit(OPERATION, limit)?;
-        let mut before = cursor
-            .map(|cursor| cursor::decode(OPERATION, Listing::Sessions, actor, cursor))
-            .transpose()?;
+        let listed = Listed::sessions(actor);
+        let mut before = listed.decode(OPERATION, cursor)?;
         ctx.check_deadline(OPERATION)?;
         let now = self.store.now();
         let ledger = self.store.ledger(ctx, OPERATION).await?;
@@ -220,13 +220,12 @@ impl Sessions for AgentCoreSessions {
         ledger.index(&index, house.actor(), &house).await?;
         let mut entries: Vec<Session> = Vec::new();
         let (mut bytes, mut seen) = (0_usize, 0_usize);
-        let cursor_at =
-            |before: Option<Place>| before.map(|at| cursor::encode(Listing::Sessions, actor, &at));
+        let cursor_at = |before: Option<Place>| before.map(|at| listed.encode(&at));
         loop {
             let (chunk, whole) = latest(&ledger, &index, before.as_ref()).await?;
             let streams: Vec<Stream> = chunk
                 .iter()
-                .map(|place| house.stream(&ledger.memory, &place.name))
+                .map(|place| house.stream(&ledger.memory, &place.id))
                 .collect();
             let heads = ledger.heads(&streams, &house).await?;
             let room = (limit as usize)
@@ -293,10 +292,8 @@ impl Sessions for AgentCoreSessions {
         check_actor(OPERATION, actor)?;
         check_session_id(OPERATION, session)?;
         check_limit(OPERATION, limit)?;
-        let what = events::listed(actor, session, order);
-        let after = cursor
-            .map(|cursor| cursor::decode(OPERATION, Listing::Events, &what, cursor))
-            .transpose()?;
+        let listed = Listed::events(actor, session, order);
+        let after = listed.decode(OPERATION, cursor)?;
         ctx.check_deadline(OPERATION)?;
         let ledger = self.store.ledger(ctx, OPERATION).await?;
         let house = House::of(ctx, actor);
@@ -310,7 +307,7 @@ impl Sessions for AgentCoreSessions {
             events::page(&ledger, &house, &stream, &head, order, after, limit).await?;
         Ok(Page {
             entries,
-            next_cursor: last.map(|last| cursor::encode(Listing::Events, &what, &last)),
+            next_cursor: last.map(|last| listed.encode(&last)),
         })
     }
 
@@ -375,16 +372,16 @@ async fn latest(
     index: &str,
     before: Option<&Place>,
 ) -> Result<(Vec<Place>, bool)> {
-    let below = before.map_or_else(|| "+inf".to_owned(), |before| before.score.to_string());
+    let below = before.map_or_else(|| "+inf".to_owned(), |before| before.number.to_string());
     let mut connection = ledger.cards().connection();
     let key = ledger.cards().index(index);
     // Marks of the index have the score 0.
     let found = connection.zrevrangebyscore_limit_withscores(key, below, "(0", 0, CHUNK);
     let found: Vec<(String, f64)> = within(ledger.ctx, ledger.operation, found).await?;
     let whole = found.len() < usize::try_from(CHUNK).unwrap_or(usize::MAX);
-    let places = found.into_iter().map(|(name, score)| Place {
-        score: rules::version(score),
-        name,
+    let places = found.into_iter().map(|(id, score)| Place {
+        number: rules::version(score),
+        id,
     });
     let is_next = |place: &Place| before.is_none_or(|before| place < before);
     let places: Vec<Place> = places.filter(is_next).collect();

@@ -124,7 +124,8 @@ pub trait Capability: Send + Sync + 'static {
     /// Idempotent by `id`: a write whose id was applied before changes nothing and answers what the first answered.
     /// Another write under an id that was used is a `Conflict`. Ids are remembered for at least 24 hours, or until the host
     /// says with [`crate::invocation::InvocationStore`] that their invocation has ended and cannot run again (ADR 0007).
-    /// A write that fails changed nothing, but after `Timeout`, when it may have landed.
+    /// A write that fails changed nothing, but after `Timeout`, when it may have landed. So `Unavailable` is for what certainly was
+    /// not done, such as a request that could not be sent; where nobody can tell, it is `Timeout`.
     async fn apply(
         &self,
         ctx: &CallCtx,

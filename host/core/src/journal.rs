@@ -85,7 +85,7 @@ pub struct Entry {
     pub info: EntryInfo,
     /// Where it stands among all writes; see [`crate::standby::Made::stamp`].
     pub stamp: u64,
-    /// The write as JSON.
+    /// The write as JSON, with bytes in Base64.
     pub write: Vec<u8>,
     /// What this host answered, as JSON.
     pub ack: Vec<u8>,
@@ -120,6 +120,13 @@ pub enum Settled {
 /// The journals of all tenants.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
+    /// How many entries wait, where that is known at once; none where [`Journal::backlog`] must be asked. It sees what that
+    /// sees. Asked before every call while a cloud is configured, so it neither waits nor opens anything.
+    fn waiting(&self, tenant: &TenantId, capability: CapabilityName) -> Option<u64> {
+        let _ = (tenant, capability);
+        None
+    }
+
     /// What waits. Cheap: asked before every call while a cloud is configured. It sees every entry that this process made
     /// from the moment of its acknowledgement on, and what other processes did from this one's next write to the tenant on.
     async fn backlog(&self, tenant: &TenantId, capability: CapabilityName) -> Result<Backlog>;

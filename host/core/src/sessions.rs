@@ -3,6 +3,8 @@
 //! The shape is that of Amazon Bedrock AgentCore memory: actor, session and event with role and text. Ids are a subset
 //! of what is allowed there.
 
+mod place;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::memory::check_ttl;
 use crate::metadata::{Metadata, check_metadata};
 use crate::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write};
+pub use place::{Listed, Place};
 
 /// Longest name of an actor in bytes.
 pub const ACTOR_MAX_BYTES: usize = 255;
@@ -111,6 +114,15 @@ pub struct EventHit {
     pub score: f32,
 }
 
+/// A session with what was said in it, or the latest part of that: what one side tells the other of a whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Conversation {
+    /// The session.
+    pub session: Session,
+    /// As they happened.
+    pub events: Vec<Event>,
+}
+
 /// One page of a listing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Page<T> {
@@ -196,6 +208,10 @@ impl Write for SessionWrite {
             Self::Delete { .. } => "sessions.delete",
         }
     }
+
+    fn version(ack: &SessionAck) -> u64 {
+        ack.place().unwrap_or_default()
+    }
 }
 
 /// What a change to sessions answers: what the caller does not know. It repeats no content, because it is kept.
@@ -210,6 +226,9 @@ pub enum SessionAck {
         at: Timestamp,
         /// When it expires.
         expires_at: Option<Timestamp>,
+        /// Where it stands in listings, given like a version.
+        #[serde(default)]
+        place: u64,
     },
     /// Of an append.
     Appended {
@@ -217,6 +236,9 @@ pub enum SessionAck {
         id: String,
         /// The event's time.
         at: Timestamp,
+        /// Where it stands in listings, given like a version.
+        #[serde(default)]
+        place: u64,
     },
     /// Of a close.
     Closed {
@@ -230,12 +252,26 @@ pub enum SessionAck {
     },
 }
 
+impl SessionAck {
+    /// Where what was begun or said stands in listings, on every side; none of what has no place, and of an answer that was kept
+    /// before answers said it.
+    pub fn place(&self) -> Option<u64> {
+        match self {
+            Self::Created { place, .. } | Self::Appended { place, .. } => {
+                Some(*place).filter(|place| *place > 0)
+            }
+            Self::Closed { .. } | Self::Deleted { .. } => None,
+        }
+    }
+}
+
 /// Reads of sessions. Object safe.
 ///
 /// Every backend checks its arguments with the functions of this module before anything else, sees only what belongs to
 /// `ctx.tenant` and `ctx.agent`, and treats a session that has expired as absent, with its events, from its moment of
 /// expiry on. Listings show what is written beside them or not, and nothing twice; a cursor that is malformed or belongs
-/// to another listing is `Invalid`.
+/// to another listing is `Invalid`. Every backend orders by [`Place`] and makes cursors with [`Listed`], so that a listing
+/// that began on one side reads on at another.
 #[async_trait]
 pub trait Sessions: Capability<Write = SessionWrite> {
     /// The session, or none when it is absent.

@@ -23,6 +23,7 @@ use crate::tenant::Tenant;
 
 mod desk;
 mod note;
+mod plain;
 mod rows;
 
 pub(crate) use desk::{Desk, Turnover};
@@ -38,6 +39,10 @@ pub(crate) struct LocalJournal {
 
 #[async_trait]
 impl Journal for LocalJournal {
+    fn waiting(&self, tenant: &TenantId, capability: CapabilityName) -> Option<u64> {
+        self.local.opened(tenant)?.journal().waiting(capability)
+    }
+
     async fn backlog(&self, tenant: &TenantId, capability: CapabilityName) -> Result<Backlog> {
         let store = self.local.tenant(tenant).await?;
         store.journal().backlog("journal.backlog", capability)

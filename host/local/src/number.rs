@@ -9,7 +9,7 @@ use stuga_core::Result;
 use crate::tx::WriteTx;
 
 /// Numbers that are tried before one is given that is free for certain, at the end of the table.
-pub(crate) const TRIES_MAX: u64 = 1_024;
+const TRIES_MAX: u64 = 1_024;
 
 /// Whether an item of memory has a number.
 pub(crate) const ITEMS: &[&str] = &["SELECT 1 FROM memory_item WHERE number = ?1"];

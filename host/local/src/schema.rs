@@ -8,6 +8,7 @@ use rusqlite_migration::{M, Migrations};
 mod mailbox;
 mod number;
 mod order;
+mod place;
 mod search;
 mod secrets;
 
@@ -174,6 +175,7 @@ pub(crate) fn migrations() -> Migrations<'static> {
         order::v1(),
         M::up(number::V1),
         M::up(journal::V1),
+        M::up(place::V1),
     ])
 }
 
@@ -210,6 +212,10 @@ mod tests {
                 "99stugan526",
             ),
             ("SELECT seq || content || bytes FROM event", "6hej stuga528"),
+            (
+                "SELECT (SELECT place FROM session) || ' ' || (SELECT place FROM event)",
+                "4 6",
+            ),
             (
                 "SELECT group_concat(number || model || octet_length(numbers), ' ') FROM vector",
                 "6hashed-ngram-1516 9hashed-ngram-1516",

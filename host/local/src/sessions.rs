@@ -1,11 +1,10 @@
 //! Sessions on SQLite.
 
 use async_trait::async_trait;
-use stuga_core::cursor::{self, Listing};
 use stuga_core::records::check_recall;
 use stuga_core::sessions::{
-    ACTOR_MAX_BYTES, Event, EventHit, Order, Page, SESSION_ID_MAX_BYTES, Session, SessionWrite,
-    Sessions, check_actor, check_limit, check_session_id,
+    Event, EventHit, Listed, Order, Page, Session, SessionWrite, Sessions, check_actor,
+    check_limit, check_session_id,
 };
 use stuga_core::{CallCtx, Error, Result};
 
@@ -16,11 +15,9 @@ use crate::vectors::Embedded;
 
 mod adopt;
 mod effects;
+mod learn;
 mod queries;
 mod recall;
-
-/// Longest text that a cursor of a listing carries: actor, session, order and a number, with what parts them.
-const CURSOR_MAX_BYTES: usize = ACTOR_MAX_BYTES + SESSION_ID_MAX_BYTES + 32;
 
 /// Sessions of all tenants on this host.
 pub struct LocalSessions {
@@ -53,7 +50,7 @@ impl Sessions for LocalSessions {
         const OPERATION: &str = "sessions.list";
         check_actor(OPERATION, actor)?;
         check_limit(OPERATION, limit)?;
-        let listing = Place::of_sessions(actor);
+        let listing = Listed::sessions(actor);
         let after = listing.decode(OPERATION, cursor)?;
         let actor = actor.to_owned();
         self.local
@@ -84,7 +81,7 @@ impl Sessions for LocalSessions {
         check_actor(OPERATION, actor)?;
         check_session_id(OPERATION, session)?;
         check_limit(OPERATION, limit)?;
-        let listing = Place::of_events(actor, session, order);
+        let listing = Listed::events(actor, session, order);
         let after = listing.decode(OPERATION, cursor)?;
         let (actor, session) = (actor.to_owned(), session.to_owned());
         self.local
@@ -132,60 +129,6 @@ impl Sessions for LocalSessions {
                 },
             )
             .await
-    }
-}
-
-/// Which listing a cursor belongs to: its name is what every cursor of it begins with.
-struct Place {
-    listing: Listing,
-    name: String,
-}
-
-impl Place {
-    fn of_sessions(actor: &str) -> Self {
-        Self {
-            listing: Listing::Sessions,
-            name: format!("{actor}:"),
-        }
-    }
-
-    fn of_events(actor: &str, session: &str, order: Order) -> Self {
-        let direction = match order {
-            Order::OldestFirst => "up",
-            Order::NewestFirst => "down",
-        };
-        Self {
-            listing: Listing::Events,
-            name: format!("{actor}:{session}:{direction}:"),
-        }
-    }
-
-    /// The cursor after the row of that number.
-    fn encode(&self, last: i64) -> String {
-        cursor::encode(self.listing, &self.name, &format!("{}{last}", self.name))
-    }
-
-    /// The number of the row after which to read on.
-    fn decode(&self, operation: &'static str, cursor: Option<&str>) -> Result<Option<i64>> {
-        let Some(cursor) = cursor else {
-            return Ok(None);
-        };
-        let last = cursor::decode(
-            operation,
-            self.listing,
-            &self.name,
-            cursor,
-            CURSOR_MAX_BYTES,
-        )?;
-        let number = last
-            .strip_prefix(&self.name)
-            .and_then(|last| last.parse().ok());
-        number.map(Some).ok_or_else(|| {
-            Error::invalid(
-                operation,
-                "the cursor is not one that this listing returned; begin without a cursor",
-            )
-        })
     }
 }
 

@@ -125,12 +125,13 @@ impl Model {
             .find(|session| session.actor == actor && session.id == id)
     }
 
-    /// What the write must answer, or the kind of its error.
+    /// What the write must answer, with the place that it was given, or the kind of its error.
     fn apply_session(
         &mut self,
         write: &SessionWrite,
         id: WriteId,
         now: Timestamp,
+        place: u64,
     ) -> Result<SessionAck, ErrorKind> {
         match write {
             SessionWrite::Create { actor, id, ttl, .. } => {
@@ -150,6 +151,7 @@ impl Model {
                     id,
                     at: now,
                     expires_at,
+                    place,
                 })
             }
             SessionWrite::Append {
@@ -166,6 +168,7 @@ impl Model {
                 Ok(SessionAck::Appended {
                     id: id.to_name(),
                     at: now,
+                    place,
                 })
             }
             SessionWrite::Close { actor, session } => {
@@ -244,7 +247,12 @@ async fn run(steps: Vec<Step>) {
                 let ctx = scribe();
                 let id = ctx.next_write_id().unwrap();
                 let result = sessions.apply(&ctx, id, &write).await;
-                match model.apply_session(&write, id, now) {
+                let place = result.as_ref().ok().and_then(SessionAck::place);
+                if let Some(place) = place {
+                    assert!(place > model.last_version, "places only grow");
+                    model.last_version = place;
+                }
+                match model.apply_session(&write, id, now, place.unwrap_or_default()) {
                     Ok(ack) => {
                         assert_eq!(result.unwrap(), ack, "{write:?}");
                         latest = Some(Latest::Session(ctx, id, write, ack));

@@ -101,6 +101,7 @@ async fn records_and_events_of_one_version_keep_their_vectors() {
         id: "s".to_owned(),
         at,
         expires_at: None,
+        place: version,
     };
     let mut writes = vec![(begin, begun)];
     for (n, content) in ["The bird sings.", "The fish swims."].iter().enumerate() {
@@ -112,7 +113,8 @@ async fn records_and_events_of_one_version_keep_their_vectors() {
             metadata: Vec::new(),
         };
         let id = format!("event-{n}");
-        writes.push((said, SessionAck::Appended { id, at }));
+        let place = version;
+        writes.push((said, SessionAck::Appended { id, at, place }));
     }
     for (write, ack) in writes {
         let ctx = scribe();

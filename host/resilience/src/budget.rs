@@ -6,9 +6,11 @@
 //!
 //! Where a call may be long because of what it carries, it is the silence that is bounded: see [`BudgetSettings::silence`].
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 /// How long the cloud may take.
@@ -52,7 +54,7 @@ pub(crate) struct Allowance {
 
 /// The budget of one capability.
 pub(crate) struct Budget {
-    settings: BudgetSettings,
+    settings: ArcSwap<BudgetSettings>,
     /// Microseconds of the slowest call of late that succeeded.
     slowest: AtomicU64,
 }
@@ -60,27 +62,33 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(settings: BudgetSettings) -> Self {
         Self {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             slowest: AtomicU64::new(0),
         }
     }
 
     /// Longest silence.
     pub(crate) fn silence(&self) -> Option<Duration> {
-        self.settings.silence
+        self.settings.load().silence
+    }
+
+    /// Goes by other settings from the next call on.
+    pub(crate) fn set(&self, settings: BudgetSettings) {
+        self.settings.store(Arc::new(settings));
     }
 
     /// How long a call may take whose caller waits until `deadline`.
     pub(crate) fn allow(&self, now: Instant, deadline: Instant, suspect: bool) -> Allowance {
+        let settings = self.settings.load();
         let deserved = if suspect {
             let slowest = Duration::from_micros(self.slowest.load(Ordering::Relaxed));
-            let patient = slowest.mul_f64(self.settings.patience.clamp(1.0, 100.0));
-            patient.max(self.settings.suspect).min(self.settings.call)
+            let patient = slowest.mul_f64(settings.patience.clamp(1.0, 100.0));
+            patient.max(settings.suspect).min(settings.call)
         } else {
-            self.settings.call
+            settings.call
         };
         let left = deadline.saturating_duration_since(now);
-        let share = left.mul_f64(self.settings.share.clamp(0.0, 1.0));
+        let share = left.mul_f64(settings.share.clamp(0.0, 1.0));
         Allowance {
             until: now + deserved.min(share),
             fair: share >= deserved,

@@ -18,7 +18,7 @@ use stuga_core::{
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::breaker::{Breaker, Permit, Snapshot};
+use crate::breaker::{Breaker, BreakerSettings, Permit, Snapshot};
 use crate::budget::{Allowance, Budget, BudgetSettings};
 use crate::counts::{Counted, Counts};
 use crate::modes::{Mode, Modes};
@@ -149,6 +149,12 @@ impl Route {
         &self.breaker
     }
 
+    /// Goes by other settings from the next call on: of the [breaker](Breaker::set), and how long a call may take.
+    pub fn set(&self, breaker: BreakerSettings, budget: BudgetSettings) {
+        self.breaker.set(breaker);
+        self.budget.set(budget);
+    }
+
     /// What all tenants' operators say.
     pub fn modes(&self) -> &Arc<Modes> {
         &self.modes
@@ -235,8 +241,14 @@ impl Route {
         if self.mode(&ctx.tenant) != Mode::Cloud {
             return Ok(Way::Local(Why::Mode));
         }
-        let backlog = self.journal.backlog(&ctx.tenant, self.capability).await?;
-        if backlog.waiting > 0 {
+        let waiting = match self.journal.waiting(&ctx.tenant, self.capability) {
+            Some(waiting) => waiting,
+            None => {
+                let backlog = self.journal.backlog(&ctx.tenant, self.capability).await?;
+                backlog.waiting
+            }
+        };
+        if waiting > 0 {
             return Ok(Way::Local(Why::Waiting));
         }
         Ok(self.ask_for(ctx))
@@ -249,10 +261,12 @@ impl Route {
             return Ok(Way::Local(Why::Mode));
         }
         let (tenant, agent) = (&ctx.tenant, &ctx.agent);
-        if self
-            .journal
-            .waits(tenant, self.capability, agent, key)
-            .await?
+        let any_waits = self.journal.waiting(tenant, self.capability) != Some(0);
+        if any_waits
+            && self
+                .journal
+                .waits(tenant, self.capability, agent, key)
+                .await?
         {
             return Ok(Way::Local(Why::Waiting));
         }

@@ -46,6 +46,8 @@ fn apply(write: &SessionWrite) -> stuga_sdk::Result<SessionAck> {
                 id: session.id,
                 at: Timestamp::from_millis(session.created_at),
                 expires_at: session.expires_at.map(Timestamp::from_millis),
+                // Guests are told of no places.
+                place: 0,
             })
         }
         SessionWrite::Append {
@@ -65,6 +67,7 @@ fn apply(write: &SessionWrite) -> stuga_sdk::Result<SessionAck> {
             Ok(SessionAck::Appended {
                 id: appended.id,
                 at: Timestamp::from_millis(appended.time),
+                place: 0,
             })
         }
         SessionWrite::Close { actor, session } => {

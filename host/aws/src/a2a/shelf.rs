@@ -12,7 +12,7 @@ use super::letter::Letter;
 use super::names::{self, Pair, Place};
 use crate::Shared;
 use crate::call::call_until;
-use crate::error::absent;
+use crate::error::{absent, may_have_landed};
 use crate::objects::{self, At, Objects};
 
 /// Largest letter that is read: the largest input as JSON text inside of JSON, with room for the rest.
@@ -44,7 +44,11 @@ impl Shelf {
     pub(super) async fn add(&self, at: At, letter: &Letter) -> Result<Option<Kept>> {
         match self.0.add(at, &name_of(letter), letter).await? {
             true => Ok(None),
-            false => self.read(at, &letter.id, &letter.sender).await,
+            // It may be this very letter, from an attempt whose answer was lost.
+            false => self
+                .read(at, &letter.id, &letter.sender)
+                .await
+                .map_err(|error| may_have_landed(at.operation, error)),
         }
     }
 

@@ -19,6 +19,7 @@ use super::fold::Fold;
 use super::ledger::{Ledger, Rules};
 use super::reach::Depth;
 use super::stream::{self, Content, Stream};
+use crate::error::may_have_landed;
 
 /// Shortest and longest wait for another writer of the same stream.
 const WAIT_MIN: Duration = Duration::from_millis(2);
@@ -80,6 +81,11 @@ impl Ledger<'_> {
         let mut wait = WAIT_MIN;
         let mut before = Before::Nothing;
         let mut rounds = 0;
+        // Once an event may have landed, so may the write, whatever fails then.
+        let in_doubt = |before: &Before, error| match before {
+            Before::Nothing => error,
+            Before::Lost(_) => may_have_landed(self.operation, error),
+        };
         while rounds < ROUNDS_MAX {
             let begun = self.cards().begin(
                 self.ctx,
@@ -89,7 +95,7 @@ impl Ledger<'_> {
                 writing.digest,
                 for_what,
             );
-            match begun.await? {
+            match begun.await.map_err(|error| in_doubt(&before, error))? {
                 Begun::Again(entry) if entry.digest == writing.digest => {
                     return Ok((*entry, Adopted::Stands));
                 }
@@ -101,7 +107,7 @@ impl Ledger<'_> {
                 Begun::Go(lease) => {
                     rounds += 1;
                     let round = self.round(writing, rules, &lease, &before, judge, follow);
-                    match round.await? {
+                    match round.await.map_err(|error| in_doubt(&before, error))? {
                         Round::Done(entry, adopted) => return Ok((entry, adopted)),
                         Round::Lost(landed) => before = Before::Lost(landed.map(Box::new)),
                     }

@@ -95,6 +95,7 @@ fn of_service(service: Service, code: &str) -> Option<Meaning> {
         (Service::S3, "NoSuchKey" | "NoSuchVersion" | "NoSuchUpload" | "NotFound") => Absent,
         (Service::S3, "NoSuchBucket") => Missing,
         (Service::S3, "NoSuchLifecycleConfiguration") => Absent,
+        (Service::S3, "NoSuchPublicAccessBlockConfiguration") => Absent,
         (Service::S3, "ServerSideEncryptionConfigurationNotFoundError") => Absent,
         (Service::S3, "BadDigest" | "XAmzContentChecksumMismatch" | "IncompleteBody") => Down,
         (

@@ -43,7 +43,8 @@ pub(super) async fn adopt(
     let manifest = store.kept(&key::manifest(path));
     let _turn = files.turns.take(ctx, operation, &store, &manifest).await?;
     let mut attempt = Attempt::new(files, &store, ctx, id, write);
-    attempt.take(&taking).await
+    let adopted = attempt.take(&taking).await;
+    adopted.map_err(|error| attempt.in_doubt(error))
 }
 
 impl<'t> Taking<'t> {

@@ -19,6 +19,7 @@ use super::manifest::{Draft, MANIFEST_MAX_BYTES, Manifest, Mark, Versions};
 use super::removal::{self, Copied};
 use super::store::{Condition, Store};
 use super::{S3Files, key};
+use crate::error::may_have_landed;
 use crate::quota::meter::Held;
 
 /// How often a write begins again because others wrote its path meanwhile.
@@ -70,7 +71,9 @@ pub(super) async fn apply(
     let store = files.store(ctx)?;
     let manifest = store.kept(&key::manifest(path));
     let _turn = files.turns.take(ctx, operation, &store, &manifest).await?;
-    let mark = Attempt::new(files, &store, ctx, id, write).run().await?;
+    let mut attempt = Attempt::new(files, &store, ctx, id, write);
+    let made = attempt.run().await;
+    let mark = made.map_err(|error| attempt.in_doubt(error))?;
     Ok(ack(write, mark))
 }
 
@@ -129,6 +132,14 @@ impl<'a> Attempt<'a> {
         Err(claim::busy(operation))
     }
 
+    /// What it failed with: once the manifest was sent, it may stand.
+    pub(super) fn in_doubt(&self, error: Error) -> Error {
+        match self.put_upon {
+            Some(_) => may_have_landed(self.operation, error),
+            None => error,
+        }
+    }
+
     pub(super) fn claim(&self) -> Claim {
         Claim {
             digest: self.digest.clone(),
@@ -174,7 +185,10 @@ impl<'a> Attempt<'a> {
             if let FilesWrite::Purge { path } = self.write {
                 // The first attempt may have been cut off before it had erased everything.
                 let trash = &found.manifest.trash;
-                removal::erase(self.store, self.ctx, self.operation, path, trash).await?;
+                let erased = removal::erase(self.store, self.ctx, self.operation, path, trash);
+                erased
+                    .await
+                    .map_err(|error| may_have_landed(self.operation, error))?;
             }
             return Ok(Some(mark));
         }

@@ -115,6 +115,42 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    async fn exists(&self) -> Result<bool> {
+        let head = self.s3().head_bucket().bucket(&self.name).send();
+        let found = call_until(self.site.deadline(), OPERATION, head).await;
+        Ok(absent(found)?.is_some())
+    }
+
+    /// Whether nothing of it can be opened to the public.
+    async fn is_closed(&self) -> Result<bool> {
+        let ask = self.s3().get_public_access_block().bucket(&self.name);
+        let found = call_until(self.site.deadline(), OPERATION, ask.send()).await;
+        let found = absent(found)?.and_then(|found| found.public_access_block_configuration);
+        Ok(found.is_some_and(|found| {
+            let settings = [
+                found.block_public_acls,
+                found.block_public_policy,
+                found.ignore_public_acls,
+                found.restrict_public_buckets,
+            ];
+            settings.iter().all(|setting| *setting == Some(true))
+        }))
+    }
+
+    async fn create(&self) -> Result<()> {
+        let region = self.site.shared.config.region.as_str();
+        let mut create = self.s3().create_bucket().bucket(&self.name);
+        if region != FIRST_REGION {
+            let place = CreateBucketConfiguration::builder()
+                .location_constraint(BucketLocationConstraint::from(region));
+            create = create.create_bucket_configuration(place.build());
+        }
+        call_until(self.site.deadline(), OPERATION, create.send()).await?;
+        Ok(())
+    }
+}
+
 pub(super) fn incomplete(e: BuildError) -> Error {
     Error::internal(OPERATION, "a request is incomplete").with_source(e)
 }
@@ -133,21 +169,15 @@ impl Step for Bucket {
         self.own
     }
 
+    /// A bucket that something still lets the public into is not there as it must be.
     async fn is_there(&self) -> Result<bool> {
-        let head = self.s3().head_bucket().bucket(&self.name).send();
-        let found = call_until(self.site.deadline(), OPERATION, head).await;
-        Ok(absent(found)?.is_some())
+        Ok(self.exists().await? && self.is_closed().await?)
     }
 
     async fn make(&self) -> Result<()> {
-        let region = self.site.shared.config.region.as_str();
-        let mut create = self.s3().create_bucket().bucket(&self.name);
-        if region != FIRST_REGION {
-            let place = CreateBucketConfiguration::builder()
-                .location_constraint(BucketLocationConstraint::from(region));
-            create = create.create_bucket_configuration(place.build());
+        if !self.exists().await? {
+            self.create().await?;
         }
-        call_until(self.site.deadline(), OPERATION, create.send()).await?;
         let closed = PublicAccessBlockConfiguration::builder()
             .block_public_acls(true)
             .block_public_policy(true)

@@ -26,6 +26,8 @@ pub(super) struct Taken<'t> {
     pub(super) made: &'t Made<SessionAck>,
     /// Where it stands among all writes.
     pub(super) stamp: u64,
+    /// Where what was begun or said stands in listings.
+    pub(super) place: u64,
     pub(super) now: Timestamp,
 }
 
@@ -74,8 +76,8 @@ impl Taken<'_> {
     ) -> Verdict {
         let begin = Draft {
             stamp: Some(self.stamp.max(head.map_or(0, |head| head.stamp))),
-            shown: Some(self.stamp),
-            place: Some(self.stamp),
+            shown: Some(self.place),
+            place: Some(self.place),
             created_at: at,
             expires_at,
             content,
@@ -86,16 +88,16 @@ impl Taken<'_> {
                 // It was here, and its time is up.
                 (_, Some(found)) => Verdict::Stands(found.clone()),
                 // It was deleted later, or another one began later, whose time is up.
-                (Some(head), None) if head.place > self.stamp => Verdict::Superseded(begin),
+                (Some(head), None) if head.place > self.place => Verdict::Superseded(begin),
                 _ => Verdict::Make(begin),
             };
         };
         let is_so =
-            live.place == self.stamp && live.created_at == at && live.expires_at == expires_at;
+            live.place == self.place && live.created_at == at && live.expires_at == expires_at;
         let closed_at = match found {
             Some(found) if is_so => return Verdict::Stands(found.clone()),
             Some(_) => live.closed_at,
-            None if self.stamp <= live.place => return Verdict::Superseded(begin),
+            None if self.place <= live.place => return Verdict::Superseded(begin),
             // What closed it was before this beginning.
             None if self.stamp > live.stamp => None,
             None => live.closed_at,
@@ -119,13 +121,13 @@ impl Taken<'_> {
         let head = head.ok_or_else(|| absent(self.operation))?;
         let draft = Draft {
             stamp: Some(self.stamp.max(head.stamp)),
-            shown: Some(self.stamp),
+            shown: Some(self.place),
             content,
             ..within(Kind::Append, &self.name, head, at)
         };
         Ok(match (live, found) {
             (None, _) => Verdict::Superseded(draft),
-            (Some(_), Some(found)) if found.shown == self.stamp && found.at == at => {
+            (Some(_), Some(found)) if found.shown == self.place && found.at == at => {
                 Verdict::Stands(found.clone())
             }
             (Some(live), None) if live.closed_at.is_some() => Verdict::Superseded(draft),

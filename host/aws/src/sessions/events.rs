@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use futures::FutureExt;
 use redis::AsyncCommands;
-use stuga_core::sessions::{Event, Order, PAGE_MAX_BYTES};
+use stuga_core::sessions::{Event, Order, PAGE_MAX_BYTES, Place};
 use stuga_core::{Error, Result, Timestamp};
 
-use super::cursor::Place;
 use super::rules::{self, House};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::fold::Fold;
@@ -50,7 +49,8 @@ impl Member {
         }
     }
 
-    /// As a member of the index: one event always makes the same.
+    /// As a member of the index: one event always makes the same. Of two with one score Redis puts that first whose bytes are
+    /// smaller, so the id that listings order by comes first.
     pub(super) fn pack(&self) -> Vec<u8> {
         let Self {
             event,
@@ -59,7 +59,7 @@ impl Member {
             bytes,
             vector,
         } = self;
-        let mut packed = format!("{event}\0{id}\0{at}\0{bytes}\0{}\0", vector.model).into_bytes();
+        let mut packed = format!("{id}\0{event}\0{at}\0{bytes}\0{}\0", vector.model).into_bytes();
         packed.extend_from_slice(&vector.bytes);
         packed
     }
@@ -68,7 +68,7 @@ impl Member {
     pub(super) fn unpack(packed: &[u8]) -> Option<Self> {
         let mut parts = packed.splitn(6, |byte| *byte == 0);
         let mut text = || std::str::from_utf8(parts.next()?).ok();
-        let (event, id) = (text()?.to_owned(), text()?.to_owned());
+        let (id, event) = (text()?.to_owned(), text()?.to_owned());
         let (at, bytes) = (text()?.parse().ok()?, text()?.parse().ok()?);
         let model = text()?.to_owned();
         let vector = Kept {
@@ -85,16 +85,6 @@ impl Member {
     }
 }
 
-/// What a cursor of events belongs to.
-pub(super) fn listed(actor: &str, session: &str, order: Order) -> String {
-    let order = match order {
-        Order::OldestFirst => "up",
-        Order::NewestFirst => "down",
-    };
-    // No actor and no id holds a space.
-    format!("{actor} {session} {order}")
-}
-
 /// One page of a session's events, after a place, and the place of its last when more follow.
 pub(super) async fn page(
     ledger: &Ledger<'_>,
@@ -107,7 +97,7 @@ pub(super) async fn page(
 ) -> Result<(Vec<Event>, Option<Place>)> {
     let index = whole(ledger, house, stream, head).await?;
     let key = ledger.cards().index(&index);
-    let from = after.as_ref().map(|after| after.score.to_string());
+    let from = after.as_ref().map(|after| after.number.to_string());
     let count = isize::try_from(limit)
         .unwrap_or(isize::MAX)
         .saturating_add(1 + TIES);
@@ -131,8 +121,8 @@ pub(super) async fn page(
     for (packed, score) in found {
         let member = Member::unpack(&packed).ok_or_else(|| damaged(ledger.operation))?;
         let place = Place {
-            score: rules::version(score),
-            name: member.event.clone(),
+            number: rules::version(score),
+            id: member.id.clone(),
         };
         let is_read = |after: &Place| match order {
             Order::OldestFirst => place <= *after,

@@ -100,7 +100,7 @@ async fn last_appended(
         before = chunk.last().cloned();
         let of_chunk: Vec<Stream> = chunk
             .iter()
-            .map(|place| house.stream(&ledger.memory, &place.name))
+            .map(|place| house.stream(&ledger.memory, &place.id))
             .collect();
         let heads = ledger.heads(&of_chunk, house).await?;
         let live = of_chunk.into_iter().zip(heads);

@@ -47,9 +47,10 @@ impl House {
         format!("sessions|{}", self.actor)
     }
 
-    /// The index of the events of one session, in their order. A session that takes another's name has its own.
+    /// The index of the events of one session, in their order. A session that takes another's name has its own. One named
+    /// `events|…` has members of an earlier form, which begin with the name of the event in AgentCore.
     pub(super) fn events(&self, session: &str, incarnation: u64) -> String {
-        format!("events|{}|{session}|{incarnation}", self.actor)
+        format!("said|{}|{session}|{incarnation}", self.actor)
     }
 
     /// What a write means for the index of events.

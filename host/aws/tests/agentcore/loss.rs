@@ -363,7 +363,7 @@ async fn a_write_whose_answer_was_lost_is_found_and_not_made_again() {
             after: 0,
         });
         let lost = host.sessions.apply(&ctx, id, &say(word)).await.unwrap_err();
-        assert!(lost.kind().is_outage(), "{lost}");
+        assert_eq!(lost.kind(), ErrorKind::Timeout, "{lost}");
         proxy.heal();
         host.sessions.apply(&ctx, id, &say(word)).await.unwrap();
         host.sessions.apply(&ctx, id, &say(word)).await.unwrap();

@@ -130,7 +130,11 @@ fn appended(id: WriteId, start: Timestamp, millis: u64) -> Made<SessionAck> {
     let Made { stamp, at, .. } = made((), start, millis);
     let id = id.to_name();
     Made {
-        ack: SessionAck::Appended { id, at },
+        ack: SessionAck::Appended {
+            id,
+            at,
+            place: stamp,
+        },
         stamp,
         at,
     }
@@ -215,6 +219,7 @@ async fn what_is_taken_over_with_lost_answers_is_there_once() {
         id: "s".to_owned(),
         at: start,
         expires_at: None,
+        place: start.as_millis() << 10,
     };
     let begun = made(begun, start, 0);
     let id = ctx().next_write_id().unwrap();
@@ -347,6 +352,7 @@ async fn what_two_hosts_said_apart_in_one_session_is_all_there_in_its_order() {
                 id: "s".to_owned(),
                 at,
                 expires_at: None,
+                place: stamp,
             };
             Made { ack, stamp, at }
         };

@@ -2,7 +2,8 @@
 
 use stuga_aws::AwsConfig;
 use stuga_core::files::{Expected, Files, FilesWrite};
-use stuga_core::{Capability, ErrorKind};
+use stuga_core::{Capability, Error, ErrorKind};
+use stuga_fault_proxy::{Fault, FaultProxy, Side};
 
 use super::stage::{Stage, acme, apply, fresh, put, versions, write};
 use super::tap::Tap;
@@ -32,6 +33,28 @@ async fn writes(files: &dyn Files, path: &str) -> Vec<(FilesWrite, usize, usize)
     ]
 }
 
+/// What stands under a path, and which versions.
+async fn state(files: &dyn Files, path: &str) -> (bool, Vec<u64>) {
+    let stands = files.get(&acme(), path).await.unwrap().is_some();
+    (stands, versions(files, path).await)
+}
+
+/// A write that failed as one that changed nothing has changed nothing. Says whether it has landed.
+async fn check_kind(
+    error: &Error,
+    direct: &dyn Files,
+    path: &str,
+    before: &(bool, Vec<u64>),
+    what: &str,
+) -> bool {
+    let has_landed = state(direct, path).await != *before;
+    if has_landed {
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{what}: {error:?}");
+    }
+    assert!(error.kind().is_outage(), "{what}: {error:?}");
+    has_landed
+}
+
 async fn each_lost_answer(stage: Stage, max_attempts: u32) {
     let direct = stage.host().files().unwrap();
     let kinds = writes(&*direct, "count").await.len();
@@ -46,6 +69,7 @@ async fn each_lost_answer(stage: Stage, max_attempts: u32) {
                 before,
                 "{what}"
             );
+            let stood = state(&*direct, write_path(&write)).await;
             let tap = Tap::start(stage.address).await;
             let through = stage.through(tap.address);
             let config = AwsConfig {
@@ -60,7 +84,7 @@ async fn each_lost_answer(stage: Stage, max_attempts: u32) {
             let all = tap.sent().len() as u64;
             tap.forget();
             if let Err(error) = &first {
-                assert!(error.kind().is_outage(), "{what}: {error:?}");
+                check_kind(error, &*direct, write_path(&write), &stood, &what).await;
                 assert_eq!(max_attempts, 1, "{what}: the SDK tries again: {error:?}");
                 lost += 1;
             }
@@ -111,6 +135,42 @@ async fn whichever_answer_is_lost_a_repeated_write_takes_effect_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whichever_answer_is_lost_the_sdk_asks_again_and_the_write_takes_effect_once() {
     each_lost_answer(Stage::seaweedfs().await, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_answers_are_cut_a_write_that_has_landed_is_not_said_to_have_changed_nothing() {
+    let stage = Stage::seaweedfs().await;
+    let direct = stage.host().files().unwrap();
+    let proxy = FaultProxy::start(stage.address).await.unwrap();
+    let config = AwsConfig {
+        max_attempts: 1,
+        ..stage.through(proxy.address()).config()
+    };
+    let (mut landed, mut nothing) = (0, 0);
+    for kind in 0..writes(&*direct, "count").await.len() {
+        // Of one answer, of the second one on a connection, and of later ones.
+        for after in [0, 40, 250, 500, 750, 1_000, 1_500] {
+            let path = format!("cut-{kind}-{after}");
+            let write = writes(&*direct, &path).await.swap_remove(kind).0;
+            let stood = state(&*direct, write_path(&write)).await;
+            // Connections of its own, so that their bytes are counted from the first.
+            let files = stage.host_with(config.clone()).files().unwrap();
+            proxy.set(Fault::Cut {
+                from: Side::Server,
+                after,
+            });
+            let (ctx, id) = fresh();
+            let cut = files.apply(&ctx, id, &write).await;
+            proxy.heal();
+            let Err(error) = cut else { continue };
+            let what = format!("{write:?} cut after {after}");
+            match check_kind(&error, &*direct, write_path(&write), &stood, &what).await {
+                true => landed += 1,
+                false => nothing += 1,
+            }
+        }
+    }
+    assert!(landed > 0 && nothing > 0, "{landed} and {nothing}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

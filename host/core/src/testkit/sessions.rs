@@ -75,7 +75,7 @@ fn delete(session: &str) -> SessionWrite {
 /// The id and the time of an appended event.
 fn appended(ack: SessionAck) -> (String, Timestamp) {
     match ack {
-        SessionAck::Appended { id, at } => (id, at),
+        SessionAck::Appended { id, at, .. } => (id, at),
         other => panic!("an append was answered with {other:?}"),
     }
 }

@@ -118,6 +118,13 @@ impl Desk {
         }
     }
 
+    /// How many entries wait; none when that could not be read.
+    pub(super) fn waiting(&self, capability: CapabilityName) -> Option<u64> {
+        let view = lock(&self.view);
+        let shelf = view.as_ref()?.shelves.get(&capability);
+        Some(shelf.map_or(0, |shelf| shelf.waiting.len() as u64))
+    }
+
     pub(super) fn backlog(
         &self,
         operation: &'static str,

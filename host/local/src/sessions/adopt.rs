@@ -1,6 +1,6 @@
 //! Sessions and events that another side made.
 //!
-//! An event keeps its id and its time, and stands where its stamp says. Answers of sessions say no version, so of two
+//! What was begun or said keeps its id, its time and its place in listings, which the answer says. Of two
 //! sessions of one name the one that began later is the later one. Two sessions that both sides began under one name
 //! without seeing each other become one: what is known of it is of the later one, and no event is lost.
 
@@ -9,7 +9,7 @@ use stuga_core::standby::Adopted;
 use stuga_core::{Result, Timestamp, Write};
 
 use super::effects::{
-    Found, NewEvent, NewSession, append, begin, close, find, give_up_name, to_json,
+    Found, NewEvent, NewSession, append, begin, close, find, give_up_name, heard, to_json,
 };
 use crate::effects::{Elsewhere, other_answer};
 use crate::number;
@@ -26,7 +26,9 @@ pub(super) fn adopt(
     origin: &Elsewhere<'_, SessionAck>,
 ) -> Result<Adopted> {
     let operation = write.operation();
-    let (stamp, is_known) = (origin.made.stamp, origin.known.is_some());
+    let is_known = origin.known.is_some();
+    // Answers that were kept before they said a place stand where the write does.
+    let place = origin.made.ack.place().unwrap_or(origin.made.stamp);
     match (write, &origin.made.ack) {
         (
             SessionWrite::Create {
@@ -35,10 +37,13 @@ pub(super) fn adopt(
                 metadata,
                 ..
             },
-            SessionAck::Created { id, at, expires_at },
+            SessionAck::Created {
+                id, at, expires_at, ..
+            },
         ) if named.as_ref().is_none_or(|named| named == id) => {
             let session = NewSession {
-                row: stamp,
+                row: place,
+                place,
                 actor,
                 name: id,
                 metadata,
@@ -55,14 +60,15 @@ pub(super) fn adopt(
                 content,
                 metadata,
             },
-            SessionAck::Appended { id, at },
+            SessionAck::Appended { id, at, .. },
         ) => {
             let found = find(tx, operation, scope, actor, session)?;
             let Some(session) = found.filter(|found| found.live) else {
                 return Ok(Adopted::Superseded);
             };
             let event = NewEvent {
-                seq: stamp,
+                seq: place,
+                place,
                 id,
                 at: at.as_millis(),
                 role: *role,
@@ -110,7 +116,13 @@ fn create(
 ) -> Result<Adopted> {
     let found = find(tx, operation, scope, session.actor, session.name)?;
     match found {
-        Some(found) if found.created_at == session.created_at => Ok(Adopted::Stands),
+        Some(found) if found.created_at == session.created_at => {
+            if found.place != session.place {
+                // It landed here, and was answered elsewhere.
+                stand_at(tx, operation, found.row, session.place)?;
+            }
+            Ok(Adopted::Stands)
+        }
         Some(found) if found.created_at > session.created_at => Ok(Adopted::Superseded),
         Some(found) if found.live => {
             take_over(tx, operation, &found, &session, is_known)?;
@@ -142,14 +154,25 @@ fn take_over(
     tx.execute(
         operation,
         "UPDATE session SET metadata = ?2, created_at = ?3, expires_at = ?4,
-           closed_at = CASE WHEN ?5 THEN closed_at END WHERE id = ?1",
+           closed_at = CASE WHEN ?5 THEN closed_at END, place = ?6 WHERE id = ?1",
         (
             found.row,
             to_json(operation, session.metadata)?,
             session.created_at,
             session.expires_at,
             is_same,
+            session.place,
         ),
+    )?;
+    Ok(())
+}
+
+/// Gives a session the place that its beginning was answered with.
+fn stand_at(tx: &WriteTx<'_>, operation: &'static str, row: u64, place: u64) -> Result<()> {
+    tx.execute(
+        operation,
+        "UPDATE session SET place = ?2 WHERE id = ?1",
+        (row, place),
     )?;
     Ok(())
 }
@@ -173,7 +196,7 @@ fn insert(
     Ok(Adopted::Stands)
 }
 
-/// Whether the event is in the session.
+/// Whether the event is in the session; then it stands where was answered.
 fn stands(
     tx: &WriteTx<'_>,
     operation: &'static str,
@@ -185,21 +208,40 @@ fn stands(
         // It may have landed with a number of this side.
         true => tx.first(
             operation,
-            "SELECT 1 FROM event WHERE session = ?1 AND id = ?2 ORDER BY seq DESC LIMIT 1",
+            "SELECT seq, place, at FROM event WHERE session = ?1 AND id = ?2 ORDER BY place DESC LIMIT 1",
             (session.row, event.id),
-            |_| Ok(()),
+            standing,
         )?,
         false => tx.first(
             operation,
-            "SELECT 1 FROM event WHERE seq >= ?1 AND seq < ?2 AND id = ?3 AND session = ?4",
-            (
-                event.seq,
-                event.seq.saturating_add(number::TRIES_MAX),
-                event.id,
-                session.row,
-            ),
-            |_| Ok(()),
+            "SELECT seq, place, at FROM event WHERE session = ?1 AND place = ?2 AND id = ?3",
+            (session.row, event.place, event.id),
+            standing,
         )?,
     };
-    Ok(found.is_some())
+    let Some(found) = found else { return Ok(false) };
+    if (found.place, found.at) != (event.place, event.at) {
+        tx.execute(
+            operation,
+            "UPDATE event SET place = ?2, at = ?3 WHERE seq = ?1",
+            (found.seq, event.place, event.at),
+        )?;
+        heard(tx, operation, session.row, event.at)?;
+    }
+    Ok(true)
+}
+
+/// An event as it was made here.
+struct Standing {
+    seq: u64,
+    place: u64,
+    at: u64,
+}
+
+fn standing(row: &rusqlite::Row<'_>) -> rusqlite::Result<Standing> {
+    Ok(Standing {
+        seq: row.get(0)?,
+        place: row.get(1)?,
+        at: row.get(2)?,
+    })
 }

@@ -107,6 +107,7 @@ impl LocalWrite for SessionWrite {
                 let expires_at = ttl.map(|ttl| at.saturating_add(ttl));
                 let session = NewSession {
                     row,
+                    place: row,
                     actor,
                     name: &name,
                     metadata,
@@ -118,6 +119,7 @@ impl LocalWrite for SessionWrite {
                     id: name,
                     at,
                     expires_at,
+                    place: row,
                 })
             }
             SessionWrite::Append {
@@ -137,8 +139,10 @@ impl LocalWrite for SessionWrite {
                 }
                 // A clock that was set back must not bring the events into another order than their times say.
                 let at = tx.now.as_millis().max(session.last_event_at);
+                let seq = tx.next_version();
                 let event = NewEvent {
-                    seq: tx.next_version(),
+                    seq,
+                    place: seq,
                     id: &write.to_name(),
                     at,
                     role: *role,
@@ -150,6 +154,7 @@ impl LocalWrite for SessionWrite {
                 Ok(SessionAck::Appended {
                     id: write.to_name(),
                     at: stuga_core::Timestamp::from_millis(at),
+                    place: seq,
                 })
             }
             SessionWrite::Close { actor, session } => {
@@ -198,6 +203,7 @@ pub(super) struct Found {
     pub(super) closed: bool,
     pub(super) created_at: u64,
     pub(super) last_event_at: u64,
+    pub(super) place: u64,
 }
 
 pub(super) fn find(
@@ -210,7 +216,7 @@ pub(super) fn find(
     let now = tx.now.as_millis();
     tx.first(
         operation,
-        "SELECT id, expires_at, closed_at IS NOT NULL, created_at, last_event_at FROM session
+        "SELECT id, expires_at, closed_at IS NOT NULL, created_at, last_event_at, place FROM session
          WHERE agent = ?1 AND actor = ?2 AND name = ?3",
         (scope.rows(), actor, name),
         |row| {
@@ -220,6 +226,7 @@ pub(super) fn find(
                 closed: row.get(2)?,
                 created_at: row.get(3)?,
                 last_event_at: row.get(4)?,
+                place: row.get(5)?,
             })
         },
     )
@@ -234,6 +241,7 @@ fn live(operation: &'static str, found: Option<Found>) -> Result<Found> {
 /// A session that is about to begin.
 pub(super) struct NewSession<'w> {
     pub(super) row: u64,
+    pub(super) place: u64,
     pub(super) actor: &'w str,
     pub(super) name: &'w str,
     pub(super) metadata: &'w Metadata,
@@ -253,8 +261,8 @@ pub(super) fn begin(
     book(tx, operation, Kind::Session, bytes)?;
     tx.execute(
         operation,
-        "INSERT INTO session (id, agent, actor, name, bytes, metadata, created_at, expires_at, last_event_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0)",
+        "INSERT INTO session (id, agent, actor, name, bytes, metadata, created_at, expires_at, last_event_at, place)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9)",
         (
             session.row,
             scope.rows(),
@@ -264,6 +272,7 @@ pub(super) fn begin(
             metadata,
             session.created_at,
             session.expires_at,
+            session.place,
         ),
     )?;
     Ok(())
@@ -272,6 +281,7 @@ pub(super) fn begin(
 /// An event that is about to be appended.
 pub(super) struct NewEvent<'w> {
     pub(super) seq: u64,
+    pub(super) place: u64,
     pub(super) id: &'w str,
     pub(super) at: u64,
     pub(super) role: Role,
@@ -293,8 +303,8 @@ pub(super) fn append(
     book(tx, operation, Kind::Event, bytes)?;
     tx.execute(
         operation,
-        "INSERT INTO event (seq, session, id, role, content, metadata, at, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO event (seq, session, id, role, content, metadata, at, bytes, place)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             event.seq,
             session.row,
@@ -304,15 +314,21 @@ pub(super) fn append(
             metadata,
             event.at,
             bytes,
+            event.place,
         ),
     )?;
     if let Some(vector) = event.vector {
         vectors::keep(tx, operation, event.seq, vector)?;
     }
+    heard(tx, operation, session.row, event.at)
+}
+
+/// Something was said in the session at that moment.
+pub(super) fn heard(tx: &WriteTx<'_>, operation: &'static str, row: u64, at: u64) -> Result<()> {
     tx.execute(
         operation,
         "UPDATE session SET last_event_at = max(last_event_at, ?2) WHERE id = ?1",
-        (session.row, event.at),
+        (row, at),
     )?;
     Ok(())
 }

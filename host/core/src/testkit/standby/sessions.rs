@@ -1,10 +1,11 @@
 //! Sessions that are taken over.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Sides, ctx};
-use crate::sessions::{Event, Order, Role, Session, SessionAck, SessionWrite, Sessions};
+use crate::sessions::{Event, Order, Page, Role, Session, SessionAck, SessionWrite, Sessions};
 use crate::standby::Adopted;
 use crate::testkit::suite::{Case, Fixture, cases};
 
@@ -12,11 +13,13 @@ use crate::testkit::suite::{Case, Fixture, cases};
 pub fn cases() -> Vec<Case<Sides<dyn Sessions, SessionWrite>>> {
     cases![
         a_session_and_its_events_read_the_same_on_both_sides,
+        a_listing_goes_on_on_the_other_side,
         names_that_the_host_gives_are_the_same_on_both_sides,
         a_time_to_live_counts_from_when_the_session_was_made,
         repeated_adoptions_change_nothing,
         an_event_that_landed_without_anybody_hearing_of_it_is_not_doubled,
         events_of_both_sides_stand_in_one_session,
+        what_landed_unheard_has_its_place_on_both_sides,
         a_closed_session_is_closed_on_both_sides_and_takes_no_more,
         a_removed_session_is_gone_and_takes_no_more,
         what_was_removed_since_does_not_come_back,
@@ -106,6 +109,82 @@ async fn a_session_and_its_events_read_the_same_on_both_sides(both: Both) {
     both.follow(say("t", "hej")).await;
     assert_eq!(both.said("s").await.len(), 5);
     both.agree().await;
+}
+
+/// Reads a listing page by page, each page from the other side, beginning with the one or the other.
+async fn by_turns<T, F>(
+    both: &Both,
+    first: usize,
+    page: impl Fn(Arc<dyn Sessions>, Option<String>) -> F,
+) -> Vec<T>
+where
+    F: Future<Output = Page<T>>,
+{
+    let sides = [&both.backend.from, &both.backend.to];
+    let (mut all, mut cursor) = (Vec::new(), None);
+    for turn in first..first + 100 {
+        let page = page(Arc::clone(sides[turn % 2]), cursor).await;
+        all.extend(page.entries);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return all;
+        }
+    }
+    panic!("the listing does not end");
+}
+
+/// Both listings read on across the sides, from whichever they begin.
+async fn check_turns(both: &Both, session: &str) {
+    for first in [0, 1] {
+        let known = all(&both.backend.from).await.into_iter();
+        let known: Vec<_> = known.map(|(session, _)| session).collect();
+        let read = by_turns(both, first, |side, cursor| async move {
+            let page = side.list(&ctx(), ACTOR, cursor.as_deref(), 2).await;
+            page.unwrap()
+        });
+        assert_eq!(read.await, known);
+        let mut said = events(&both.backend.from, session).await;
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            let read = by_turns(both, first, |side, cursor| async move {
+                let ctx = ctx();
+                let page = side.events(&ctx, ACTOR, session, order, cursor.as_deref(), 2);
+                page.await.unwrap()
+            });
+            assert_eq!(read.await, said, "{order:?}");
+            said.reverse();
+        }
+    }
+}
+
+async fn a_listing_goes_on_on_the_other_side(both: Both) {
+    for n in 0..7 {
+        both.follow(create(Some(&format!("s{n}")), None)).await;
+    }
+    for n in 0..9 {
+        both.follow(say("s3", &format!("nummer {n}"))).await;
+    }
+    check_turns(&both, "s3").await;
+    // It begins anew, behind all others.
+    both.follow(delete("s1")).await;
+    both.follow(create(Some("s1"), None)).await;
+    check_turns(&both, "s3").await;
+}
+
+async fn what_landed_unheard_has_its_place_on_both_sides(both: Both) {
+    let begin = create(Some("s"), None);
+    let mut writes = vec![begin];
+    writes.extend((0..5).map(|n| say("s", &format!("nummer {n}"))));
+    for write in writes {
+        let ctx = ctx();
+        let id = ctx.next_write_id().unwrap();
+        both.backend.to.apply(&ctx, id, &write).await.unwrap();
+        // Acknowledged later elsewhere, so with another place.
+        both.clock.advance(Duration::from_millis(5));
+        let made = both.make_under(ctx, id, write).await;
+        both.stands(&made).await;
+    }
+    both.agree().await;
+    check_turns(&both, "s").await;
 }
 
 async fn names_that_the_host_gives_are_the_same_on_both_sides(both: Both) {
