@@ -194,3 +194,54 @@ async fn a_command_without_a_server_says_what_to_do() {
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(told.contains("memory, files"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_hold_as_soon_as_their_file_is_changed_and_mistakes_change_nothing() {
+    let world = World::new().await;
+    let host = world.host();
+    let file = host.site.path().join("stuga.yaml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let patient = "{consecutive_failures: 100000, minimum_calls: 100000, ";
+    let patient = before.replace("{consecutive_failures: 3, ", patient);
+    assert_ne!(patient, before);
+    let says = |wanted: &'static str| {
+        host.server.log(move |line| {
+            let message = line["message"].as_str();
+            message.is_some_and(|message| message.starts_with(wanted))
+        })
+    };
+    std::fs::write(&file, &patient).unwrap();
+    says("the configuration changed: ");
+
+    world.cut();
+    for n in 0..8 {
+        let used = host.put("acme", &format!("k{n}"), "x").await;
+        assert_eq!(
+            (&used["backend"], &used["breaker"]),
+            (&json!("local"), &json!("closed")),
+            "{n}"
+        );
+    }
+
+    std::fs::write(
+        &file,
+        before.replace("breaker: {", "breaker: {opn_for: 1s, "),
+    )
+    .unwrap();
+    let told = says("the configuration cannot be read or has mistakes");
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("did you mean \"open_for\"?"), "{error}");
+    let used = host.put("acme", "k", "x").await;
+    assert_eq!(used["breaker"], "closed", "what was read before stays");
+
+    std::fs::write(
+        &file,
+        before.replace("failover:", "max_connections: 4000\nfailover:"),
+    )
+    .unwrap();
+    says("the configuration changed: ");
+    says("the configuration changed beyond `failover`");
+    host.put("acme", "k", "x").await;
+    host.until("acme", "memory", |said| said["breaker"] == "open")
+        .await;
+}

@@ -11,7 +11,7 @@ use crate::{guests, shell};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo xtask chaos --seed 7 --minutes 2\n  cargo xtask chaos --seed 1 --seeds 50 --minutes 5 --release"
+    after_help = "Examples:\n  cargo xtask chaos --seed 7 --minutes 2\n  cargo xtask chaos --seed 1 --seeds 50 --minutes 5 --release\n  cargo xtask chaos --seeds 4 --minutes 5 --lives 1 --release     a host that dies all the time"
 )]
 pub(crate) struct ChaosArgs {
     /// What the run follows from
@@ -29,6 +29,15 @@ pub(crate) struct ChaosArgs {
     /// Clients of each of the three tenants
     #[arg(long, default_value_t = 4)]
     clients: u32,
+    /// Share of the operations that only read, in percent
+    #[arg(long)]
+    reads: Option<u64>,
+    /// Longest time that a way to the cloud is broken, in seconds
+    #[arg(long)]
+    broken: Option<f64>,
+    /// Seconds that a host lives before it is ended, on average
+    #[arg(long)]
+    lives: Option<f64>,
     #[command(flatten)]
     build: Build,
 }
@@ -60,6 +69,15 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     program.args(["--minutes", &args.minutes.to_string()]);
     program.args(["--hosts", &args.hosts.to_string()]);
     program.args(["--clients", &args.clients.to_string()]);
+    if let Some(reads) = args.reads {
+        program.args(["--reads", &reads.to_string()]);
+    }
+    if let Some(broken) = args.broken {
+        program.args(["--broken", &broken.to_string()]);
+    }
+    if let Some(lives) = args.lives {
+        program.args(["--lives", &lives.to_string()]);
+    }
     shell::run(&mut program)
 }
 

@@ -85,7 +85,7 @@ pub struct Entry {
     pub info: EntryInfo,
     /// Where it stands among all writes; see [`crate::standby::Made::stamp`].
     pub stamp: u64,
-    /// The write as JSON.
+    /// The write as JSON, with bytes in Base64.
     pub write: Vec<u8>,
     /// What this host answered, as JSON.
     pub ack: Vec<u8>,

@@ -5,6 +5,7 @@
 
 pub mod a2a;
 pub mod backends;
+mod bytes;
 pub mod capability;
 pub mod clock;
 pub mod ctx;

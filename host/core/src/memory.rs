@@ -69,6 +69,7 @@ pub enum MemoryWrite {
         /// Where.
         key: String,
         /// What.
+        #[serde(with = "crate::bytes")]
         value: Vec<u8>,
         /// When it goes by itself, counted from when the write is applied first; none to stay.
         ttl: Option<Duration>,

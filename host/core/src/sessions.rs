@@ -114,6 +114,15 @@ pub struct EventHit {
     pub score: f32,
 }
 
+/// A session with what was said in it, or the latest part of that: what one side tells the other of a whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Conversation {
+    /// The session.
+    pub session: Session,
+    /// As they happened.
+    pub events: Vec<Event>,
+}
+
 /// One page of a listing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Page<T> {

@@ -28,8 +28,9 @@ pub struct Made<A> {
 pub enum Adopted {
     /// It stands here, now or already before.
     Stands,
-    /// A later write stands here, or what it belongs to was removed later. Nothing changed, but where the capability
-    /// keeps earlier versions, as files do, it is one of them now.
+    /// A later write stands here, or what it belongs to was removed later; on a side that keeps nothing of what was
+    /// removed, or what it belongs to was never known there, which [`Learns`] mends. Nothing changed, but where the
+    /// capability keeps earlier versions, as files do, it is one of them now.
     Superseded,
 }
 
@@ -72,4 +73,37 @@ pub trait Standby<W: Write>: Replica<W> {
     /// # Errors
     /// As `apply`; `QuotaExceeded` with `limit` in the context when the journal is full. Then nothing changed.
     async fn apply_noted(&self, ctx: &CallCtx, id: WriteId, write: &W) -> Result<W::Ack>;
+
+    /// As [adopt](Replica::adopt), for what the cloud keeps already: the copy need not wait for the disk.
+    ///
+    /// When it returns, what was copied survives the end of this process, however it ends. Power that fails may take what
+    /// was copied last: at most what came in the second before writes of the tenant paused, and what the system then had
+    /// not written by itself. Never anything that was adopted, applied or noted: each of those is durable with all that was
+    /// copied before it when it returns.
+    ///
+    /// # Errors
+    /// As `adopt`.
+    async fn copy(
+        &self,
+        ctx: &CallCtx,
+        id: WriteId,
+        write: &W,
+        made: &Made<W::Ack>,
+    ) -> Result<Adopted> {
+        self.adopt(ctx, id, write, made).await
+    }
+}
+
+/// This host's copy, as it learns what the cloud has and nobody told it of: what another host made.
+#[async_trait]
+pub trait Learns<T>: Send + Sync + 'static {
+    /// Makes `known`, as the cloud has it, stand here as well: all of it, or nothing when it fails. Kept as what is
+    /// [copied](Standby::copy).
+    ///
+    /// What stands here and is as late as that, or later, stays as it is. Idempotent. Versions that this side gives later are
+    /// larger than those of `known`.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` where it does not fit, `Invalid` when it cannot be so; else when this side cannot keep it.
+    async fn learn(&self, ctx: &CallCtx, known: &T) -> Result<()>;
 }

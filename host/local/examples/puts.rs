@@ -4,18 +4,19 @@
 //! `cargo xtask bench`. 256 byte values at random-looking keys, each row on a
 //! fresh store. "plain" is one connection with WAL and synchronous=FULL that commits N rows of (key, value) at a time,
 //! in a loop without any queue; "stuga" is N tasks that each put and wait, with versions, quotas and idempotency; "noted" is
-//! the same while the cloud is away: each put has an entry in the journal, sealed.
+//! the same while the cloud is away: each put has an entry in the journal, sealed; "copied" is the copy of what the cloud
+//! acknowledged, which waits for no disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use stuga_core::memory::{Expected, Memory, MemoryWrite};
-use stuga_core::standby::Standby;
+use stuga_core::memory::{Expected, Memory, MemoryAck, MemoryWrite};
+use stuga_core::standby::{Made, Standby};
 use stuga_core::{
-    AgentName, CallCtx, Capability, InvocationId, RequestId, Result, SystemClock, TenantId,
-    Timestamp,
+    AgentName, CallCtx, Capability, Clock, InvocationId, RequestId, Result, SystemClock, TenantId,
+    Timestamp, first_version,
 };
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;
@@ -24,6 +25,17 @@ const VALUE: [u8; 256] = [0x5a; 256];
 const WRITERS: [usize; 4] = [1, 8, 64, 256];
 
 type Failure = Box<dyn std::error::Error>;
+
+/// How a put comes to lie here.
+#[derive(Clone, Copy)]
+enum Way {
+    /// This host takes it.
+    Taken,
+    /// This host takes it in the cloud's place.
+    Noted,
+    /// The cloud took it.
+    Copied,
+}
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
@@ -35,12 +47,13 @@ async fn main() -> Result<(), Failure> {
         let mut rows = Vec::new();
         for writers in WRITERS {
             let (plain, plain_cpu) = plain_puts(writers, time)?;
-            let (stuga, stuga_cpu) = stuga_puts(writers, time, false).await?;
-            let (noted, noted_cpu) = stuga_puts(writers, time, true).await?;
+            let (stuga, stuga_cpu) = stuga_puts(writers, time, Way::Taken).await?;
+            let (noted, noted_cpu) = stuga_puts(writers, time, Way::Noted).await?;
+            let (copied, copied_cpu) = stuga_puts(writers, time, Way::Copied).await?;
             rows.push(serde_json::json!({
                 "writers": writers, "plain_per_second": plain, "stuga_per_second": stuga,
                 "noted_per_second": noted, "plain_cpu_us": plain_cpu, "stuga_cpu_us": stuga_cpu,
-                "noted_cpu_us": noted_cpu,
+                "noted_cpu_us": noted_cpu, "copied_per_second": copied, "copied_cpu_us": copied_cpu,
             }));
         }
         println!("{}", serde_json::json!({ "puts": rows }));
@@ -48,13 +61,15 @@ async fn main() -> Result<(), Failure> {
     }
     for writers in WRITERS {
         let (plain, plain_cpu) = plain_puts(writers, time)?;
-        let (stuga, stuga_cpu) = stuga_puts(writers, time, false).await?;
-        let (noted, noted_cpu) = stuga_puts(writers, time, true).await?;
+        let (stuga, stuga_cpu) = stuga_puts(writers, time, Way::Taken).await?;
+        let (noted, noted_cpu) = stuga_puts(writers, time, Way::Noted).await?;
+        let (copied, copied_cpu) = stuga_puts(writers, time, Way::Copied).await?;
         let ratio = stuga / plain;
         println!("{writers:>4} at once: ratio {ratio:.2}");
         println!("     plain {plain:>7.0} puts/s, {plain_cpu:>5.1} us CPU each");
         println!("     stuga {stuga:>7.0} puts/s, {stuga_cpu:>5.1} us CPU each");
         println!("     noted {noted:>7.0} puts/s, {noted_cpu:>5.1} us CPU each");
+        println!("     copied {copied:>6.0} puts/s, {copied_cpu:>5.1} us CPU each");
     }
     sustained(time * 5).await?;
     reads(time).await?;
@@ -87,7 +102,7 @@ fn plain_puts(group: usize, time: Duration) -> Result<(f64, f64), Failure> {
     ))
 }
 
-async fn stuga_puts(writers: usize, time: Duration, noted: bool) -> Result<(f64, f64), Failure> {
+async fn stuga_puts(writers: usize, time: Duration, way: Way) -> Result<(f64, f64), Failure> {
     let directory = tempfile::tempdir()?;
     let local = Local::open(
         directory.path(),
@@ -101,7 +116,7 @@ async fn stuga_puts(writers: usize, time: Duration, noted: bool) -> Result<(f64,
             let (local, next) = (local.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 while begin.elapsed() < time {
-                    put(&local, next.fetch_add(1, Ordering::Relaxed), noted).await?;
+                    put(&local, next.fetch_add(1, Ordering::Relaxed), way).await?;
                 }
                 Ok(())
             })
@@ -120,7 +135,7 @@ async fn stuga_puts(writers: usize, time: Duration, noted: bool) -> Result<(f64,
 }
 
 /// One invocation that puts one item and ends.
-async fn put(local: &Local, n: u64, noted: bool) -> Result<()> {
+async fn put(local: &Local, n: u64, way: Way) -> Result<()> {
     let ctx = ctx("bench")?;
     let write = MemoryWrite::Put {
         key: key(n),
@@ -130,10 +145,24 @@ async fn put(local: &Local, n: u64, noted: bool) -> Result<()> {
     };
     let id = ctx.next_write_id()?;
     let memory = local.memory();
-    match noted {
-        true => memory.apply_noted(&ctx, id, &write).await?,
-        false => memory.apply(&ctx, id, &write).await?,
-    };
+    match way {
+        Way::Taken => drop(memory.apply(&ctx, id, &write).await?),
+        Way::Noted => drop(memory.apply_noted(&ctx, id, &write).await?),
+        Way::Copied => {
+            let at = SystemClock.now();
+            let version = first_version(at);
+            let ack = MemoryAck {
+                version,
+                existed: false,
+            };
+            let made = Made {
+                ack,
+                stamp: version,
+                at,
+            };
+            memory.copy(&ctx, id, &write, &made).await?;
+        }
+    }
     local.invocations().forget(&ctx.tenant, ctx.invocation);
     Ok(())
 }
@@ -154,7 +183,12 @@ async fn sustained(time: Duration) -> Result<(), Failure> {
             let (local, next) = (local.clone(), Arc::clone(&next));
             tokio::spawn(async move {
                 while begin.elapsed() < time {
-                    put(&local, next.fetch_add(1, Ordering::Relaxed) % ITEMS, false).await?;
+                    put(
+                        &local,
+                        next.fetch_add(1, Ordering::Relaxed) % ITEMS,
+                        Way::Taken,
+                    )
+                    .await?;
                 }
                 Ok(())
             })

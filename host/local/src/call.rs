@@ -4,6 +4,7 @@ use rusqlite::Connection;
 use stuga_core::{CallCtx, Error, Result, Timestamp};
 
 use crate::Local;
+use crate::durability::Syncs;
 use crate::error;
 use crate::scope::Scope;
 use crate::tenant::{Tenant, within};
@@ -100,9 +101,29 @@ impl Local {
         T: Send + 'static,
         F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
+        self.write_synced(ctx, operation, weight, Syncs::First, work)
+            .await
+    }
+
+    /// The same for a write that may be answered before it is durable; see [`Syncs`].
+    ///
+    /// # Errors
+    /// As [`Local::write`].
+    pub(crate) async fn write_synced<T, F>(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        weight: usize,
+        syncs: Syncs,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    {
         within(ctx, operation, async {
             let tenant = self.tenant(&ctx.tenant).await?;
-            tenant.write(operation, weight, work).await
+            tenant.write_synced(operation, weight, syncs, work).await
         })
         .await
     }

@@ -17,3 +17,12 @@ impl Durability {
         self == Self::Fsynced
     }
 }
+
+/// When a write is fsynced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Syncs {
+    /// Before it is answered.
+    First,
+    /// Soon: what it says is kept elsewhere. It survives the end of the process, as the system has it.
+    Soon,
+}

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stuga_core::standby::{Adopted, Made};
-use stuga_core::{CallCtx, Error, Result, Write, WriteId};
+use stuga_core::{CallCtx, Error, Result, Timestamp, Write, WriteId};
 
 use crate::Local;
 use crate::applied::{self, WriteDigest};
+use crate::durability::Syncs;
 use crate::journal::{self, Noting};
 use crate::scope::Scope;
 use crate::tx::WriteTx;
@@ -29,6 +30,9 @@ pub(crate) trait LocalWrite: Write {
     type Kept: Serialize + DeserializeOwned;
     /// What is made before the write has its turn: embedding takes longer than storing, and the writer is shared.
     type Prepared: Send + Sync + 'static;
+    /// When a copy of what the cloud made must be on the disk: first where something on the disk follows it, which must not
+    /// know of more than there is.
+    const COPY: Syncs = Syncs::Soon;
 
     /// Checks all that can be checked without looking at what is stored.
     fn check_bounds(&self) -> Result<()>;
@@ -220,20 +224,21 @@ impl Local {
         ))
     }
 
-    /// [`stuga_core::standby::Replica::adopt`] of every capability.
+    /// [`stuga_core::standby::Replica::adopt`] of every capability, and [`stuga_core::standby::Standby::copy`].
     pub(crate) async fn adopt<W: LocalWrite>(
         &self,
         ctx: &CallCtx,
         id: WriteId,
         write: &W,
         made: &Made<W::Ack>,
+        syncs: Syncs,
     ) -> Result<Adopted> {
         let operation = write.operation();
         check_made::<W>(operation, made)?;
         let turn = Turn::prepare(self, ctx, id, write).await?;
         let (taken, made) = (Arc::clone(&turn), made.clone());
         let adopted = self
-            .write(ctx, operation, write.weight(), move |tx| {
+            .write_synced(ctx, operation, write.weight(), syncs, move |tx| {
                 taken.adopt(tx, &made)
             })
             .await?;
@@ -243,17 +248,26 @@ impl Local {
 }
 
 fn check_made<W: Write>(operation: &'static str, made: &Made<W::Ack>) -> Result<()> {
-    let is_sound = W::version(&made.ack) <= made.stamp
-        && made.stamp <= MADE_MAX
-        && made.at.as_millis() <= MADE_MAX;
-    if is_sound {
+    if W::version(&made.ack) > made.stamp {
+        return Err(impossible(operation));
+    }
+    check_stamp(operation, made.stamp, made.at)
+}
+
+/// Checks a place among all writes, and a time, that another side gave.
+pub(crate) fn check_stamp(operation: &'static str, stamp: u64, at: Timestamp) -> Result<()> {
+    if stamp <= MADE_MAX && at.as_millis() <= MADE_MAX {
         return Ok(());
     }
-    Err(Error::invalid(
+    Err(impossible(operation))
+}
+
+fn impossible(operation: &'static str) -> Error {
+    Error::invalid(
         operation,
         "what another side made of the write has a version or a time that cannot be; is its clock right?",
     )
-    .with_context("limit", MADE_MAX))
+    .with_context("limit", MADE_MAX)
 }
 
 /// What an adopted put hears that cannot have been answered so.
@@ -290,7 +304,8 @@ macro_rules! sides {
                 write: &$write,
                 made: &stuga_core::standby::Made<<$write as stuga_core::Write>::Ack>,
             ) -> stuga_core::Result<stuga_core::standby::Adopted> {
-                self.local.adopt(ctx, id, write, made).await
+                let first = crate::durability::Syncs::First;
+                self.local.adopt(ctx, id, write, made, first).await
             }
         }
 
@@ -303,6 +318,17 @@ macro_rules! sides {
                 write: &$write,
             ) -> stuga_core::Result<<$write as stuga_core::Write>::Ack> {
                 self.local.apply_noted(ctx, id, write).await
+            }
+
+            async fn copy(
+                &self,
+                ctx: &stuga_core::CallCtx,
+                id: stuga_core::WriteId,
+                write: &$write,
+                made: &stuga_core::standby::Made<<$write as stuga_core::Write>::Ack>,
+            ) -> stuga_core::Result<stuga_core::standby::Adopted> {
+                let syncs = <$write as crate::effects::LocalWrite>::COPY;
+                self.local.adopt(ctx, id, write, made, syncs).await
             }
         }
     };

@@ -23,6 +23,7 @@ use crate::tenant::Tenant;
 
 mod desk;
 mod note;
+mod plain;
 mod rows;
 
 pub(crate) use desk::{Desk, Turnover};

@@ -15,6 +15,7 @@ use crate::vectors::Embedded;
 
 mod adopt;
 mod effects;
+mod learn;
 mod queries;
 mod recall;
 

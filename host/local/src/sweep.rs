@@ -27,12 +27,14 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Takes a step when one is due. Writes of invocations that have ended are forgotten each time.
+    /// Takes a step when one is due. Writes of invocations that have ended are forgotten each time; contents of files go only
+    /// while all that was committed is on the disk (`is_synced`), or power that fails could bring back what named them.
     pub(crate) fn step(
         &mut self,
         tx: &mut WriteTx<'_>,
         ended: &Ended,
         retention: &Retention,
+        is_synced: bool,
     ) -> Result<()> {
         ended.step(tx, OPERATION)?;
         // A clock that was set back must not stop the sweep.
@@ -51,7 +53,10 @@ impl Schedule {
             invocations::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             jobs::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             mailbox::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
-            files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+            match is_synced {
+                true => files::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
+                false => 0,
+            },
             search::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
             journal::sweep(tx, OPERATION, STEP_MAX_ROWS)?,
         ];

@@ -19,17 +19,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection;
 use crate::content::ContentStore;
-use crate::durability::Durability;
+use crate::durability::{Durability, Syncs};
 use crate::ended::Ended;
 use crate::error;
 use crate::journal::Desk;
 use crate::quotas::PerTenant;
 use crate::retention::Retention;
 use crate::search::{self, SearchRoom};
-use crate::sweep::Schedule;
 use crate::tally::Quotas;
 use crate::tx::{Terms, WriteTx};
-use crate::writer::{self, Job, Queue};
+use crate::writer::{self, Job, Pen, Queue};
 
 /// Most connections that read one tenant's store at the same time.
 const READERS_MAX: usize = 4;
@@ -64,7 +63,7 @@ pub(crate) struct Tenant {
     content: ContentStore,
     queue: Queue,
     /// Taken by the one drain there is.
-    writer: Mutex<(Connection, Schedule)>,
+    writer: Mutex<Pen>,
     readers: Mutex<Vec<Connection>>,
     reading: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
@@ -98,13 +97,14 @@ impl Tenant {
         })?;
         search::remove_strays(directory, &conn).map_err(|e| error::sqlite(OPERATION, e))?;
         let journal = Desk::open(&conn).map_err(|e| error::sqlite(OPERATION, e))?;
+        let pen = Pen::new(conn, shared.durability);
         Ok(Arc::new(Self {
             id,
             database,
             shared,
             content,
             queue: Queue::default(),
-            writer: Mutex::new((conn, Schedule::default())),
+            writer: Mutex::new(pen),
             readers: Mutex::default(),
             reading: Arc::new(Semaphore::new(READERS_MAX)),
             admitted: Arc::new(Semaphore::new(READS_MAX_WAITING)),
@@ -169,7 +169,26 @@ impl Tenant {
         T: Send + 'static,
         F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
     {
-        let (job, answer) = writer::job(operation, work);
+        self.write_synced(operation, weight, Syncs::First, work)
+            .await
+    }
+
+    /// The same for a write that may be answered before it is durable; see [`Syncs`].
+    ///
+    /// # Errors
+    /// As [`Tenant::write`].
+    pub(crate) async fn write_synced<T, F>(
+        self: &Arc<Self>,
+        operation: &'static str,
+        weight: usize,
+        syncs: Syncs,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send + 'static,
+    {
+        let (job, answer) = writer::job(operation, syncs, work);
         if self.queue.push(operation, job, weight)? {
             let drain = Drain {
                 tenant: Arc::clone(self),
@@ -294,7 +313,7 @@ impl Tenant {
         self.blocking(operation, move || {
             let mut writer = lock(&tenant.writer);
             let transaction = writer
-                .0
+                .conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)
                 .map_err(|e| error::sqlite(operation, e))?;
             work(&transaction)
@@ -315,17 +334,24 @@ impl Tenant {
     /// Moves the WAL into the database and closes nothing yet; the last owner's drop does. Blocks.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         lock(&self.writer)
-            .0
+            .conn
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|e| error::sqlite("store.close", e))
     }
 
-    fn commit(&self, writer: &mut (Connection, Schedule), mut batch: Vec<Box<dyn Job>>) {
+    fn commit(&self, pen: &mut Pen, mut batch: Vec<Box<dyn Job>>) {
         batch.retain(|job| !job.is_abandoned());
         if batch.is_empty() {
             return;
         }
-        let (conn, schedule) = writer;
+        // One that must be on the disk takes the others along.
+        let syncs = match batch.iter().any(|job| job.syncs() == Syncs::First) {
+            true => Syncs::First,
+            false => Syncs::Soon,
+        };
+        let is_synced = pen.is_synced();
+        let begun = pen.begin(syncs);
+        let Pen { conn, schedule, .. } = pen;
         let terms = Terms {
             quotas: self.shared.quotas.of(&self.id),
             clock: &*self.shared.clock,
@@ -333,25 +359,25 @@ impl Tenant {
         };
         let retention = self.shared.retention.of(&self.id);
         let sweep = |tx: &mut WriteTx<'_>| {
-            let swept = schedule.step(tx, &self.ended, &retention);
+            let swept = schedule.step(tx, &self.ended, &retention, is_synced);
             if let Err(error) = &swept {
                 tracing::warn!(tenant = %self.id, %error, causes = error.causes(), "sweeping a store failed");
             }
             swept.is_ok()
         };
-        let committed = writer::apply_all(conn, &mut batch, &terms, sweep);
+        let committed = begun.and_then(|()| writer::apply_all(conn, &mut batch, &terms, sweep));
         self.has_more.store(schedule.has_more(), Ordering::Relaxed);
         let committed = match committed {
             // Before anybody hears of the writes: who does may ask what waits.
             Ok(landed) => {
-                self.journal.follow(&self.id, conn, landed);
-                Ok(())
+                self.journal.follow(&self.id, &pen.conn, landed);
+                pen.end(&self.database)
             }
-            Err(error) => {
-                tracing::warn!(tenant = %self.id, writes = batch.len(), %error, "a batch of writes failed");
-                Err(error)
-            }
+            Err(error) => Err(error),
         };
+        if let Err(error) = &committed {
+            tracing::warn!(tenant = %self.id, writes = batch.len(), %error, "a batch of writes failed");
+        }
         for job in batch {
             job.settle(committed.as_ref().map(|&()| ()));
         }
@@ -390,10 +416,14 @@ impl Drain {
         while let Some(batch) = tenant.queue.take_batch() {
             largest = largest.max(batch.len());
             tenant.commit(&mut writer, batch);
+            // Nobody waits for it but who comes next.
+            if let Err(error) = writer.sync_late(&tenant.database) {
+                tracing::warn!(tenant = %tenant.id, %error, "copies of what the cloud has are not on the disk yet");
+            }
         }
         if largest >= SHRINK_AFTER_WRITES {
             // A hint; when it fails the memory stays in use.
-            let _ = writer.0.execute_batch("PRAGMA shrink_memory");
+            let _ = writer.conn.execute_batch("PRAGMA shrink_memory");
         }
         self.ended = true;
     }

@@ -4,6 +4,8 @@
 //! wait (up to a bound), runs each in a savepoint of its own, commits, answers all, and ends when nothing waits. While
 //! one batch is at the disk the next one gathers, so the size of a batch follows the load by itself. A tenant without
 //! writes has no thread and no memory here.
+//!
+//! A batch of nothing but copies does not wait for the disk ([`Pen`]): the cloud has what they say.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +15,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use stuga_core::{Error, Result};
 use tokio::sync::oneshot;
 
+use crate::durability::Syncs;
 use crate::error;
 use crate::journal::Turnover;
 use crate::tx::{Terms, WriteTx};
@@ -30,6 +33,8 @@ const QUEUE_RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// A write on its way: what to do, then whom to tell.
 pub(crate) trait Job: Send {
+    /// When it must be on the disk.
+    fn syncs(&self) -> Syncs;
     /// Whether the caller has gone before the write began; it is skipped then.
     fn is_abandoned(&self) -> bool;
     /// Applies the write and says whether it succeeded. Called once.
@@ -41,6 +46,7 @@ pub(crate) trait Job: Send {
 /// The one implementation of [`Job`].
 struct Pending<T, F> {
     operation: &'static str,
+    syncs: Syncs,
     work: Option<F>,
     outcome: Option<Result<T>>,
     answer: oneshot::Sender<Result<T>>,
@@ -51,6 +57,10 @@ where
     T: Send,
     F: FnOnce(&mut WriteTx<'_>) -> Result<T> + Send,
 {
+    fn syncs(&self) -> Syncs {
+        self.syncs
+    }
+
     fn is_abandoned(&self) -> bool {
         self.answer.is_closed()
     }
@@ -78,6 +88,7 @@ where
 /// A write as a job, and where its answer will come.
 pub(crate) fn job<T, F>(
     operation: &'static str,
+    syncs: Syncs,
     work: F,
 ) -> (Box<dyn Job>, oneshot::Receiver<Result<T>>)
 where
@@ -87,6 +98,7 @@ where
     let (answer, receiver) = oneshot::channel();
     let pending = Pending {
         operation,
+        syncs,
         work: Some(work),
         outcome: None,
         answer,
@@ -166,7 +178,7 @@ pub(crate) struct Landed {
     pub(crate) turnover: Vec<Turnover>,
 }
 
-/// Runs a batch in one transaction and makes it durable. `chores` is run before the first write and may fail
+/// Runs a batch in one transaction and commits it; how durable that is the connection says. `chores` is run before the first write and may fail
 /// without harm to the others.
 ///
 /// # Errors
@@ -217,6 +229,10 @@ fn in_savepoint(
     conn.prepare_cached("RELEASE write")?.execute([])?;
     Ok(())
 }
+
+mod pen;
+
+pub(crate) use pen::Pen;
 
 #[cfg(test)]
 mod tests;

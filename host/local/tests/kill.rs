@@ -17,13 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stuga_core::files::{Files, FilesWrite, Spooled};
-use stuga_core::memory::{Expected, Memory, MemoryWrite};
+use stuga_core::memory::{Expected, Memory, MemoryAck, MemoryWrite};
 use stuga_core::records::{RecordWrite, Records};
 use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite, Sessions};
-use stuga_core::standby::Standby;
+use stuga_core::standby::{Adopted, Made, Standby};
 use stuga_core::{
     AgentName, CallCtx, Capability, CapabilityName, InvocationId, RequestId, SystemClock, TenantId,
-    Timestamp, Write, WriteId,
+    Timestamp, Write, WriteId, first_version,
 };
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;
@@ -162,6 +162,9 @@ impl Number {
                     ttl: None,
                     expected: Expected::Absent,
                 };
+                if self.is_copied() {
+                    return self.copy(local, &ctx, id, &write).await;
+                }
                 let ack = self.land(&*local.memory(), &ctx, id, &write).await;
                 ack.version
             }
@@ -226,6 +229,29 @@ impl Number {
     /// Whether the write is made while the cloud is away: some of each kind are.
     fn is_noted(self) -> bool {
         self.n % 3 == 1
+    }
+
+    /// Whether it is an item that the cloud has, of which this is the copy.
+    fn is_copied(self) -> bool {
+        self.kind() == Kind::Item && self.n % 3 == 2
+    }
+
+    /// Takes over what the cloud made of it; answers the version, which is the same each time.
+    async fn copy(self, local: &Local, ctx: &CallCtx, id: WriteId, write: &MemoryWrite) -> u64 {
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let place = u64::from(self.round * WRITERS + self.writer) << 32;
+        let version = first_version(at) + place + u64::from(self.n);
+        let made = Made {
+            ack: MemoryAck {
+                version,
+                existed: false,
+            },
+            stamp: version,
+            at,
+        };
+        let copied = local.memory().copy(ctx, id, write, &made).await.unwrap();
+        assert_eq!(copied, Adopted::Stands);
+        version
     }
 
     async fn land<W: Write>(

@@ -6,9 +6,10 @@
 mod settings;
 mod window;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use stuga_core::BreakerState;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -39,7 +40,7 @@ pub struct Transition {
 
 /// A circuit breaker.
 pub struct Breaker {
-    settings: BreakerSettings,
+    settings: ArcSwap<BreakerSettings>,
     jitter: Jitter,
     observer: Option<Observer>,
     /// The state, for those who wait for it.
@@ -143,7 +144,7 @@ impl Breaker {
             totals: Totals::default(),
         };
         Self {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             jitter,
             observer: None,
             state: watch::Sender::new(BreakerState::Closed),
@@ -158,9 +159,25 @@ impl Breaker {
         self
     }
 
-    /// What it was made with.
-    pub fn settings(&self) -> &BreakerSettings {
-        &self.settings
+    /// What it goes by.
+    pub fn settings(&self) -> Arc<BreakerSettings> {
+        self.settings.load_full()
+    }
+
+    /// Goes by other settings from the next call on. Its state stays, and an open time that is under way keeps its end. A window
+    /// of another length begins empty, and so does the count of probes.
+    pub fn set(&self, settings: BreakerSettings) {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        if settings.window != self.settings.load().window {
+            inner.window = Window::new(settings.window, now);
+        }
+        self.settings.store(Arc::new(settings));
+        if let State::HalfOpen { .. } = inner.state {
+            // Those under way count for nothing, as they were for another number.
+            inner.state = half_open();
+            inner.generation = inner.generation.wrapping_add(1);
+        }
     }
 
     /// The state, to be waited for. Changes that follow each other quickly may be seen as one.
@@ -171,7 +188,7 @@ impl Breaker {
     /// Waits until calls that are under way had better not be waited for: it tripped, or somebody isolates it.
     pub async fn tripped(&self) {
         let refuses = |state: &BreakerState| match state {
-            BreakerState::Open => !self.settings.metrics_only,
+            BreakerState::Open => !self.settings.load().metrics_only,
             BreakerState::Isolated => true,
             BreakerState::Closed | BreakerState::HalfOpen => false,
         };
@@ -196,7 +213,7 @@ impl Breaker {
     pub fn hear(&self, other: BreakerState) {
         let now = Instant::now();
         let mut inner = self.lock();
-        let has_waited = now - inner.since >= self.settings.open_for;
+        let has_waited = now - inner.since >= self.settings.load().open_for;
         let may_hurry = inner.may_hurry && has_waited;
         match (other, &mut inner.state) {
             (BreakerState::Open, State::Closed) => {
@@ -216,6 +233,7 @@ impl Breaker {
     /// [`NotPermitted`] while it is open or isolated, and while it is half open with all its probes under way.
     pub fn try_acquire(&self) -> Result<Permit<'_>, NotPermitted> {
         let now = Instant::now();
+        let settings = self.settings.load();
         let mut inner = self.lock();
         if let State::Open { until } = inner.state
             && now >= until
@@ -232,13 +250,13 @@ impl Breaker {
                 under_way,
                 succeeded,
             } => {
-                if under_way.saturating_add(*succeeded) < self.settings.probes.max(1) {
+                if under_way.saturating_add(*succeeded) < settings.probes.max(1) {
                     *under_way += 1;
                     None
                 } else {
                     Some(NotPermitted {
                         state: BreakerState::HalfOpen,
-                        retry_after: Some(self.settings.slow_call),
+                        retry_after: Some(settings.slow_call),
                     })
                 }
             }
@@ -250,7 +268,7 @@ impl Breaker {
         if let Some(refused) = refused {
             inner.totals.not_permitted += 1;
             // Isolation is an operator's word, not the breaker's own opinion.
-            if !self.settings.metrics_only || refused.state == BreakerState::Isolated {
+            if !settings.metrics_only || refused.state == BreakerState::Isolated {
                 return Err(refused);
             }
         }
@@ -309,7 +327,8 @@ impl Breaker {
     /// Learns what came of a call.
     fn learn(&self, generation: u64, took: Duration, failed: bool) {
         let now = Instant::now();
-        let slow = took >= self.settings.slow_call;
+        let settings = self.settings.load();
+        let slow = took >= settings.slow_call;
         let mut inner = self.lock();
         let totals = &mut inner.totals;
         totals.successes += u64::from(!failed);
@@ -327,7 +346,7 @@ impl Breaker {
                 } else {
                     (inner.in_a_row, inner.warned) = (0, None);
                 }
-                if self.must_trip(&inner, now) {
+                if must_trip(&settings, &inner, now) {
                     self.trip(&mut inner, now);
                 }
             }
@@ -338,7 +357,7 @@ impl Breaker {
                 succeeded,
             } => {
                 let succeeded = succeeded.saturating_add(1);
-                if succeeded >= self.settings.probes.max(1) {
+                if succeeded >= settings.probes.max(1) {
                     self.become_(&mut inner, State::Closed, now);
                 } else {
                     inner.state = State::HalfOpen {
@@ -361,29 +380,15 @@ impl Breaker {
         }
     }
 
-    fn must_trip(&self, inner: &Inner, now: Instant) -> bool {
-        let mut in_a_row = self.settings.consecutive_failures.max(1);
-        if inner.is_warned(now) {
-            in_a_row = in_a_row.min(WARNED_FAILURES);
-        }
-        if inner.in_a_row >= in_a_row {
-            return true;
-        }
-        let counts = inner.window.counts(now);
-        let reached = |part: u32, rate: f64| f64::from(part) >= rate * f64::from(counts.calls);
-        counts.calls >= self.settings.minimum_calls.max(1)
-            && (reached(counts.failures, self.settings.failure_rate)
-                || reached(counts.slow, self.settings.slow_rate))
-    }
-
     fn trip(&self, inner: &mut Inner, now: Instant) {
+        let settings = self.settings.load();
         // Whoever was closed for long has recovered; a cloud that flaps has not.
-        if matches!(inner.state, State::Closed) && now - inner.since >= self.settings.calm_after {
+        if matches!(inner.state, State::Closed) && now - inner.since >= settings.calm_after {
             inner.trips = 0;
         }
         inner.trips = inner.trips.saturating_add(1);
         inner.totals.trips += 1;
-        let open_for = self.settings.open_time(inner.trips, (self.jitter)());
+        let open_for = settings.open_time(inner.trips, (self.jitter)());
         // An open time beyond what the clock can name is as good as a day.
         let until = now
             .checked_add(open_for)
@@ -429,6 +434,21 @@ impl State {
             Self::Isolated => BreakerState::Isolated,
         }
     }
+}
+
+fn must_trip(settings: &BreakerSettings, inner: &Inner, now: Instant) -> bool {
+    let mut in_a_row = settings.consecutive_failures.max(1);
+    if inner.is_warned(now) {
+        in_a_row = in_a_row.min(WARNED_FAILURES);
+    }
+    if inner.in_a_row >= in_a_row {
+        return true;
+    }
+    let counts = inner.window.counts(now);
+    let reached = |part: u32, rate: f64| f64::from(part) >= rate * f64::from(counts.calls);
+    counts.calls >= settings.minimum_calls.max(1)
+        && (reached(counts.failures, settings.failure_rate)
+            || reached(counts.slow, settings.slow_rate))
 }
 
 fn half_open() -> State {

@@ -4,9 +4,11 @@
 //! the local answer. After a failure the next calls wait little longer than calls took that succeeded: a cloud that is
 //! away costs the full wait once, not once for each request.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 /// How long the cloud may take.
@@ -46,7 +48,7 @@ pub(crate) struct Allowance {
 
 /// The budget of one capability.
 pub(crate) struct Budget {
-    settings: BudgetSettings,
+    settings: ArcSwap<BudgetSettings>,
     /// Microseconds of the slowest call of late that succeeded.
     slowest: AtomicU64,
 }
@@ -54,22 +56,28 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn new(settings: BudgetSettings) -> Self {
         Self {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             slowest: AtomicU64::new(0),
         }
     }
 
+    /// Goes by other settings from the next call on.
+    pub(crate) fn set(&self, settings: BudgetSettings) {
+        self.settings.store(Arc::new(settings));
+    }
+
     /// How long a call may take whose caller waits until `deadline`.
     pub(crate) fn allow(&self, now: Instant, deadline: Instant, suspect: bool) -> Allowance {
+        let settings = self.settings.load();
         let deserved = if suspect {
             let slowest = Duration::from_micros(self.slowest.load(Ordering::Relaxed));
-            let patient = slowest.mul_f64(self.settings.patience.clamp(1.0, 100.0));
-            patient.max(self.settings.suspect).min(self.settings.call)
+            let patient = slowest.mul_f64(settings.patience.clamp(1.0, 100.0));
+            patient.max(settings.suspect).min(settings.call)
         } else {
-            self.settings.call
+            settings.call
         };
         let left = deadline.saturating_duration_since(now);
-        let share = left.mul_f64(self.settings.share.clamp(0.0, 1.0));
+        let share = left.mul_f64(settings.share.clamp(0.0, 1.0));
         Allowance {
             until: now + deserved.min(share),
             fair: share >= deserved,

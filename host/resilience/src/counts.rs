@@ -56,6 +56,8 @@ counts! {
     noted,
     /// Writes to the cloud that this host's copy did not get.
     copies_missed,
+    /// Writes to the cloud for which this host's copy learned what they belong to, which another host made.
+    copies_taught,
     /// Entries of the journal that the cloud took over.
     replayed,
     /// Entries of the journal that lost against a later write.

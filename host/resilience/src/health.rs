@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use stuga_core::{BreakerState, CapabilityName, Result};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::route::{Route, Tried, Way};
@@ -45,12 +46,16 @@ impl Default for HealthSettings {
 pub struct Monitor {
     routes: Vec<Arc<Route>>,
     probe: Arc<dyn Probe>,
-    settings: HealthSettings,
+    settings: watch::Receiver<HealthSettings>,
 }
 
 impl Monitor {
-    /// A monitor of the clouds behind `routes`.
-    pub fn new(routes: Vec<Arc<Route>>, probe: Arc<dyn Probe>, settings: HealthSettings) -> Self {
+    /// A monitor of the clouds behind `routes`, which goes by the latest of `settings`.
+    pub fn new(
+        routes: Vec<Arc<Route>>,
+        probe: Arc<dyn Probe>,
+        settings: watch::Receiver<HealthSettings>,
+    ) -> Self {
         Self {
             routes,
             probe,
@@ -64,9 +69,18 @@ impl Monitor {
     }
 
     async fn watch(&self, route: &Route) {
+        let mut settings = self.settings.clone();
         loop {
-            sleep(self.pause(route)).await;
-            let quiet = route.silence() >= self.settings.every;
+            let now = *settings.borrow_and_update();
+            tokio::select! {
+                () = sleep(pause(route, &now)) => {}
+                changed = settings.changed() => match changed {
+                    Ok(()) => continue,
+                    // Nobody is left who could change them.
+                    Err(_) => sleep(pause(route, &now)).await,
+                }
+            }
+            let quiet = route.silence() >= now.every;
             if route.breaker().state() != BreakerState::Closed
                 || route.breaker().is_suspect()
                 || quiet
@@ -76,26 +90,8 @@ impl Monitor {
         }
     }
 
-    /// How long there is nothing to ask.
-    fn pause(&self, route: &Route) -> Duration {
-        let snapshot = route.breaker().snapshot();
-        match snapshot.state {
-            BreakerState::Closed if !route.breaker().is_suspect() => self
-                .settings
-                .every
-                .saturating_sub(route.silence())
-                .max(self.settings.suspect_every),
-            BreakerState::Isolated => self.settings.every,
-            BreakerState::Closed | BreakerState::HalfOpen => self.settings.suspect_every,
-            BreakerState::Open => snapshot
-                .open_for
-                .unwrap_or_default()
-                .max(Duration::from_millis(1)),
-        }
-    }
-
     async fn ask(&self, route: &Route) {
-        let deadline = Instant::now() + self.settings.timeout;
+        let deadline = Instant::now() + self.settings.borrow().timeout;
         if let Way::Cloud(attempt) = route.ask(deadline) {
             let capability = route.capability();
             let asked = self.probe.probe(capability, deadline);
@@ -105,5 +101,22 @@ impl Monitor {
                 tracing::debug!(%capability, %error, "the cloud does not answer");
             }
         }
+    }
+}
+
+/// How long there is nothing to ask.
+fn pause(route: &Route, settings: &HealthSettings) -> Duration {
+    let snapshot = route.breaker().snapshot();
+    match snapshot.state {
+        BreakerState::Closed if !route.breaker().is_suspect() => settings
+            .every
+            .saturating_sub(route.silence())
+            .max(settings.suspect_every),
+        BreakerState::Isolated => settings.every,
+        BreakerState::Closed | BreakerState::HalfOpen => settings.suspect_every,
+        BreakerState::Open => snapshot
+            .open_for
+            .unwrap_or_default()
+            .max(Duration::from_millis(1)),
     }
 }

@@ -20,6 +20,7 @@ mod replay;
 mod route;
 mod secrets;
 mod sides;
+mod teach;
 
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ pub use modes::{DRILL_LONGEST, Isolation, Mode, Modes, WHY_MAX_BYTES};
 pub use replay::{Pass, Replay, ReplaySettings};
 pub use route::{Route, RouteStatus, TenantStatus, Why};
 pub use sides::{Carrier, Sides};
+pub use teach::{SearchTeacher, SessionTeacher, Taught, Teacher};
 
 /// Everything that a guest can reach: one facade for each capability.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::{self, FuturesUnordered};
@@ -88,8 +89,22 @@ trait Takes: Send + Sync {
 pub struct Replay {
     route: Arc<Route>,
     takes: Arc<dyn Takes>,
+    tuning: ArcSwap<Tuning>,
+}
+
+/// What it goes by.
+struct Tuning {
     settings: ReplaySettings,
     pace: Pace,
+}
+
+impl Tuning {
+    fn new(settings: ReplaySettings) -> Self {
+        Self {
+            pace: Pace::new(settings.keys, settings.per_second),
+            settings,
+        }
+    }
 }
 
 /// What is remembered of a tenant that has entries.
@@ -115,9 +130,16 @@ impl Replay {
         Some(Self {
             route: Arc::clone(sides.route()),
             takes: exchange,
-            pace: Pace::new(settings.keys, settings.per_second),
-            settings,
+            tuning: ArcSwap::from_pointee(Tuning::new(settings)),
         })
+    }
+
+    /// Goes by other settings from now on. Shares of journals that are under way come to their ends by the earlier ones, beside
+    /// those that begin.
+    pub fn set(&self, settings: ReplaySettings) {
+        self.tuning.store(Arc::new(Tuning::new(settings)));
+        // Whoever waits for the next look may have to look sooner.
+        self.route.noted.notify_one();
     }
 
     /// Which capability.
@@ -134,7 +156,7 @@ impl Replay {
             if state.wait_for(closed).await.is_err() {
                 return;
             }
-            let young = self.settings.hold_down;
+            let young = self.tuning.load().settings.hold_down;
             let young = young.saturating_sub(self.route.breaker().snapshot().for_);
             if !young.is_zero() && timeout(young, state.changed()).await.is_ok() {
                 continue;
@@ -170,6 +192,8 @@ impl Replay {
         let mut shares = FuturesUnordered::new();
         loop {
             let looked = Instant::now();
+            let tuning = self.tuning.load_full();
+            let settings = &tuning.settings;
             let ready = self.ready(&mut standings, latest.as_ref()).await;
             let failed = ready.is_err();
             for tenant in ready.unwrap_or_default() {
@@ -180,7 +204,7 @@ impl Replay {
                     busy: false,
                     place: None,
                     rests: looked,
-                    next_rest: self.settings.backoff,
+                    next_rest: settings.backoff,
                 });
                 standing.busy = true;
                 let place = standing.place.take().unwrap_or_default();
@@ -191,10 +215,10 @@ impl Replay {
             let resting = standings.values().filter(|standing| !standing.busy);
             let mut look = resting.map(|standing| standing.rests).min();
             if failed {
-                look = Some(looked + self.settings.backoff);
+                look = Some(looked + settings.backoff);
             }
             // Whoever notes a write rings; the wait bounds what is missed, such as what another process noted.
-            let late = looked + self.settings.look_every.max(LOOK_LEAST);
+            let late = looked + settings.look_every.max(LOOK_LEAST);
             let mut look = look.map_or(late, |look| look.clamp(soon, late));
             loop {
                 tokio::select! {
@@ -268,7 +292,9 @@ impl Replay {
         place: Place,
         drained: &Drained,
     ) {
-        let (now, shortest) = (Instant::now(), self.settings.backoff);
+        let tuning = self.tuning.load();
+        let settings = &tuning.settings;
+        let (now, shortest) = (Instant::now(), settings.backoff);
         if drained.pass == Pass::Drained && !drained.more {
             standings.remove(&tenant);
             return;
@@ -287,7 +313,7 @@ impl Replay {
         // An operator's word ends without anybody ringing, and what the cloud refused is not to be asked all the time.
         standing.rests = now + shortest;
         if drained.pass == Pass::Refused {
-            let longest = self.settings.backoff_max.max(shortest);
+            let longest = settings.backoff_max.max(shortest);
             standing.rests = now + standing.next_rest.max(drained.asked.min(longest));
             standing.next_rest = standing.next_rest.saturating_mul(2).min(longest);
         }

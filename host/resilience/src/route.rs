@@ -17,7 +17,7 @@ use stuga_core::{
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::breaker::{Breaker, Permit, Snapshot};
+use crate::breaker::{Breaker, BreakerSettings, Permit, Snapshot};
 use crate::budget::{Allowance, Budget, BudgetSettings};
 use crate::counts::{Counted, Counts};
 use crate::modes::{Mode, Modes};
@@ -139,6 +139,12 @@ impl Route {
     /// The breaker before the cloud.
     pub fn breaker(&self) -> &Arc<Breaker> {
         &self.breaker
+    }
+
+    /// Goes by other settings from the next call on: of the [breaker](Breaker::set), and how long a call may take.
+    pub fn set(&self, breaker: BreakerSettings, budget: BudgetSettings) {
+        self.breaker.set(breaker);
+        self.budget.set(budget);
     }
 
     /// What all tenants' operators say.

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stuga_core::standby::{Made, Replica, Standby};
+use stuga_core::standby::{Adopted, Made, Replica, Standby};
 use stuga_core::{
     Backend, BreakerState, CallCtx, Capability, Error, ErrorKind, Result, Timestamp, Write,
     WriteId, next_version,
@@ -16,6 +16,7 @@ use stuga_core::{
 
 use crate::modes::Mode;
 use crate::route::{Attempt, Route, Tried, Way, Why};
+use crate::teach::{Taught, Teacher};
 
 /// Brings to the cloud what a write only names, before the write goes there.
 #[async_trait]
@@ -26,6 +27,7 @@ pub trait Carrier<W: Write>: Send + Sync + 'static {
 }
 
 /// How the two sides tell each other of writes.
+#[derive(Clone)]
 pub(crate) struct Exchange<W: Write> {
     /// The cloud, catching up.
     pub(crate) cloud: Arc<dyn Replica<W>>,
@@ -33,6 +35,8 @@ pub(crate) struct Exchange<W: Write> {
     pub(crate) local: Arc<dyn Standby<W>>,
     /// Set where writes name what they do not hold.
     pub(crate) carrier: Option<Arc<dyn Carrier<W>>>,
+    /// Set where writes belong to what the copy may never have been told of.
+    pub(crate) teacher: Option<Arc<dyn Teacher<W>>>,
 }
 
 /// A capability in the cloud with this host behind it.
@@ -63,6 +67,7 @@ impl<C: Capability + ?Sized> Sides<C> {
                 cloud: replica,
                 local: standby,
                 carrier: None,
+                teacher: None,
             })),
             route,
         }
@@ -81,12 +86,17 @@ impl<C: Capability + ?Sized> Sides<C> {
     /// The same, with what brings to the cloud what writes only name.
     #[must_use]
     pub fn carried(mut self, carrier: Arc<dyn Carrier<C::Write>>) -> Self {
-        if let Some(exchange) = self.exchange.take() {
-            self.exchange = Some(Arc::new(Exchange {
-                cloud: Arc::clone(&exchange.cloud),
-                local: Arc::clone(&exchange.local),
-                carrier: Some(carrier),
-            }));
+        if let Some(exchange) = self.exchange.as_mut().map(Arc::make_mut) {
+            exchange.carrier = Some(carrier);
+        }
+        self
+    }
+
+    /// The same, with what has the copy learn of what other hosts made.
+    #[must_use]
+    pub fn taught(mut self, teacher: Arc<dyn Teacher<C::Write>>) -> Self {
+        if let Some(exchange) = self.exchange.as_mut().map(Arc::make_mut) {
+            exchange.teacher = Some(teacher);
         }
         self
     }
@@ -249,8 +259,8 @@ impl<C: Capability + ?Sized> Sides<C> {
         Ok(ack)
     }
 
-    /// Makes true here what the cloud, asked at `at`, has acknowledged. The write stands whatever comes of that: a copy that it misses is
-    /// counted and said, and this host may answer with what was there before.
+    /// Makes true here what the cloud, asked at `at`, has acknowledged. The write stands whatever comes of that: a copy that
+    /// misses it is counted and said, and this host may answer with what was there before.
     async fn copy(
         &self,
         ctx: &CallCtx,
@@ -267,13 +277,51 @@ impl<C: Capability + ?Sized> Sides<C> {
             stamp: next_version(C::Write::version(ack), at),
             at,
         };
-        if let Err(error) = exchange.local.adopt(ctx, id, write, &made).await {
+        let copied = match (
+            exchange.local.copy(ctx, id, write, &made).await,
+            &exchange.teacher,
+        ) {
+            (Ok(Adopted::Superseded), Some(teacher)) => self.teach(ctx, &**teacher, write).await,
+            (copied, _) => copied.map(drop),
+        };
+        if let Err(error) = copied {
             self.route.counts.copies_missed.add();
             let (tenant, operation) = (&ctx.tenant, write.operation());
             tracing::warn!(%tenant, operation, %error, "this host's copy misses a write");
             let reason = "this host's copy misses a write that the cloud has";
             ctx.receipt.degrade(C::Write::CAPABILITY, reason);
         }
+    }
+
+    /// Has the copy learn what a write belongs to, which the cloud has acknowledged and the copy did not take.
+    async fn teach(
+        &self,
+        ctx: &CallCtx,
+        teacher: &dyn Teacher<C::Write>,
+        write: &C::Write,
+    ) -> Result<()> {
+        let operation = write.operation();
+        let Way::Cloud(attempt) = self.route.ask(ctx.deadline) else {
+            let message = "the cloud went away before this host learned what the write belongs to";
+            return Err(Error::unavailable(operation, message));
+        };
+        // Several requests: how long they take together says nothing of the cloud.
+        let teaching = teacher.teach(ctx, write);
+        let taught = match attempt.unjudged().make(operation, teaching).await {
+            Tried::Answered(taught) => taught?,
+            Tried::Away(error) => return Err(error),
+        };
+        match taught {
+            Taught::Superseded => return Ok(()),
+            Taught::Whole => {}
+            Taught::Partly => {
+                let reason =
+                    "this host's copy knows only the latest part of what the write belongs to";
+                ctx.receipt.degrade(C::Write::CAPABILITY, reason);
+            }
+        }
+        self.route.counts.copies_taught.add();
+        Ok(())
     }
 
     fn note(

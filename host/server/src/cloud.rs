@@ -21,7 +21,9 @@ use stuga_core::model::ModelLimits;
 use stuga_core::secrets::{SecretStore, Secrets};
 use stuga_core::{CallCtx, CapabilityName, Clock, Grants, Result, TenantId, Timestamp};
 use stuga_local::Local;
-use stuga_resilience::{Capabilities, Failover, FileCarrier, Route, Sides};
+use stuga_resilience::{
+    Capabilities, Failover, FileCarrier, Route, SearchTeacher, SessionTeacher, Sides,
+};
 use tokio::time::timeout;
 
 pub(crate) use crate::config::read_aws as read;
@@ -175,14 +177,18 @@ impl Cloud {
             capabilities.memory = fallback.behind(|route| sides!(memory, local.memory(), route));
         }
         if let Some(sessions) = aws.sessions(embedder()) {
-            capabilities.sessions =
-                fallback.behind(|route| sides!(sessions, local.sessions(), route));
+            let teacher = SessionTeacher::new(Arc::clone(&sessions) as _, local.sessions());
+            capabilities.sessions = fallback.behind(|route| {
+                sides!(sessions, local.sessions(), route).taught(Arc::new(teacher))
+            });
         }
         if let Some(records) = aws.records(embedder()) {
             capabilities.records = fallback.behind(|route| sides!(records, local.records(), route));
         }
         if let Some(search) = aws.search(embedder()) {
-            capabilities.search = fallback.behind(|route| sides!(search, local.search(), route));
+            let teacher = SearchTeacher::new(Arc::clone(&search) as _, local.search());
+            capabilities.search = fallback
+                .behind(|route| sides!(search, local.search(), route).taught(Arc::new(teacher)));
         }
         if let Some(mail) = mail {
             let cloud: Arc<dyn Mailbox> = Arc::clone(mail) as _;

@@ -63,6 +63,8 @@ pub struct Overrides {
 /// Everything decided.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Config {
+    /// The file that was read; none when there was none.
+    pub file: Option<PathBuf>,
     /// The address that `serve` listens on; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Where data lies.
@@ -104,6 +106,7 @@ fn as_text<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("data"),
             tenants: PathBuf::from("tenants"),
@@ -129,11 +132,11 @@ impl Config {
     /// # Errors
     /// When the file was named and is missing, or has mistakes: all of them, with line and column.
     pub fn load(overrides: &Overrides) -> anyhow::Result<Self> {
-        let mut config = match &overrides.config {
-            Some(path) => Self::read(path)?,
-            None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE))?,
-            None => Self::default(),
+        let file = match &overrides.config {
+            Some(path) => Some(path.as_path()),
+            None => Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists()),
         };
+        let mut config = file.map_or_else(|| Ok(Self::default()), Self::read)?;
         config.aws = cloud::settings(config.aws)?;
         if let Some(data_dir) = &overrides.data_dir {
             config.data_dir.clone_from(data_dir);
@@ -161,9 +164,16 @@ impl Config {
         Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &str) -> anyhow::Result<Self> {
+    /// What the text of a file says, over the defaults.
+    ///
+    /// # Errors
+    /// When it has mistakes: all of them, with line and column.
+    pub(crate) fn parse(path: &Path, text: &str) -> anyhow::Result<Self> {
         let mut report = Report::new(path);
-        let mut config = Self::default();
+        let mut config = Self {
+            file: Some(path.to_owned()),
+            ..Self::default()
+        };
         if let Some(node) = report.parse(text)
             && let Some(mut fields) = report.fields(&node, "the configuration")
         {

@@ -73,6 +73,10 @@ pub struct Figures {
     pub open_gets: Latency,
     /// Puts while the cloud answers.
     pub cloud_puts: Latency,
+    /// From the loss of the cloud until the breaker of a host without any traffic is open, in seconds: connections refused.
+    pub idle_refused_s: f64,
+    /// The same for a cloud that does not answer at all.
+    pub idle_black_hole_s: f64,
     /// Entries that waited.
     pub entries: u64,
     /// From the return of the cloud until the first entry was gone, in seconds.
@@ -104,8 +108,10 @@ pub async fn measure(settings: &Settings, folder: PathBuf, tools: &Tools) -> Res
     let cloud = host("cloud", Reach::Proxied(0))?;
     let desk = Desk::of(&cloud);
     let cloud_puts = rounds(settings, &[&cloud], Call::Put).await?;
-    stage.set_way(0, Place::Everything, &Fault::Refuse);
-    until(|| async { Ok(breaker(&desk).await? == "open") }).await?;
+    let idle_black_hole_s = lose(&stage, &desk, &Fault::BlackHole).await?;
+    stage.set_way(0, Place::Everything, &Fault::None);
+    until(|| async { Ok(breaker(&desk).await? == "closed") }).await?;
+    let idle_refused_s = lose(&stage, &desk, &Fault::Refuse).await?;
     // In turns, so that both meet the same machine.
     let puts = rounds(settings, &[&local, &cloud], Call::Put).await?;
     let gets = rounds(settings, &[&local, &cloud], Call::Get).await?;
@@ -124,11 +130,21 @@ pub async fn measure(settings: &Settings, folder: PathBuf, tools: &Tools) -> Res
         open_puts: at(&puts, 1),
         open_gets: at(&gets, 1),
         cloud_puts: at(&cloud_puts, 0),
+        idle_refused_s,
+        idle_black_hole_s,
         entries,
         first_gone_s: first.as_secs_f64(),
         empty_s: empty.as_secs_f64(),
         drained_per_second: entries as f64 / (empty - first).as_secs_f64().max(1e-3),
     })
+}
+
+/// Takes the cloud away from a host that nobody calls, and says after how many seconds its breaker is open.
+async fn lose(stage: &Stage, desk: &Desk, fault: &Fault) -> Result<f64> {
+    let began = Instant::now();
+    stage.set_way(0, Place::Everything, fault);
+    until(|| async { Ok(breaker(desk).await? == "open") }).await?;
+    Ok(began.elapsed().as_secs_f64())
 }
 
 /// The state of memory's breaker.

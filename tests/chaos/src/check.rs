@@ -86,6 +86,20 @@ pub struct Counted {
     pub pending: u64,
 }
 
+impl Counted {
+    /// Takes in what another history holds.
+    pub fn add(&mut self, other: &Self) {
+        self.operations += other.operations;
+        self.acknowledged += other.acknowledged;
+        self.reads += other.reads;
+        self.conflicts += other.conflicts;
+        self.unknown += other.unknown;
+        self.retried += other.retried;
+        self.local += other.local;
+        self.pending += other.pending;
+    }
+}
+
 /// The judgement.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Verdict {

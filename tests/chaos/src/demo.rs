@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use crate::admin::Desk;
 use crate::history::Event;
+use crate::load::READS;
 use crate::nemesis::{Act, Place, Temper};
 use crate::report::{Report, quantile};
 use crate::run::{Play, Settings, wait_until_empty};
@@ -86,6 +87,7 @@ pub async fn show(scene: Scene, folder: PathBuf, plots: &Path, tools: &Tools) ->
         hosts: 1,
         clients: CLIENTS,
         pace: PACE,
+        reads: READS,
         sessions: SESSIONS,
         temper: Temper::default(),
         config: String::new(),

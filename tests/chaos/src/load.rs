@@ -29,6 +29,22 @@ const FILLED: (u64, u64) = (200, 15_000);
 /// Appends to one session.
 const APPENDS: u64 = 60;
 
+/// Share of the operations that only read, in percent, unless it is said otherwise.
+pub const READS: u64 = 45;
+/// Of sessions so many percent more of the operations write: an event says more about order than a value that is replaced.
+const MORE_APPENDS: u64 = 10;
+
+/// How a client works.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Its pause between two operations.
+    pub pace: Duration,
+    /// Share of its operations that only read, in percent.
+    pub reads: u64,
+    /// Sessions that it has, and as many that all clients of the tenant share; at least one.
+    pub sessions: u64,
+}
+
 /// What all clients of a tenant know together.
 #[derive(Default)]
 pub struct Shared {
@@ -55,9 +71,7 @@ pub struct Worker {
     client: Client,
     seeded: Seeded,
     shared: Arc<Shared>,
-    pace: Duration,
-    /// Sessions that it has, and as many that all clients of the tenant share.
-    sessions: u64,
+    habits: Habits,
     done: [u64; 4],
     appended: HashMap<String, u64>,
     /// The versions that it saw last.
@@ -65,20 +79,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A client that pauses `pace` between two operations, with so many `sessions` of its own.
-    pub fn new(
-        client: Client,
-        seeded: Seeded,
-        shared: Arc<Shared>,
-        pace: Duration,
-        sessions: u64,
-    ) -> Self {
+    /// A client with its own stream of chance, and what it shares with the others of its tenant.
+    pub fn new(client: Client, seeded: Seeded, shared: Arc<Shared>, habits: Habits) -> Self {
         Self {
             client,
             seeded,
             shared,
-            pace,
-            sessions: sessions.max(1),
+            habits: Habits {
+                sessions: habits.sessions.max(1),
+                ..habits
+            },
             done: [0; 4],
             appended: HashMap::new(),
             versions: HashMap::new(),
@@ -92,11 +102,11 @@ impl Worker {
     /// # Errors
     /// When one cannot be made.
     pub async fn prepare(&mut self) -> Result<()> {
-        let own = (0..self.sessions)
+        let own = (0..self.habits.sessions)
             .map(|n| self.diary(n))
             .collect::<Vec<_>>();
         let rooms = if self.client.id() == 0 {
-            self.sessions
+            self.habits.sessions
         } else {
             0
         };
@@ -126,8 +136,8 @@ impl Worker {
             };
             let outcome = self.client.perform(number, &thing, action.clone()).await;
             self.learn(thing, &action, &outcome);
-            if !self.pace.is_zero() {
-                sleep(self.pace).await;
+            if !self.habits.pace.is_zero() {
+                sleep(self.habits.pace).await;
             }
         }
     }
@@ -164,7 +174,7 @@ impl Worker {
     }
 
     fn next_of_register(&mut self, store: Store) -> (Thing, Action) {
-        let writes = self.seeded.chance(55);
+        let writes = self.seeded.chance(self.writes());
         let own = self.seeded.chance(60);
         let key = if own {
             let done = bumped(&mut self.done, store);
@@ -197,12 +207,12 @@ impl Worker {
     }
 
     fn next_of_log(&mut self) -> (Thing, Action) {
-        let appends = self.seeded.chance(65);
+        let appends = self.seeded.chance(self.writes() + MORE_APPENDS);
         let key = if self.seeded.chance(60) {
             let done = bumped(&mut self.done, Store::Sessions);
-            self.diary((done / APPENDS) % self.sessions)
+            self.diary((done / APPENDS) % self.habits.sessions)
         } else {
-            room((self.shared_round(Store::Sessions, appends)) % self.sessions)
+            room((self.shared_round(Store::Sessions, appends)) % self.habits.sessions)
         };
         let count = self.appended.entry(key.clone()).or_default();
         // When all sessions are full they are only read.
@@ -214,6 +224,11 @@ impl Worker {
         }
         let value = self.value().1;
         (thing, Action::Append { value })
+    }
+
+    /// Share of the operations that write, in percent.
+    fn writes(&self) -> u64 {
+        100_u64.saturating_sub(self.habits.reads)
     }
 
     fn shared_round(&self, store: Store, writes: bool) -> u64 {

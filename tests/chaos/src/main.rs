@@ -6,15 +6,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use stuga_chaos::demo::{self, Scene};
+use stuga_chaos::load::READS;
 use stuga_chaos::nemesis::Temper;
+use stuga_chaos::report::Total;
 use stuga_chaos::run::{Settings, folder, run, target};
 use stuga_chaos::site::Tools;
 use stuga_chaos::{bench, history};
 
+/// Shortest life of a host that can be asked for, in seconds.
+const SHORTEST_LIFE: f64 = 0.2;
+
 /// Breaks everything around a host, and judges what its clients saw.
 #[derive(Parser)]
 #[command(
-    after_help = "Examples:\n  chaos run --seed 7 --minutes 2\n  chaos run --seed 1 --seeds 20 --minutes 5 --output json\n  chaos demo outage\n  chaos bench --entries 100000\n  chaos check target/chaos/seed-7/history.jsonl"
+    after_help = "Examples:\n  chaos run --seed 7 --minutes 2\n  chaos run --seed 1 --seeds 4 --minutes 5 --lives 1\n  chaos run --seed 1 --seeds 20 --minutes 5 --output json\n  chaos demo outage\n  chaos bench --entries 100000\n  chaos check target/chaos/seed-7/history.jsonl"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -60,12 +65,35 @@ struct Run {
     /// Milliseconds that a client pauses between two operations
     #[arg(long, default_value_t = 0)]
     pace: u64,
+    /// Share of the operations that only read, in percent
+    #[arg(long, default_value_t = READS, value_parser = clap::value_parser!(u64).range(0..=95))]
+    reads: u64,
+    /// Longest time that a way to the cloud is broken, in seconds: the longer, the more this host answers
+    #[arg(long, default_value_t = 8.0)]
+    broken: f64,
+    /// Seconds that a host lives before it is ended, on average
+    #[arg(long, conflicts_with = "spare_host")]
+    lives: Option<f64>,
     /// Leave the host running throughout
     #[arg(long)]
     spare_host: bool,
     /// How figures are printed
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+}
+
+impl Run {
+    /// The command that makes the run of a seed again.
+    fn again(&self, seed: u64) -> String {
+        let mut command = format!(
+            "cargo xtask chaos --seed {seed} --minutes {} --clients {} --hosts {} --reads {} --broken {}",
+            self.minutes, self.clients, self.hosts, self.reads, self.broken
+        );
+        if let Some(lives) = self.lives {
+            command.push_str(&format!(" --lives {lives}"));
+        }
+        command
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -132,12 +160,27 @@ async fn run_seeds(args: &Run) -> Result<bool> {
         args.minutes.is_finite() && args.minutes > 0.0,
         "--minutes must be more than 0, such as 2 or 0.5"
     );
+    ensure!(
+        args.lives
+            .is_none_or(|lives| lives.is_finite() && lives >= SHORTEST_LIFE),
+        "--lives must be at least {SHORTEST_LIFE}, as a host takes about that long to start"
+    );
+    ensure!(
+        args.broken.is_finite() && (1.0..=600.0).contains(&args.broken),
+        "--broken must be from 1 to 600 seconds"
+    );
     let tools = Tools::find()?;
     let mut broken = Vec::new();
+    let mut total = Total::default();
     for seed in (args.seed..).take(usize::try_from(args.seeds).unwrap_or(usize::MAX)) {
         let mut temper = Temper::default();
+        temper.broken.1 = Duration::from_secs_f64(args.broken);
         if args.spare_host {
             temper.host = None;
+        }
+        if let Some(lives) = args.lives {
+            let seconds = Duration::from_secs_f64;
+            temper.host = Some((seconds(lives * 0.5), seconds(lives * 1.5)));
         }
         let length = Duration::from_secs_f64(args.minutes * 60.0);
         let settings = Settings {
@@ -146,6 +189,7 @@ async fn run_seeds(args: &Run) -> Result<bool> {
             hosts: args.hosts,
             clients: args.clients,
             pace: Duration::from_millis(args.pace),
+            reads: args.reads,
             // Enough that appends do not run out before the time does.
             sessions: 4 + length.as_secs() / 10,
             temper,
@@ -162,12 +206,17 @@ async fn run_seeds(args: &Run) -> Result<bool> {
         if !report.is_clean() {
             broken.push(seed);
         }
+        total.add(&report);
+    }
+    if args.seeds > 1 {
+        match args.output {
+            Output::Text => print!("{total}"),
+            Output::Json => println!("{}", serde_json::to_string(&total)?),
+        }
     }
     for seed in &broken {
-        eprintln!(
-            "seed {seed} broke a rule; once more: cargo xtask chaos --seed {seed} --minutes {} --clients {} --hosts {}",
-            args.minutes, args.clients, args.hosts
-        );
+        let again = args.again(*seed);
+        eprintln!("seed {seed} broke a rule; once more: {again}");
     }
     Ok(broken.is_empty())
 }

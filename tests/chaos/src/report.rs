@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::check::{Rule, Verdict};
+use crate::check::{Counted, Rule, Verdict};
 use crate::history::Event;
 use crate::words::{Outcome, Store};
 
@@ -80,37 +80,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = &self.verdict.counted;
-        let count = |rule| self.verdict.count(rule);
         writeln!(
             f,
             "seed {}: {} operations in {:.0} s, {} outages, the host ended {} times",
             self.seed, counted.operations, self.seconds, self.outages, self.ends
         )?;
-        writeln!(
-            f,
-            "  acknowledged {}, read {}, conflicts {}, answered by this host {}, noted for the cloud {}, tried again as the rules have it {}",
-            counted.acknowledged,
-            counted.reads,
-            counted.conflicts,
-            counted.local,
-            counted.pending,
-            counted.retried
-        )?;
-        writeln!(
-            f,
-            "  lost {}, doubled {}, stale {}, own writes not seen {}, order {}, versions {}, compare-and-set {}, crossed {}, phantoms {}, client errors {}, not looked for {}",
-            count(Rule::Lost),
-            count(Rule::Doubled),
-            count(Rule::Stale),
-            count(Rule::OwnWrite),
-            count(Rule::Order),
-            count(Rule::Version),
-            count(Rule::Cas) + count(Rule::FalseConflict),
-            count(Rule::Crossed),
-            count(Rule::Phantom),
-            count(Rule::Error),
-            count(Rule::Unread)
-        )?;
+        told(f, counted, |rule| self.verdict.count(rule))?;
         writeln!(
             f,
             "  to the first local answer {}; to Open {}; longest wait of a client {:.0} ms",
@@ -140,6 +115,103 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Several runs together.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Total {
+    /// How many.
+    pub runs: u64,
+    /// How long clients worked, in seconds.
+    pub seconds: f64,
+    /// How often hosts were ended.
+    pub ends: u64,
+    /// How often the cloud was taken away.
+    pub outages: u64,
+    /// All that clients did.
+    pub counted: Counted,
+    /// How often each rule was broken that was.
+    pub broken: BTreeMap<Rule, usize>,
+    /// As in [`Report`], of all runs.
+    pub first_local_ms: Vec<f64>,
+    /// As in [`Report`], of all runs.
+    pub open_ms: Vec<f64>,
+    /// Most entries that waited at a time in any run.
+    pub deepest: u64,
+    /// Entries that the cloud refused for good.
+    pub parked: u64,
+}
+
+impl Total {
+    /// Takes in a run.
+    pub fn add(&mut self, report: &Report) {
+        self.runs += 1;
+        self.seconds += report.seconds;
+        self.ends += report.ends;
+        self.outages += report.outages;
+        self.counted.add(&report.verdict.counted);
+        for violation in &report.verdict.violations {
+            *self.broken.entry(violation.rule).or_default() += 1;
+        }
+        self.first_local_ms.extend(&report.first_local_ms);
+        self.open_ms.extend(&report.open_ms);
+        self.deepest = self.deepest.max(report.deepest);
+        self.parked += report.parked;
+    }
+}
+
+impl fmt::Display for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} runs: {} operations in {:.0} s, {} outages, hosts ended {} times",
+            self.runs, self.counted.operations, self.seconds, self.outages, self.ends
+        )?;
+        told(f, &self.counted, |rule| {
+            self.broken.get(&rule).copied().unwrap_or(0)
+        })?;
+        writeln!(
+            f,
+            "  to the first local answer {}; to Open {}; most entries waiting {}; parked {}",
+            spread(&self.first_local_ms),
+            spread(&self.open_ms),
+            self.deepest,
+            self.parked
+        )
+    }
+}
+
+/// What was done, and how often each rule was broken.
+fn told(
+    f: &mut fmt::Formatter<'_>,
+    counted: &Counted,
+    count: impl Fn(Rule) -> usize,
+) -> fmt::Result {
+    writeln!(
+        f,
+        "  acknowledged {}, read {}, conflicts {}, answered by this host {}, noted for the cloud {}, tried again as the rules have it {}",
+        counted.acknowledged,
+        counted.reads,
+        counted.conflicts,
+        counted.local,
+        counted.pending,
+        counted.retried
+    )?;
+    writeln!(
+        f,
+        "  lost {}, doubled {}, stale {}, own writes not seen {}, order {}, versions {}, compare-and-set {}, crossed {}, phantoms {}, client errors {}, not looked for {}",
+        count(Rule::Lost),
+        count(Rule::Doubled),
+        count(Rule::Stale),
+        count(Rule::OwnWrite),
+        count(Rule::Order),
+        count(Rule::Version),
+        count(Rule::Cas) + count(Rule::FalseConflict),
+        count(Rule::Crossed),
+        count(Rule::Phantom),
+        count(Rule::Error),
+        count(Rule::Unread)
+    )
 }
 
 /// How many entries waited at what time, of all tenants and hosts together.

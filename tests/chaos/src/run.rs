@@ -17,7 +17,7 @@ use crate::check::check;
 use crate::client::Client;
 use crate::history::{Event, Recorder};
 use crate::host::Host;
-use crate::load::{Shared, Stop, Worker};
+use crate::load::{Habits, Shared, Stop, Worker};
 use crate::nemesis::{Act, Step, Temper, plan};
 use crate::report::Report;
 use crate::seeded::Seeded;
@@ -29,8 +29,8 @@ use crate::words::{Action, Outcome, Store, Thing};
 const CLIENT_STREAMS: u64 = 1_000;
 /// How often the journals are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
-/// How long the journals may take to become empty in peace.
-const EMPTY_PATIENCE: Duration = Duration::from_secs(300);
+/// How long the journals may take in peace to become less than they ever were.
+const EMPTY_PATIENCE: Duration = Duration::from_secs(180);
 /// How many things are read at a time in the end.
 const READERS: usize = 12;
 /// How often the last reading of a thing is tried.
@@ -53,6 +53,8 @@ pub struct Settings {
     pub clients: u32,
     /// A client's pause between two operations.
     pub pace: Duration,
+    /// Share of the operations that only read, in percent.
+    pub reads: u64,
     /// Sessions of each client.
     pub sessions: u64,
     /// How eager the nemesis is.
@@ -247,8 +249,11 @@ fn workers(settings: &Settings, hosts: &[Host], recorder: &Arc<Recorder>) -> Res
                 client.of_host(number),
                 Seeded::new(settings.seed, stream),
                 Arc::clone(&shared),
-                settings.pace,
-                settings.sessions,
+                Habits {
+                    pace: settings.pace,
+                    reads: settings.reads,
+                    sessions: settings.sessions,
+                },
             ));
         }
     }
@@ -301,16 +306,19 @@ async fn sample(desks: &[Desk], recorder: &Recorder) -> Result<u64> {
 /// Waits until nothing waits for the cloud any longer.
 ///
 /// # Errors
-/// When that takes too long.
+/// When it does not become less for too long.
 pub async fn wait_until_empty(hosts: &[Host], recorder: &Recorder) -> Result<()> {
     let desks: Vec<_> = hosts.iter().map(Desk::of).collect();
-    let until = Instant::now() + EMPTY_PATIENCE;
+    let mut least = (u64::MAX, Instant::now());
     loop {
         let left = sample(&desks, recorder).await?;
         if left == 0 {
             return Ok(());
         }
-        if Instant::now() >= until {
+        if left < least.0 {
+            least = (left, Instant::now());
+        }
+        if least.1.elapsed() >= EMPTY_PATIENCE {
             let mut says = Vec::new();
             for (desk, tenant) in desks.iter().flat_map(|desk| TENANTS.map(|t| (desk, t))) {
                 let standings = desk.explain(tenant).await?.into_iter();
@@ -318,7 +326,7 @@ pub async fn wait_until_empty(hosts: &[Host], recorder: &Recorder) -> Result<()>
                 says.extend(standings.map(|one| format!("{tenant}: {}", one.says)));
             }
             bail!(
-                "{left} entries still wait after {EMPTY_PATIENCE:?} of peace; see host.log of each host\n{}",
+                "{left} entries still wait, no fewer than {EMPTY_PATIENCE:?} of peace ago; see host.log of each host\n{}",
                 says.join("\n")
             );
         }

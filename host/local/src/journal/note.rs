@@ -6,7 +6,7 @@ use stuga_core::journal::EntryState;
 use stuga_core::{CallCtx, Error, Result, WriteId};
 
 use super::desk::Waiting;
-use super::{Desk, Turnover, rows};
+use super::{Desk, Turnover, plain, rows};
 use crate::Local;
 use crate::effects::LocalWrite;
 use crate::error;
@@ -81,7 +81,7 @@ pub(crate) fn note<W: LocalWrite>(
         key,
         id,
     };
-    let plain = rows::to_plain(operation, write, ack)?;
+    let plain = plain::of(operation, write, ack)?;
     let sealed = entry.seal(operation, &scope.tenant, &noting.key, &plain)?;
     let bytes = ENTRY_BYTES
         .saturating_add(key.len() as u64)

@@ -1,6 +1,6 @@
 //! Rows of the table `journal`.
 //!
-//! Write and answer lie as JSON, one after the other, sealed as the entry of this place, write, agent and key: a row that was
+//! Write and answer lie in one piece ([`plain`]), sealed as the entry of this place, write, agent and key: a row that was
 //! changed or moved does not open.
 
 use std::sync::Arc;
@@ -10,20 +10,16 @@ use stuga_core::journal::{
     Entry, EntryInfo, EntryState, PAGE_MAX_BYTES, REASON_MAX_BYTES, SUPERSEDED_KEPT, Settled,
 };
 use stuga_core::{
-    AgentName, CapabilityName, Error, ErrorKind, InvocationId, Result, TenantId, Timestamp, Write,
-    WriteId,
+    AgentName, CapabilityName, ErrorKind, InvocationId, Result, TenantId, Timestamp, WriteId,
 };
 use uuid::Uuid;
 
-use super::Turnover;
 use super::desk::{View, Waiting};
+use super::{Turnover, plain};
 use crate::error;
 use crate::files;
 use crate::secrets::sealer::EntryKey;
 use crate::tx::WriteTx;
-
-/// Bytes that say how long the write is, before it.
-const LENGTH_BYTES: usize = 4;
 
 const INFO: &str =
     "seq, state, capability, agent, key, operation, invocation, call, at, bytes, refusals, reason";
@@ -58,31 +54,6 @@ impl Named<'_> {
             self.key.as_bytes(),
         ])
     }
-}
-
-/// Write and answer in one piece.
-pub(super) fn to_plain<W: Write>(
-    operation: &'static str,
-    write: &W,
-    ack: &W::Ack,
-) -> Result<Vec<u8>> {
-    let failed = |e| Error::internal(operation, "a write cannot be noted").with_source(e);
-    let mut plain = vec![0; LENGTH_BYTES];
-    serde_json::to_writer(&mut plain, write).map_err(failed)?;
-    let length = u32::try_from(plain.len().saturating_sub(LENGTH_BYTES))
-        .map_err(|_| Error::internal(operation, "a write is too large to be noted"))?;
-    if let Some(head) = plain.first_chunk_mut::<LENGTH_BYTES>() {
-        *head = length.to_le_bytes();
-    }
-    serde_json::to_writer(&mut plain, ack).map_err(failed)?;
-    Ok(plain)
-}
-
-fn from_plain(plain: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (length, rest) = plain.split_first_chunk::<LENGTH_BYTES>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (write, ack) = rest.split_at_checked(length)?;
-    Some((write.to_vec(), ack.to_vec()))
 }
 
 /// A row as it is stored.
@@ -135,7 +106,7 @@ impl Row {
             id: info.id,
         };
         let plain = named.bound(|parts| key.open(operation, tenant, parts, &self.sealed))?;
-        let Some((write, ack)) = plain.and_then(|plain| from_plain(&plain)) else {
+        let Some((write, ack)) = plain.and_then(|plain| plain::apart(&plain)) else {
             return Ok(Err("the entry's content is damaged"));
         };
         Ok(Ok(Entry {

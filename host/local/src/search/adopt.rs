@@ -46,17 +46,21 @@ pub(super) fn adopt(
                 return Ok(Adopted::Superseded);
             };
             let mut applying = Applying::of(operation, &declared, prepared)?;
-            let mut any_stands = false;
+            let (mut any_stands, mut any_lacks) = (false, false);
             for (at, (change, outcome)) in changes.iter().zip(outcomes).enumerate() {
                 let mut one = One {
                     applying: &mut applying,
                     outcome,
                     origin,
                 };
-                any_stands |= one.adopt(tx, change, prepared, at)?;
+                match one.adopt(tx, change, prepared, at)? {
+                    Fate::Stands => any_stands = true,
+                    Fate::Lost => {}
+                    Fate::Lacks => any_lacks = true,
+                }
             }
             applying.finish(tx)?;
-            match any_stands {
+            match any_stands && !any_lacks {
                 true => Ok(Adopted::Stands),
                 false => Ok(Adopted::Superseded),
             }
@@ -94,6 +98,21 @@ fn create_index(
     Ok(Adopted::Stands)
 }
 
+/// What became of one document of a change.
+enum Fate {
+    Stands,
+    /// A later write stands, or it was removed since.
+    Lost,
+    /// There is nothing that it could change: it was removed, or never known here.
+    Lacks,
+}
+
+impl From<bool> for Fate {
+    fn from(stands: bool) -> Self {
+        if stands { Self::Stands } else { Self::Lost }
+    }
+}
+
 /// One document of a change.
 struct One<'a, 'd> {
     applying: &'a mut Applying<'d>,
@@ -102,38 +121,37 @@ struct One<'a, 'd> {
 }
 
 impl One<'_, '_> {
-    /// Makes true what became of it; whether it stands.
+    /// Makes true what became of it.
     fn adopt(
         &mut self,
         tx: &mut WriteTx<'_>,
         change: &Change,
         prepared: &Prepared,
         at: usize,
-    ) -> Result<bool> {
+    ) -> Result<Fate> {
         self.applying.check(change)?;
         let (made, version) = (self.origin.made, self.outcome.version);
         let standing = self.applying.standing(tx, change.id())?;
         match (change, &standing) {
-            (Change::Delete { .. }, _) if self.origin.known.is_some() => return Ok(true),
-            (Change::Delete { .. }, None) => return Ok(true),
+            (Change::Delete { .. }, _) if self.origin.known.is_some() => return Ok(Fate::Stands),
+            (Change::Delete { .. }, None) => return Ok(Fate::Stands),
             (Change::Delete { .. }, Some(standing)) => {
                 if self
                     .origin
                     .comes_before(standing.version, standing.updated_at)
                 {
-                    return Ok(false);
+                    return Ok(Fate::Lost);
                 }
                 self.applying.delete(tx, standing)?;
-                return Ok(true);
+                return Ok(Fate::Stands);
             }
-            (_, Some(standing)) if standing.version > version => return Ok(false),
+            (_, Some(standing)) if standing.version > version => return Ok(Fate::Lost),
             (_, Some(standing)) if standing.version == version => {
-                return Ok(is_same(change, standing));
+                return Ok(is_same(change, standing).into());
             }
-            // There is nothing that it could change any more.
-            (Change::Update { .. }, None) => return Ok(false),
+            (Change::Update { .. }, None) => return Ok(Fate::Lacks),
             // It was here, and was removed since.
-            (Change::Put { .. }, None) if self.origin.known.is_some() => return Ok(false),
+            (Change::Put { .. }, None) if self.origin.known.is_some() => return Ok(Fate::Lost),
             _ => {}
         }
         let made_at = made.at.as_millis();
@@ -148,7 +166,7 @@ impl One<'_, '_> {
         let vectors = prepared.made(at);
         self.applying
             .write(tx, change, vectors, standing.as_ref(), &new)?;
-        Ok(true)
+        Ok(Fate::Stands)
     }
 }
 

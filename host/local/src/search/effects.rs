@@ -14,6 +14,7 @@ use super::declared::{self, COLUMNS, Declared};
 use super::prepare::Prepared;
 use crate::Local;
 use crate::applied::{DigestBuilder, WriteDigest};
+use crate::durability::Syncs;
 use crate::effects::{Elsewhere, LocalWrite};
 use crate::scope::Scope;
 use crate::tally::{check_quota, replace};
@@ -22,6 +23,8 @@ use crate::tx::WriteTx;
 impl LocalWrite for SearchWrite {
     type Kept = SearchAck;
     type Prepared = Prepared;
+    /// Tantivy lies beside the store and follows its numbers.
+    const COPY: Syncs = Syncs::First;
 
     fn check_bounds(&self) -> Result<()> {
         self.check()

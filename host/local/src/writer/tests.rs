@@ -66,7 +66,7 @@ impl Store {
 
 /// A job that inserts `bytes` bytes under `key`, counts a version, and then answers `outcome`.
 fn insert(key: &'static str, bytes: usize, outcome: Result<()>) -> (Box<dyn Job>, Answer) {
-    job("test.insert", move |tx| {
+    job("test.insert", Syncs::First, move |tx| {
         let version = tx.next_version();
         tx.execute(
             "test.insert",
@@ -146,7 +146,7 @@ fn on_a_full_disk_nobody_is_told_that_a_lost_write_stands() {
 fn when_the_transaction_is_lost_everybody_is_told() {
     let mut store = Store::new();
     let (one, mut first) = insert("one", 1, Ok(()));
-    let (two, mut second) = job::<u64, _>("test.rollback", |tx| {
+    let (two, mut second) = job::<u64, _>("test.rollback", Syncs::First, |tx| {
         tx.execute("test.rollback", "ROLLBACK", [])?;
         Ok(0)
     });

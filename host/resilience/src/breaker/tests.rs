@@ -328,3 +328,44 @@ async fn it_is_suspect_after_a_failure_until_a_success_and_while_it_probes() {
     succeed(&breaker, 2);
     assert!(!breaker.is_suspect());
 }
+
+#[tokio::test(start_paused = true)]
+async fn other_settings_hold_from_the_next_call_on_and_leave_the_state() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 2);
+    let changed = BreakerSettings {
+        consecutive_failures: 3,
+        jitter: 0.0,
+        open_for: Duration::from_secs(10),
+        ..BreakerSettings::default()
+    };
+    breaker.set(changed.clone());
+    assert_eq!(breaker.state(), Closed);
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), Open, "the third failure in a row");
+    breaker.set(BreakerSettings {
+        open_for: Duration::from_secs(1),
+        ..changed
+    });
+    seconds(9).await;
+    assert!(breaker.try_acquire().is_err(), "its end was set before");
+    seconds(1).await;
+    assert!(breaker.try_acquire().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_fewer_probes_a_half_open_breaker_begins_to_count_anew() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 5);
+    seconds(2).await;
+    succeed(&breaker, 2);
+    let late = breaker.try_acquire().ok().unwrap();
+    breaker.set(BreakerSettings {
+        probes: 1,
+        ..BreakerSettings::default()
+    });
+    late.failed();
+    assert_eq!(breaker.state(), HalfOpen, "it was for another number");
+    succeed(&breaker, 1);
+    assert_eq!(breaker.state(), Closed);
+}

@@ -112,6 +112,7 @@ impl Replay {
         place: &mut Place,
         drained: &mut Drained,
     ) -> Result<bool> {
+        let keys = self.tuning.load().settings.keys;
         let lanes = by_key(batch).into_iter();
         let lanes: Vec<_> = lanes.filter(|(key, _)| !place.held.contains(key)).collect();
         let mut lanes = stream::iter(lanes)
@@ -119,7 +120,7 @@ impl Replay {
                 let lane = self.lane(tenant, &key, entries, is_last).await;
                 (key, lane)
             })
-            .buffer_unordered(self.settings.keys.max(1));
+            .buffer_unordered(keys.max(1));
         while let Some((key, lane)) = lanes.next().await {
             match lane? {
                 Lane::Empty => drained.progress = true,

@@ -10,7 +10,7 @@ use stuga_core::{BreakerState, CallCtx, Error, ErrorKind, RequestId, Result, Ten
 use tokio::time::{Instant, sleep_until};
 
 use super::drain::Key;
-use super::{Replay, Takes};
+use super::{Replay, Takes, Tuning};
 use crate::route::{Tried, Way};
 use crate::sides::Exchange;
 
@@ -70,14 +70,15 @@ impl Replay {
         let (mut progress, mut given_up) = (false, false);
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
-            let _place = self.pace.place().await;
+            let tuning = self.tuning.load_full();
+            let _place = tuning.pace.place().await;
             let of = (tenant, &key.0, key.1.as_str());
             let wait = Instant::now() + TURN_WAIT;
             let mut turn = self.route.turn(OPERATION, of, wait).await.ok();
             let began = Instant::now();
             let mut gone = 0;
             while let Some(entry) = entries.next() {
-                let mut going = pin!(self.entry(tenant, &entry, given_up));
+                let mut going = pin!(self.entry(tenant, &entry, &tuning, given_up));
                 let went = tokio::select! {
                     biased;
                     went = &mut going => went?,
@@ -115,10 +116,17 @@ impl Replay {
 
     /// Takes one entry to the cloud. `hopeless` says that an earlier one of its key was refused too often: then one refusal
     /// is enough.
-    async fn entry(&self, tenant: &TenantId, entry: &Entry, hopeless: bool) -> Result<Went> {
+    async fn entry(
+        &self,
+        tenant: &TenantId,
+        entry: &Entry,
+        tuning: &Tuning,
+        hopeless: bool,
+    ) -> Result<Went> {
         const OPERATION: &str = "journal.replay";
-        self.pace.turn().await;
-        let deadline = Instant::now() + self.settings.entry;
+        tuning.pace.turn().await;
+        let settings = &tuning.settings;
+        let deadline = Instant::now() + settings.entry;
         let Way::Cloud(attempt) = self.route.ask(deadline) else {
             return Ok(Went::Away);
         };
@@ -150,7 +158,7 @@ impl Replay {
             }
             Err(error) => {
                 let reason = error.to_string();
-                let often = entry.info.refusals.saturating_add(1) >= self.settings.refusals_max;
+                let often = entry.info.refusals.saturating_add(1) >= settings.refusals_max;
                 if is_final(error.kind()) || often || hopeless {
                     counts.parked.add();
                     tracing::error!(%tenant, seq, operation, %error, "the cloud refuses a write for good; it is parked");

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use stuga_core::WriteId;
 use stuga_core::journal::EntryState;
-use stuga_core::{InvocationId, WriteId};
-use uuid::Uuid;
 
 use crate::history::{Operation, What};
-use crate::store::Place;
+use crate::store::{Place, id, is_thread};
 use crate::world::{World, tenant};
 
 pub(crate) fn check(world: &World, history: &[Operation]) {
@@ -19,6 +18,9 @@ pub(crate) fn check(world: &World, history: &[Operation]) {
     }
     for (place, operations) in places {
         the_later_version_stands(world, place, &operations);
+        if is_thread(&place.2) && !world.plan.set_back {
+            a_host_finds_what_was_written_through_it(world, &operations);
+        }
         let hosts: HashSet<_> = operations
             .iter()
             .filter(|operation| !matches!(operation.what, What::Get(_)))
@@ -31,13 +33,6 @@ pub(crate) fn check(world: &World, history: &[Operation]) {
             versions_are_those_acknowledged(world, &operations);
             nothing_is_overtaken(world, place, &operations, &hosts);
         }
-    }
-}
-
-pub(crate) fn id(number: u64) -> WriteId {
-    WriteId {
-        invocation: InvocationId::from_uuid(Uuid::from_u128(u128::from(number))),
-        call: 0,
     }
 }
 
@@ -106,6 +101,39 @@ fn the_later_version_stands(world: &World, place: &Place, operations: &[&Operati
             && cloud.ids.get(&id(write.number)).is_some_and(|k| k.adopted)
         {
             world.broken(format!("{stands} stands over a later write: {write:?}"));
+        }
+    }
+}
+
+/// Whatever other hosts write: what was acknowledged through a host is found through it, or what is later, or was not yet
+/// acknowledged when it was written. Nothing is removed there.
+fn a_host_finds_what_was_written_through_it(world: &World, operations: &[&Operation]) {
+    for write in operations {
+        let What::Put {
+            version: Some(version),
+            ..
+        } = write.what
+        else {
+            continue;
+        };
+        // An answer that says that the copy misses the write promises less.
+        if write.degraded {
+            continue;
+        }
+        let reads = operations.iter().filter(|read| read.host == write.host);
+        for read in reads.filter(|read| write.is_before(read) && read.is_acknowledged()) {
+            let What::Get(found) = read.what else {
+                continue;
+            };
+            let is_stale = found.is_none_or(|(number, found)| {
+                let writer = operations.iter().find(|o| o.number == number);
+                found < version && writer.is_some_and(|writer| writer.is_before(write))
+            });
+            if is_stale {
+                world.broken(format!(
+                    "a host does not find what it took: {write:?} {read:?}"
+                ));
+            }
         }
     }
 }

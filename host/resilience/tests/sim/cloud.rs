@@ -15,13 +15,14 @@ use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{
     CallCtx, Capability, CapabilityName, Clock, Error, ErrorKind, Result, Timestamp, Write, WriteId,
 };
-use stuga_resilience::{Carrier, Probe};
+use stuga_resilience::{Carrier, Probe, Taught, Teacher};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use crate::dice::Dice;
+use crate::history::writer;
 use crate::life::{HostClock, Life};
-use crate::store::{Place, State, Store, place};
+use crate::store::{Place, State, Store, belongs, id, place};
 
 /// How the cloud is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -306,6 +307,30 @@ impl Carrier<MemoryWrite> for Cart {
         sleep(self.takes).await;
         self.cloud.loses(None);
         Ok(())
+    }
+}
+
+/// Has the copy learn what other hosts began.
+pub(crate) struct Tutor {
+    pub(crate) cloud: Reach,
+    pub(crate) copy: Arc<Store>,
+}
+
+#[async_trait]
+impl Teacher<MemoryWrite> for Tutor {
+    async fn teach(&self, ctx: &CallCtx, write: &MemoryWrite) -> Result<Taught> {
+        if !belongs(write) {
+            return Ok(Taught::Superseded);
+        }
+        let Some(item) = self.cloud.get(ctx, write.key()).await? else {
+            return Ok(Taught::Superseded);
+        };
+        let place = place(ctx, write.key());
+        let by = id(writer(&place, &item.value).unwrap_or_default());
+        self.cloud.life.step().await;
+        self.copy.lock().learn(&place, item, by);
+        self.cloud.life.step().await;
+        Ok(Taught::Whole)
     }
 }
 

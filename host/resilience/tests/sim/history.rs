@@ -16,6 +16,8 @@ pub(crate) struct Operation {
     pub(crate) ended: Option<u64>,
     /// Whether any of its attempts came to no end.
     pub(crate) interrupted: bool,
+    /// Whether its answer said that it is less than it could be.
+    pub(crate) degraded: bool,
 }
 
 /// What was done.

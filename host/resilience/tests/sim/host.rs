@@ -11,7 +11,7 @@ use stuga_resilience::{
 };
 use tokio::sync::watch;
 
-use crate::cloud::{Cart, Cloud, Reach};
+use crate::cloud::{Cart, Cloud, Reach, Tutor};
 use crate::dice::Dice;
 use crate::life::{HostClock, Life};
 use crate::local::Local;
@@ -122,6 +122,10 @@ pub(crate) fn wire(
         cloud: Arc::clone(&cloud.cloud),
         takes: Duration::from_secs(10),
     });
+    let tutor = Arc::new(Tutor {
+        cloud: cloud.clone(),
+        copy: Arc::clone(&local.store),
+    });
     let sides: Sides<dyn Memory> = Sides::new(
         Arc::new(cloud.clone()),
         Arc::new(cloud.clone()),
@@ -129,10 +133,14 @@ pub(crate) fn wire(
         Arc::new(local),
         Arc::clone(&route),
     );
-    let facade = Failover::sides(sides.carried(cart));
+    let facade = Failover::sides(sides.carried(cart).taught(tutor));
     Wired {
         replay: Replay::of(&facade, settings).unwrap(),
-        monitor: Monitor::new(vec![route], Arc::new(cloud), HealthSettings::default()),
+        monitor: Monitor::new(
+            vec![route],
+            Arc::new(cloud),
+            watch::channel(HealthSettings::default()).1,
+        ),
         facade,
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     /// Some callers have no time.
     pub(crate) hurried: bool,
     pub(crate) drills: bool,
+    /// What clients share must be begun before anybody can go on with it, as sessions must.
+    pub(crate) threads: bool,
     /// The cloud remembers nothing of keys that were removed.
     pub(crate) forgets: bool,
     pub(crate) cap: Option<usize>,
@@ -35,7 +37,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn of(dice: &Dice) -> Self {
+    pub(crate) fn of(seed: u64, dice: &Dice) -> Self {
         let kinds = [
             (ErrorKind::Invalid, false),
             (ErrorKind::Conflict, false),
@@ -68,6 +70,8 @@ impl Plan {
             cap: dice.percent(8).then_some(4),
             curse: dice.percent(15).then_some(curse),
             forgets: dice.percent(50),
+            // By a die of its own: what a seed was before there were threads it still is.
+            threads: Dice::new(!seed).percent(35),
         }
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::dice::Dice;
 use crate::history::{Operation, What, value, writer};
 use crate::host::Running;
-use crate::store::Place;
+use crate::store::{Place, belongs, is_thread};
 use crate::world::World;
 
 /// How long a caller has who is not hurried.
@@ -39,6 +39,12 @@ enum Ask {
     Write(MemoryWrite),
 }
 
+/// One try.
+struct Attempt {
+    got: Got,
+    degraded: bool,
+}
+
 /// What it gets.
 enum Got {
     Item(Result<Option<Item>>),
@@ -53,6 +59,7 @@ impl Session {
             let own = self.dice.percent(60);
             let key = match own {
                 true => format!("own-{}-{}", self.number, self.dice.below(2)),
+                false if self.world.plan.threads => format!("thread-{}", self.dice.below(2)),
                 false => format!("shared-{}", self.dice.below(2)),
             };
             self.operate(key, own).await;
@@ -90,10 +97,13 @@ impl Session {
             began: self.world.tick(),
             ended: None,
             interrupted: false,
+            degraded: false,
         };
         let mut repeats = self.dice.percent(70).then_some(REPEATS);
         loop {
-            match self.attempt(&place, number, &ask, patience, leaves).await {
+            let attempt = self.attempt(&place, number, &ask, patience, leaves).await;
+            operation.degraded = attempt.degraded;
+            match attempt.got {
                 Got::Interrupted => {
                     operation.interrupted = true;
                     repeats = repeats.and_then(|left| left.checked_sub(1));
@@ -138,6 +148,9 @@ impl Session {
 
     fn choose(&self, place: &Place, number: u64, seen: Option<Option<u64>>) -> Ask {
         let key = place.2.clone();
+        if is_thread(&key) {
+            return self.choose_of_thread(place, number, seen);
+        }
         let expected = match (self.dice.below(10), seen) {
             (0..4, _) => return Ask::Get,
             (4, _) => return Ask::Write(MemoryWrite::Delete { key }),
@@ -154,6 +167,21 @@ impl Session {
         })
     }
 
+    /// Begins what is not there, and goes on with what is.
+    fn choose_of_thread(&self, place: &Place, number: u64, seen: Option<Option<u64>>) -> Ask {
+        let expected = match (self.dice.below(10), seen.flatten()) {
+            (0..4, _) => return Ask::Get,
+            (4..8, None) => Expected::Absent,
+            _ => Expected::Any,
+        };
+        Ask::Write(MemoryWrite::Put {
+            key: place.2.clone(),
+            value: value(place, number),
+            ttl: None,
+            expected,
+        })
+    }
+
     async fn attempt(
         &self,
         place: &Place,
@@ -161,7 +189,7 @@ impl Session {
         ask: &Ask,
         patience: Duration,
         leaves: Option<Duration>,
-    ) -> Got {
+    ) -> Attempt {
         let running = self.world.hosts[self.host].up().await;
         let began = Instant::now();
         let deadline = began + patience;
@@ -178,7 +206,11 @@ impl Session {
             self.world
                 .broken(format!("{number} ended {late:?} after its deadline"));
         }
-        got
+        let used = ctx.receipt.snapshot();
+        Attempt {
+            got,
+            degraded: used.iter().any(|used| used.degraded.is_some()),
+        }
     }
 
     fn found(&mut self, operation: &mut Operation, item: Option<Item>, own: bool) {
@@ -257,9 +289,15 @@ impl Session {
                 }
                 true
             }
+            // Nobody began it, or another host did and the cloud is away.
+            ErrorKind::NotFound if belongs(write) => true,
             ErrorKind::QuotaExceeded if plan.cap.is_some() => true,
             // A refusal by this host after the cloud kept silent.
-            ErrorKind::Timeout if hurried || conditional || plan.cap.is_some() => false,
+            ErrorKind::Timeout
+                if hurried || conditional || belongs(write) || plan.cap.is_some() =>
+            {
+                false
+            }
             _ => {
                 self.complain(operation, &format!("a write failed: {error:?}"));
                 false

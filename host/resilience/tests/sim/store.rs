@@ -10,8 +10,10 @@ use stuga_core::journal::{Entry, EntryInfo, EntryState, Settled};
 use stuga_core::memory::{Expected, Item, MemoryAck, MemoryWrite};
 use stuga_core::standby::{Adopted, Made};
 use stuga_core::{
-    AgentName, CallCtx, Error, Result, TenantId, Timestamp, Write, WriteId, next_version,
+    AgentName, CallCtx, Error, InvocationId, Result, TenantId, Timestamp, Write, WriteId,
+    next_version,
 };
+use uuid::Uuid;
 
 /// Where an item lies.
 pub(crate) type Place = (TenantId, AgentName, String);
@@ -63,6 +65,24 @@ impl Store {
     }
 }
 
+/// The write of an operation.
+pub(crate) fn id(number: u64) -> WriteId {
+    WriteId {
+        invocation: InvocationId::from_uuid(Uuid::from_u128(u128::from(number))),
+        call: 0,
+    }
+}
+
+/// Whether what lies under a key must be begun, by a put where nothing stands, before another put can follow.
+pub(crate) fn is_thread(key: &str) -> bool {
+    key.starts_with("thread-")
+}
+
+/// Whether a write belongs to something that must be there.
+pub(crate) fn belongs(write: &MemoryWrite) -> bool {
+    matches!(write, MemoryWrite::Put { key, expected, .. } if is_thread(key) && *expected != Expected::Absent)
+}
+
 pub(crate) fn place(ctx: &CallCtx, key: &str) -> Place {
     (ctx.tenant.clone(), ctx.agent.clone(), key.to_owned())
 }
@@ -91,6 +111,9 @@ impl State {
         let last = largest.copied().or(row.map(|row| row.stamp));
         let stamp = next_version(last.unwrap_or(0), now);
         let existed = live.is_some();
+        if belongs(write) && !existed {
+            return Err(Error::not_found(write.operation(), "nobody began it"));
+        }
         let created_at = live.map_or(now, |item| item.created_at);
         let ack = match write {
             MemoryWrite::Put { expected, .. } => {
@@ -175,6 +198,11 @@ impl State {
             MemoryWrite::Delete { .. } => made.stamp,
         };
         let standing = self.standing(place);
+        if belongs(write) && standing.is_none() {
+            self.see(&place.0, made.stamp);
+            self.remember(id, write, made.ack, true);
+            return Adopted::Superseded;
+        }
         let mine = standing.is_some_and(|row| row.by == id);
         if !mine && self.ids.contains_key(&id) {
             return Adopted::Stands;
@@ -205,6 +233,15 @@ impl State {
         );
         self.remember(id, write, made.ack, true);
         Adopted::Stands
+    }
+
+    /// Makes stand here what the other side has, unless that is there already.
+    pub(crate) fn learn(&mut self, place: &Place, item: Item, by: WriteId) {
+        let stamp = item.version;
+        if self.standing(place).is_none_or(|row| row.stamp < stamp) {
+            let item = Some(item);
+            self.set(place, Row { stamp, by, item });
+        }
     }
 
     fn remember(&mut self, id: WriteId, write: &MemoryWrite, ack: MemoryAck, adopted: bool) {

@@ -54,7 +54,7 @@ pub(crate) fn run(seed: u64, told: bool) -> Outcome {
         .unwrap();
     runtime.block_on(async {
         let dice = Dice::new(seed);
-        let plan = Plan::of(&dice);
+        let plan = Plan::of(seed, &dice);
         let wrong = i64::try_from(dice.below(10_000)).unwrap() - 5_000;
         let wrong = if plan.set_back { wrong } else { 0 };
         let cloud = Cloud::new(dice.fork(), plan.curse.clone(), wrong);
@@ -240,6 +240,7 @@ impl World {
                     began,
                     ended: Some(self.tick()),
                     interrupted: false,
+                    degraded: false,
                 });
             }
         }

@@ -17,7 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stuga_core::journal::Journal;
 use stuga_core::{Backend, Capability, CapabilityName, Clock, Grants, TenantId, Write};
-use stuga_resilience::{Breaker, Failover, Gossip, Modes, Probe, Replay, Route, Sides};
+use stuga_resilience::{
+    Breaker, Failover, Gossip, HealthSettings, Modes, Probe, Replay, Route, Sides,
+};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::config::FailoverSettings;
@@ -34,7 +37,9 @@ pub use tend::Figures;
 
 /// What this host does in the cloud's place.
 pub struct Fallback {
-    settings: FailoverSettings,
+    settings: Mutex<FailoverSettings>,
+    /// How the cloud is watched, for the one who does.
+    health: watch::Sender<HealthSettings>,
     modes: Arc<Modes>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -67,7 +72,8 @@ impl Fallback {
         data_dir: &Path,
     ) -> Self {
         Self {
-            settings,
+            health: watch::Sender::new(settings.health),
+            settings: Mutex::new(settings),
             modes: Arc::default(),
             journal,
             clock,
@@ -89,7 +95,7 @@ impl Fallback {
         let capability = <C::Write as Write>::CAPABILITY;
         let mut lane = self.lane(capability);
         let facade = Failover::sides(sides(Arc::clone(&lane.route)));
-        let settings = self.settings.of(capability).replay;
+        let settings = self.settings().of(capability).replay;
         lane.replay = Replay::of(&facade, settings).map(Arc::new);
         self.lanes.push(lane);
         facade
@@ -117,7 +123,7 @@ impl Fallback {
     }
 
     fn lane(&self, capability: CapabilityName) -> Lane {
-        let settings = self.settings.of(capability);
+        let settings = self.settings().of(capability);
         let transitions = Arc::new(Transitions::default());
         let breaker = Breaker::new(settings.breaker, Box::new(random));
         let (herald, clock) = (Arc::clone(&self.herald), Arc::clone(&self.clock));
@@ -139,6 +145,34 @@ impl Fallback {
             replay: None,
             transitions,
         }
+    }
+
+    /// Goes by other settings from the next call on, and says whether any of them differ from those before. Breakers keep their
+    /// states, and journals what they hold.
+    pub(crate) fn set(&self, settings: FailoverSettings) -> bool {
+        let mut known = self.settings();
+        if *known == settings {
+            return false;
+        }
+        for lane in &self.lanes {
+            let capability = lane.route.capability();
+            let (before, now) = (known.of(capability), settings.of(capability));
+            if before.breaker != now.breaker || before.budget != now.budget {
+                lane.route.set(now.breaker, now.budget);
+            }
+            if let Some(replay) = &lane.replay
+                && before.replay != now.replay
+            {
+                replay.set(now.replay);
+            }
+        }
+        self.health.send_replace(settings.health);
+        *known = settings;
+        true
+    }
+
+    fn settings(&self) -> MutexGuard<'_, FailoverSettings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The way to the cloud of a capability; none when it lies on this host.

@@ -68,7 +68,8 @@ impl Fallback {
         }
         if let Some(probe) = &self.probe {
             let routes = self.lanes.iter().map(|lane| Arc::clone(&lane.route));
-            let monitor = Monitor::new(routes.collect(), Arc::clone(probe), self.settings.health);
+            let monitor =
+                Monitor::new(routes.collect(), Arc::clone(probe), self.health.subscribe());
             let stop = stop.clone();
             tasks.spawn(async move { stop.run_until_cancelled(monitor.run()).await });
         }

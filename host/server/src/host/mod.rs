@@ -17,6 +17,7 @@ mod plan;
 mod recent;
 mod recordings;
 mod renew;
+mod retune;
 mod snapshot;
 mod sweep;
 pub mod trial;
@@ -68,6 +69,8 @@ pub struct Host {
     capabilities: Capabilities,
     store: Store,
     tenants_dir: PathBuf,
+    /// The configuration that was read at the start; none when there was none.
+    config_file: Option<PathBuf>,
     /// When set, this tenant alone is run.
     only: Option<TenantId>,
     pepper: Pepper,
@@ -111,6 +114,7 @@ impl Host {
             backends,
             store: Store::new(&config.data_dir),
             tenants_dir: config.tenants.clone(),
+            config_file: config.file.clone(),
             only,
             clock,
             jobs: jobs::Settings {
@@ -135,6 +139,7 @@ impl Host {
     /// When the directories cannot be watched.
     pub fn tend(self: &Arc<Self>) -> Result<()> {
         watch::start(self)?;
+        retune::start(self)?;
         // From here on: that agents are there after a start is no news.
         self.backends.announcer().start();
         self.backends.fallback().start(&self.tasks, &self.stop);

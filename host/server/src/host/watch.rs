@@ -7,6 +7,7 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use stuga_core::{Error, Result};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::Host;
 
@@ -37,7 +38,7 @@ pub(super) fn start(host: &Arc<Host>) -> Result<()> {
     tasks.spawn(async move {
         let _watcher = watcher;
         while let Some(Some(())) = stop.run_until_cancelled(changes.recv()).await {
-            let _ = tokio::time::timeout(RESTLESS_MAX, settle(&mut changes)).await;
+            settle(&mut changes).await;
             let Some(host) = Weak::upgrade(&host) else {
                 return;
             };
@@ -54,17 +55,20 @@ pub(super) fn start(host: &Arc<Host>) -> Result<()> {
     Ok(())
 }
 
-async fn settle(changes: &mut mpsc::Receiver<()>) {
-    while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
+/// Waits until files are quiet.
+pub(super) async fn settle(changes: &mut mpsc::Receiver<()>) {
+    let quiet = async { while let Ok(Some(())) = timeout(QUIET, changes.recv()).await {} };
+    // Restless for too long they are read as they are; whoever reads half a file reads again when it is whole.
+    let _ = timeout(RESTLESS_MAX, quiet).await;
 }
 
-fn watch(watcher: &mut RecommendedWatcher, directory: &Path) -> Result<()> {
+pub(super) fn watch(watcher: &mut RecommendedWatcher, directory: &Path) -> Result<()> {
     watcher
         .watch(directory, RecursiveMode::NonRecursive)
         .map_err(|error| failed(directory, error))
 }
 
-fn failed(path: &Path, error: notify::Error) -> Error {
+pub(super) fn failed(path: &Path, error: notify::Error) -> Error {
     Error::internal(
         "watch",
         format!("{} cannot be watched: {error}", path.display()),

@@ -78,6 +78,7 @@ const COUNTS: [(&str, &str); 10] = [
     ("local_reads", "stuga_failover_reads_total"),
     ("noted", "stuga_journal_noted_total"),
     ("copies_missed", "stuga_copies_missed_total"),
+    ("copies_taught", "stuga_copies_taught_total"),
     ("replayed", "stuga_journal_drained_total"),
     ("superseded", "stuga_journal_superseded_total"),
     ("refused", "stuga_journal_refused_total"),
@@ -146,6 +147,10 @@ fn describe() {
         (
             "stuga_copies_missed_total",
             "Writes to the cloud that this host's copy did not get",
+        ),
+        (
+            "stuga_copies_taught_total",
+            "Writes for which this host's copy learned from the cloud what they belong to",
         ),
         (
             "stuga_journal_drained_total",

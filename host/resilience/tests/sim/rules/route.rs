@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use stuga_core::memory::{Expected, MemoryWrite};
-use stuga_core::{Backend, BreakerState, CallCtx, ErrorKind};
+use stuga_core::{Backend, BreakerState, CallCtx, Clock, ErrorKind};
 use stuga_resilience::{Counted, Pass, Why};
 use tokio::time::{Instant, timeout};
 
-use super::{PATIENT, SECOND, Stage, acme, other, put, seconds};
+use super::{PATIENT, SECOND, Stage, acme, other, place, put, seconds};
 use crate::cloud::Weather;
+use crate::store::id;
 
 fn backend(ctx: &CallCtx) -> Backend {
     ctx.receipt.snapshot()[0].backend
@@ -229,4 +230,62 @@ async fn a_condition_is_judged_once_by_the_side_that_acknowledges_it() {
     let write = cas(Expected::Version(second.version));
     stage.wired.facade.write(&ctx, &write).await.unwrap();
     assert_eq!(stage.effects("a").len(), 3);
+}
+
+/// Has another host begin what the one on the stage has never heard of.
+fn begin_elsewhere(stage: &Stage, key: &str) {
+    let begin = MemoryWrite::Put {
+        key: key.to_owned(),
+        value: b"begun".to_vec(),
+        ttl: None,
+        expected: Expected::Absent,
+    };
+    let mut cloud = stage.cloud.store.lock();
+    let (place, now) = (place(&acme(), key), stage.clock.now());
+    cloud.apply(&place, id(1_000_000), &begin, now).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_to_what_another_host_began_is_read_here_when_the_cloud_goes_away() {
+    let stage = Stage::new();
+    begin_elsewhere(&stage, "thread-0");
+    let ack = stage.put(&acme(), "thread-0").await.unwrap();
+    assert_eq!(stage.counts().copies_taught, 1);
+    assert_eq!(stage.counts().copies_missed, 0);
+    stage.breaker().isolate();
+    let ctx = stage.ctx(&acme(), PATIENT);
+    let found = stage.get(&ctx, "thread-0").await.unwrap().unwrap();
+    assert_eq!(
+        (backend(&ctx), found.version),
+        (Backend::Local, ack.version)
+    );
+    stage.breaker().release();
+    stage.put(&acme(), "thread-0").await.unwrap();
+    assert_eq!(stage.counts().copies_taught, 1, "it is known by now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_cannot_ask_the_cloud_what_a_write_belongs_to_says_that_it_misses_it() {
+    let stage = Stage::new();
+    begin_elsewhere(&stage, "thread-0");
+    let ctx = stage.ctx(&acme(), PATIENT);
+    let write = put("thread-0", 7);
+    let written = stage.wired.facade.write(&ctx, &write);
+    // The write is answered after 20 ms; whatever is asked then is refused.
+    let away = async {
+        tokio::time::sleep(Duration::from_millis(15)).await;
+        stage.cloud.become_(Weather::Refusing);
+    };
+    let (written, ()) = futures::future::join(written, away).await;
+    written.unwrap();
+    let used = &ctx.receipt.snapshot()[0];
+    assert_eq!((used.backend, used.pending), (Backend::Cloud, 0));
+    let degraded = used.degraded.as_deref().unwrap();
+    assert!(degraded.contains("misses a write"), "{degraded}");
+    assert_eq!(stage.counts().copies_missed, 1);
+    stage.cloud.become_(Weather::Steady);
+    let ack = stage.put(&acme(), "thread-0").await.unwrap();
+    stage.breaker().isolate();
+    let found = stage.get(&ctx, "thread-0").await.unwrap().unwrap();
+    assert_eq!(found.version, ack.version, "the next write made it good");
 }
