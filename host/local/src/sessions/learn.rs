@@ -1,7 +1,8 @@
 //! A session that another host began, as the cloud knows it.
 //!
 //! The copy knows of a session only what went through this host. When something is said through this host in a session that
-//! it never heard of, it learns the whole of it, so that what comes next finds its place.
+//! it never heard of, it learns the whole of it, so that what comes next finds its place. What is read says no places, so what is
+//! learned stands where its time says, which is near: a listing of it that changes sides may repeat or skip what is of one moment.
 
 use async_trait::async_trait;
 use stuga_core::sessions::{Conversation, Event, Session, check_actor, check_session_id};
@@ -64,6 +65,7 @@ fn begin_at_its_place(tx: &mut WriteTx<'_>, scope: &Scope, session: &Session) ->
     let place = first_version(session.created_at);
     let new = NewSession {
         row: number::free(tx, OPERATION, number::SESSIONS, place)?,
+        place,
         actor: &session.actor,
         name: &session.id,
         metadata: &session.metadata,
@@ -77,12 +79,14 @@ fn begin_at_its_place(tx: &mut WriteTx<'_>, scope: &Scope, session: &Session) ->
         closed: false,
         created_at: new.created_at,
         last_event_at: 0,
+        place,
     })
 }
 
 fn append_at(tx: &mut WriteTx<'_>, session: &Found, event: &Event, stamp: u64) -> Result<()> {
     let new = NewEvent {
         seq: number::free(tx, OPERATION, number::RECORDS_AND_EVENTS, stamp)?,
+        place: stamp,
         id: &event.id,
         at: event.at.as_millis(),
         role: event.role,
