@@ -156,7 +156,8 @@ pub trait Journal: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Entry>>;
 
-    /// Ends an entry's turn. Durable when it returns; an entry that is gone or does not wait is left alone.
+    /// Ends an entry's turn. An entry that is gone or does not wait is left alone. When it returns it holds whatever becomes of this process;
+    /// after a loss of power an entry that was adopted or refused may wait again, and adopting it again changes nothing.
     async fn settle(&self, tenant: &TenantId, seq: u64, settled: Settled) -> Result<()>;
 
     /// What is known of entries of one state, the oldest first, beyond `after`; at most `limit` (1 to

@@ -16,6 +16,7 @@ use stuga_core::journal::{
 use stuga_core::{AgentName, CapabilityName, Error, Result, TenantId};
 
 use crate::Local;
+use crate::durability::Syncs;
 use crate::error;
 use crate::marks::Marks;
 use crate::secrets::MasterKeyFile;
@@ -106,8 +107,14 @@ impl Journal for LocalJournal {
     async fn settle(&self, tenant: &TenantId, seq: u64, settled: Settled) -> Result<()> {
         const OPERATION: &str = "journal.settle";
         let store = self.local.tenant(tenant).await?;
+        // What a loss of power brings back goes to the cloud again, where it changes nothing. That it was parked or lost is known
+        // here alone.
+        let syncs = match settled {
+            Settled::Adopted | Settled::Refused(_) => Syncs::Soon,
+            Settled::Superseded | Settled::Parked(_) => Syncs::First,
+        };
         store
-            .write(OPERATION, 0, move |tx| {
+            .write_synced(OPERATION, 0, syncs, move |tx| {
                 rows::settle(tx, OPERATION, seq, &settled)
             })
             .await?;

@@ -312,7 +312,7 @@ impl Tenant {
     }
 
     /// Runs `work` while nobody writes to the store, in this process or another, and without a write of its own: what it
-    /// sees is committed and stays as it is until it returns.
+    /// sees is on the disk and stays as it is until it returns.
     pub(crate) async fn alone<T, F>(self: &Arc<Self>, operation: &'static str, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -321,6 +321,8 @@ impl Tenant {
         let tenant = Arc::clone(self);
         self.blocking(operation, move || {
             let mut writer = lock(&tenant.writer);
+            let synced = writer.sync_all(&tenant.database);
+            synced.map_err(|e| error::io(operation, e))?;
             let transaction = writer
                 .conn
                 .transaction_with_behavior(TransactionBehavior::Immediate)

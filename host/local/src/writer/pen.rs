@@ -99,6 +99,17 @@ impl Pen {
         }
     }
 
+    /// Sees to the disk what was committed without a wait, if anything was.
+    ///
+    /// # Errors
+    /// When it cannot be; it is tried again after the next commit.
+    pub(crate) fn sync_all(&mut self, database: &Path) -> std::io::Result<()> {
+        match self.is_synced() {
+            true => Ok(()),
+            false => self.sync(database),
+        }
+    }
+
     fn sync(&mut self, database: &Path) -> std::io::Result<()> {
         let mut wal = database.as_os_str().to_owned();
         wal.push("-wal");
