@@ -59,6 +59,9 @@ pub(crate) enum What {
     Begin,
     /// It goes.
     Drop,
+    /// Nobody knows whether it is whole when the card hears here of writes beside the one that is settled: whoever made those
+    /// has not said what they mean for it, and will find that the card knows of them. It is completed when it is read next.
+    Doubt,
     /// A member is there, with its place.
     Add(u64, Vec<u8>),
     /// A member is gone.
@@ -75,6 +78,7 @@ impl What {
         match self {
             Self::Begin => ("begin", Vec::new(), b""),
             Self::Drop => ("drop", Vec::new(), b""),
+            Self::Doubt => ("doubt", Vec::new(), b""),
             Self::Add(score, member) => ("add", score.to_string().into_bytes(), member),
             Self::Remove(member) => ("remove", Vec::new(), member),
             Self::Keep(member, value) => ("keep", value.clone(), member),

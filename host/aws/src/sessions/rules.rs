@@ -80,10 +80,16 @@ impl Rules for House {
             Kind::Delete => What::Remove(member),
             _ => What::Add(head.place, member),
         };
-        vec![Change {
+        let sessions = Change {
             index: self.index(),
             what,
-        }]
+        };
+        // An event of a host that did not hear the answer is in the stream, but in no index.
+        let events = Change {
+            index: self.events(&head.key, head.incarnation),
+            what: What::Doubt,
+        };
+        vec![sessions, events]
     }
 }
 

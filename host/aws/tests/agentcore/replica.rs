@@ -275,6 +275,46 @@ async fn heard(sessions: &dyn Sessions) -> Vec<(String, Timestamp)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_landed_unheard_is_listed_when_another_host_came_upon_it_first() {
+    let world = World::new().await;
+    let behind = Behind::proxies(&world).await;
+    let one = behind.aws.sessions(Arc::new(HashedEmbedder)).unwrap();
+    let other = world.host().sessions(Arc::new(HashedEmbedder)).unwrap();
+    let apply = async |id: WriteId, write: &SessionWrite| other.apply(&ctx(), id, write).await;
+    let id = ctx().next_write_id().unwrap();
+    apply(id, &create()).await.unwrap();
+    let start = later();
+    let mut said = Vec::new();
+    for (n, adopts) in (1..).zip([true, false]) {
+        let id = ctx().next_write_id().unwrap();
+        let write = say(&n.to_string());
+        let made = appended(id, start, n);
+        let attempt = async || match adopts {
+            true => one.adopt(&ctx(), id, &write, &made).await.map(|_| ()),
+            false => one.apply(&ctx(), id, &write).await.map(|_| ()),
+        };
+        behind.agentcore.set(Fault::Cut {
+            from: Side::Server,
+            after: 0,
+        });
+        let lost = attempt().await.unwrap_err();
+        assert!(lost.kind().is_outage(), "{lost}");
+        behind.agentcore.heal();
+        // Comes upon the event in the stream.
+        let next = ctx().next_write_id().unwrap();
+        apply(next, &say("next")).await.unwrap();
+        attempt().await.unwrap();
+        said.extend([id.to_name(), next.to_name()]);
+        said.sort_unstable();
+        let mut listed: Vec<_> = heard(&*other).await.into_iter().map(|(id, _)| id).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, said, "adopts: {adopts}");
+    }
+    let hits = one.recall(&ctx(), "astrid", "1", 1).await.unwrap();
+    assert_eq!(hits[0].event.content, "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_landed_gets_the_time_that_was_said_and_its_place_whatever_redis_forgets() {
     let redis = Redis::start().unwrap();
     let world = World::with_redis(redis.url()).await;

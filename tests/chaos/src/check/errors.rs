@@ -1,8 +1,12 @@
-//! Which errors a client may meet: those of a host that is down or on its way, that its first attempt goes on, and that a
-//! conditional write may have landed in a cloud that did not answer. No others.
+//! Which errors a client may meet: those of a host that is down or on its way, that its first attempt goes on, that a
+//! conditional write may have landed in a cloud that did not answer, and that a host does not find without the cloud a session
+//! into which only other hosts wrote. No others.
+
+mod apart;
 
 use std::collections::{HashMap, HashSet};
 
+use self::apart::Apart;
 use super::{Rule, Violation};
 use crate::history::Event;
 use crate::words::{Action, Outcome};
@@ -41,6 +45,7 @@ pub(super) fn forgiven(history: &[Event]) -> u64 {
 /// Calls `each` with the operation, the words, and whether it is forgiven.
 fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
     let downs = downs(history);
+    let apart = Apart::of(history);
     let begun: HashMap<u64, (u32, &Action)> = history
         .iter()
         .filter_map(|event| match event {
@@ -59,6 +64,8 @@ fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
     };
     // Operations of which an attempt may still go on in the host.
     let mut lost: HashSet<u64> = HashSet::new();
+    // Operations whose client was told, as it may be, that this host has no such session, and gave up.
+    let mut unknown_here: HashSet<u64> = HashSet::new();
     for event in history {
         match event {
             Event::Trouble {
@@ -74,7 +81,11 @@ fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
                     .get(op)
                     .is_some_and(|(_, action)| action.is_conditional());
                 let unsure = conditional && why == TIMEOUT && detail.contains(UNSURE);
-                let forgiven = is_down(op, *began, *at) || goes_on || unsure;
+                let unknown = apart.explains(event);
+                let forgiven = is_down(op, *began, *at) || goes_on || unsure || unknown;
+                if unknown {
+                    unknown_here.insert(*op);
+                }
                 if status.is_none() {
                     lost.insert(*op);
                 }
@@ -87,7 +98,9 @@ fn visit(history: &[Event], mut each: impl FnMut(u64, String, bool)) {
                 op,
                 outcome: Outcome::Unknown(why),
                 ..
-            } => each(*op, format!("the client gave up: {why}"), false),
+            } if !(why == apart::NOT_FOUND && unknown_here.contains(op)) => {
+                each(*op, format!("the client gave up: {why}"), false);
+            }
             _ => {}
         }
     }

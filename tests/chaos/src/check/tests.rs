@@ -422,6 +422,74 @@ fn another_host_that_is_down_forgives_nothing() {
     assert_eq!(check(&history).count(Rule::Error), 1);
 }
 
+/// Clients of hosts 0 and 1 on one session. Operation 1 is an append through host 0, 2 an append through host 1, and 3 reads
+/// through host 1, which answers 404 with these words.
+fn looked_here(store: Store, second: Outcome, detail: &str) -> Vec<Event> {
+    let unknown = Outcome::Unknown("not-found".to_owned());
+    let append = Action::Append { value: value(2) };
+    let mut events = Story::new()
+        .append()
+        .op(Store::Sessions, append, second)
+        .op(store, Action::Read, unknown)
+        .last(Store::Sessions, heard(&[1]))
+        .events;
+    let told = Event::Trouble {
+        op: 3,
+        began: 30,
+        at: 38,
+        status: Some(404),
+        why: "not-found".to_owned(),
+        detail: detail.to_owned(),
+    };
+    let last = events.len() - 2;
+    events.insert(last, told);
+    elsewhere(elsewhere(events, 2), 3)
+}
+
+const HERE: &str =
+    "sessions.events: the actor has no session of that id, or it has expired; create it first";
+
+#[test]
+fn a_host_need_not_find_alone_a_session_into_which_only_others_wrote() {
+    let history = looked_here(Store::Sessions, Outcome::Conflict, HERE);
+    let verdict = check(&history);
+    assert_eq!(verdict.violations, []);
+    assert_eq!(verdict.counted.retried, 1);
+}
+
+#[test]
+fn a_session_that_is_not_found_is_an_error_wherever_it_had_to_be_found() {
+    let errors = |history: &[Event]| {
+        let verdict = check(history);
+        verdict.count(Rule::Error)
+    };
+    // The problem, and that the client gave up.
+    let mine = looked_here(Store::Sessions, Outcome::Written(1), HERE);
+    assert_eq!(errors(&mine), 2, "it was written through this host");
+    let cloud = "sessions.events: the actor has no session of that id";
+    let cloud = looked_here(Store::Sessions, Outcome::Conflict, cloud);
+    assert_eq!(errors(&cloud), 2, "the cloud does not find it");
+    let other = looked_here(Store::Memory, Outcome::Conflict, HERE);
+    assert_eq!(errors(&other), 2, "it is no session");
+    let mut alone = looked_here(Store::Sessions, Outcome::Conflict, HERE);
+    for event in &mut alone {
+        if let Event::Begin { host, .. } = event {
+            *host = 0;
+        }
+    }
+    assert_eq!(errors(&alone), 2, "there is one host");
+    let mut later = looked_here(Store::Sessions, Outcome::Conflict, HERE);
+    for event in &mut later {
+        if let Event::Begin { op: 1, at, .. } = event {
+            *at = 39;
+        }
+    }
+    assert_eq!(errors(&later), 2, "nobody had written into it");
+    let mut gave_up = looked_here(Store::Sessions, Outcome::Conflict, HERE);
+    gave_up.retain(|event| !matches!(event, Event::Trouble { .. }));
+    assert_eq!(errors(&gave_up), 1, "the client was not told why");
+}
+
 #[test]
 fn a_write_that_may_have_landed_is_forgiven_when_it_has_a_condition() {
     let told = |op| Event::Trouble {

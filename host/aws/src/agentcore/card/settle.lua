@@ -27,10 +27,15 @@ if tonumber(ARGV[9]) > tonumber(floor or '0') then
 end
 local at = 11
 local writes = tonumber(ARGV[10])
+-- Writes that only the stream told of.
+local learned = 0
 for n = 1, writes do
   -- The last one is what was written just now, and may stand otherwise than before.
-  local set = (n == writes and ARGV[7] ~= '') and 'HSET' or 'HSETNX'
-  redis.call(set, card, 'a:' .. ARGV[at], ARGV[at + 1])
+  if n == writes and ARGV[7] ~= '' then
+    redis.call('HSET', card, 'a:' .. ARGV[at], ARGV[at + 1])
+  else
+    learned = learned + redis.call('HSETNX', card, 'a:' .. ARGV[at], ARGV[at + 1])
+  end
   at = at + 2
 end
 if not later then
@@ -46,6 +51,11 @@ if not later then
       redis.call('ZADD', KEYS[n], 0, '\0ready:' .. history())
     elseif change == 'drop' then
       redis.call('DEL', KEYS[n])
+    elseif change == 'doubt' then
+      if learned > 0 then
+        -- The marks, also of those who build it now. Its members stay: a listing of AgentCore may not have the latest yet.
+        redis.call('ZREMRANGEBYSCORE', KEYS[n], 0, 0)
+      end
     elseif change == 'remove' then
       redis.call('ZREM', KEYS[n], member)
     elseif change == 'keep' then
