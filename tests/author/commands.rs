@@ -46,7 +46,7 @@ fn a_new_agent_goes_from_an_empty_folder_to_a_tenant() {
     );
     let green = desk.ok("my-agent", &["test", "--matrix", "--junit", "report.xml"]);
     assert!(
-        green.contains("my-agent 0.1.0: 5 passed, 0 failed"),
+        green.contains("my-agent 0.1.0: 6 passed, 0 failed"),
         "{green}"
     );
     let report = fs::read_to_string(desk.path("my-agent/report.xml")).unwrap();

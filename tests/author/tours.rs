@@ -96,7 +96,7 @@ fn tour(language: &Language) {
 
     let green = desk.ok(AGENT, &["test", "--matrix", "--junit", "report.xml"]);
     assert!(
-        green.contains("hej-agent 0.1.0: 5 passed, 0 failed"),
+        green.contains("hej-agent 0.1.0: 6 passed, 0 failed"),
         "{green}"
     );
     let report = fs::read_to_string(desk.path(AGENT).join("report.xml")).unwrap();

@@ -53,6 +53,6 @@ pub use records::LocalRecords;
 pub use registry::{Local, LocalConfig};
 pub use retention::{Keep, Retention};
 pub use search::LocalSearch;
-pub use secrets::{KeyAtRest, LocalSecrets};
+pub use secrets::{CopiedSecrets, KeyAtRest, LocalSecrets, SecretCopies};
 pub use sessions::LocalSessions;
 pub use tally::{Quotas, Usage};

@@ -22,12 +22,14 @@ use crate::error;
 use crate::tenant::Tenant;
 use crate::tx::WriteTx;
 
+mod copies;
 mod keeper;
 mod master;
 mod seal;
 pub(crate) mod sealer;
 mod vault;
 
+pub use copies::{CopiedSecrets, SecretCopies};
 pub(crate) use keeper::Keeper;
 use keeper::StoredKey;
 pub(crate) use master::MasterKeyFile;

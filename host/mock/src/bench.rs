@@ -3,12 +3,12 @@
 use stuga_core::{Clock, SystemClock};
 use tracing::Dispatch;
 
-use crate::cloud::State;
 use crate::logs::Capture;
 use crate::mock::{Mock, executor};
 use crate::report::Called;
 use crate::run::{Deployed, Stage};
 use crate::scenario::{Call, Scenario};
+use crate::state::State;
 
 /// An agent on the mock host, in real time.
 pub struct Bench {

@@ -49,6 +49,15 @@ impl Findings {
         !found.mismatches.is_empty()
     }
 
+    /// Adds what was found `elsewhere`.
+    pub(crate) fn extend(&mut self, there: Self, elsewhere: &str) {
+        self.mismatches
+            .extend(there.mismatches.into_iter().map(|mut one| {
+                one.at.push_str(elsewhere);
+                one
+            }));
+    }
+
     fn shown(&self, mut text: String) -> String {
         self.redaction.text(&mut text);
         cut(text)

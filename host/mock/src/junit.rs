@@ -2,8 +2,8 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::cloud::State;
 use crate::report::{Run, Verdict};
+use crate::state::State;
 
 /// Writes runs as one JUnit report: a test suite for each state of the breakers.
 ///

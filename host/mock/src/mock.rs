@@ -9,11 +9,11 @@ use stuga_local::Quotas;
 use stuga_runtime::{Kinds, LoadError, Manifest, Plugin, Runtime, RuntimeConfig, Skills};
 use tracing::Dispatch;
 
-use crate::cloud::State;
 use crate::logs::Capture;
 use crate::report::Run;
 use crate::run;
 use crate::scenario::Scenario;
+use crate::state::State;
 
 /// Instances that live at the same time: a scenario has one, and one that is being replaced.
 const MAX_INSTANCES: u32 = 4;

@@ -8,9 +8,9 @@ use stuga_core::Error;
 use stuga_core::receipt::CapabilityUse;
 
 use crate::LogLine;
-use crate::cloud::State;
 use crate::compare::{Mismatch, shown};
 use crate::scenario::{FailureKind, Scenario};
+use crate::state::State;
 
 /// What came of one scenario in one state of the breakers. Has no times in it: the same run has the same bytes.
 #[derive(Clone, Debug, Serialize)]

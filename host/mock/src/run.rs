@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stuga_core::invocation::{Answer, Claim};
-use stuga_core::secrets::{SecretStore, SecretValue};
+use stuga_core::secrets::SecretValue;
 use stuga_core::{
     AgentName, CallCtx, CapabilityName, Clock, Grants, InvocationId, RequestId, Result, TenantId,
     Timestamp,
@@ -22,7 +22,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::clock::ScenarioClock;
-use crate::cloud::State;
 use crate::compare::{Differences, Findings};
 use crate::expect;
 use crate::ids::Ids;
@@ -33,6 +32,7 @@ use crate::redact::Redaction;
 use crate::report::{Called, Ended, Run, Verdict};
 use crate::runner::Runner;
 use crate::scenario::{Call, FailureKind, Scenario, read_file};
+use crate::state::State;
 use crate::watch::watched;
 use crate::world::World;
 
@@ -180,26 +180,42 @@ impl Stage {
             let input = kept::jobs::text(input.as_ref());
             self.mock.jobs.check(kind, &input)?;
         }
-        for side in self.world.sides() {
+        if let Some(cloud) = &self.world.cloud {
             let ctx = self.ctx(id, DEADLINE)?;
-            kept::lay(&side.backends(), &ctx, state, self.folder()).await?;
-            let secrets = side.secrets();
-            for (name, secret) in &self.scenario.secrets {
-                let value = SecretValue::new(secret.value().into())?;
-                let id = ctx.next_write_id()?;
-                secrets.set(&self.tenant, id, name, &value).await?;
-            }
+            kept::lay(&cloud.backends(), &ctx, state, self.folder()).await?;
+        }
+        let (local, ctx) = (self.world.local.backends(), self.ctx(id, DEADLINE)?);
+        kept::lay(&local, &ctx, state, self.folder()).await?;
+        kept::jobs::lay(&*local.jobs, &ctx, &state.jobs, &state.schedules).await?;
+        let store = self.world.secret_store();
+        for (name, secret) in &self.scenario.secrets {
+            let value = SecretValue::new(secret.value().into())?;
+            let id = ctx.next_write_id()?;
+            store.set(&self.tenant, id, name, &value).await?;
         }
         Ok(())
     }
 
+    /// Looks at what is stored: on this host, and in the cloud once that has come back.
     async fn look(&mut self) -> Result<Findings> {
         let id = self.ids.invocation(self.clock.now());
         let ctx = self.ctx(id, DEADLINE)?;
         let local = self.world.local.backends();
         let (expect, mut found) = (&self.scenario.expect, Findings::new(&self.redaction));
         kept::look(&local, &ctx, expect, self.folder(), &mut found).await?;
+        kept::look_at_jobs(&*local.jobs, &ctx, expect, &mut found).await?;
         kept::look_at_messages(&self.world.outbox, expect, &mut found);
+        for (capability, left) in self.world.come_back(&self.tenant).await? {
+            let (waiting, parked) = (left.waiting, left.parked);
+            let got = format!("{waiting} writes that wait and {parked} that it refuses");
+            let at = format!("{} in the cloud", capability.as_str());
+            Differences::new(at, &mut found).add("", "every write", got);
+        }
+        if let Some(cloud) = &self.world.cloud {
+            let mut there = Findings::new(&self.redaction);
+            kept::look(&cloud.backends(), &ctx, expect, self.folder(), &mut there).await?;
+            found.extend(there, " in the cloud");
+        }
         Ok(found)
     }
 
@@ -244,11 +260,10 @@ impl Stage {
         let agent = Arc::new(watched(START_PATIENCE, START_PATIENCE, deploy).await?);
         let runner = Arc::new(Runner {
             agent: Arc::clone(&agent),
-            queue: Arc::clone(&self.world.job_queue),
+            queue: self.world.job_queue(),
             tenant: self.tenant.clone(),
             name: self.agent(),
             clock: Arc::clone(&self.clock),
-            served: Arc::clone(&self.world.served),
             deadline: scenario.limits.deadline.map(|span| span.0),
             leases: AtomicU64::new(1),
             ran: std::sync::Mutex::default(),
@@ -399,15 +414,13 @@ impl Stage {
             }
             Err(error) => ended(error),
         };
-        let mut uses = receipt.receipt.snapshot();
-        self.world.served.complete(invocation, &mut uses);
         Ok(Called {
             skill: skill.to_owned(),
             ended,
             kept: false,
             parts,
             logs: self.capture.take(),
-            receipt: uses,
+            receipt: receipt.receipt.snapshot(),
             jobs: Vec::new(),
         })
     }

@@ -15,11 +15,9 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::clock::ScenarioClock;
-use crate::ledger::Replicas;
 use crate::mock::DEADLINE;
 use crate::report::{Ended, Ran};
 use crate::run::ended;
-use crate::served::Served;
 use crate::watch::watched;
 
 /// Longest run of an attempt that does not ask for less: a tenant's own default.
@@ -44,11 +42,10 @@ pub(crate) enum Turned {
 /// Runs the jobs of the agent under test.
 pub(crate) struct Runner {
     pub(crate) agent: Arc<Agent>,
-    pub(crate) queue: Arc<Replicas<dyn JobQueue>>,
+    pub(crate) queue: Arc<dyn JobQueue>,
     pub(crate) tenant: TenantId,
     pub(crate) name: AgentName,
     pub(crate) clock: Arc<ScenarioClock>,
-    pub(crate) served: Arc<Served>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) leases: AtomicU64,
     pub(crate) ran: Mutex<Vec<Ran>>,
@@ -149,14 +146,12 @@ impl Runner {
                 (Outcome::Failed { failure, roll }, ended(error))
             }
         };
-        let mut receipt = ctx.receipt.snapshot();
-        self.served.complete(invocation, &mut receipt);
         self.lock().push(Ran {
             job: job.id,
             kind: job.kind,
             attempt: job.attempt,
             ended: how,
-            receipt,
+            receipt: ctx.receipt.snapshot(),
         });
         outcome
     }

@@ -1,26 +1,29 @@
-//! The host around an agent in a scenario: the real backends on a directory that is thrown away, the path before them.
+//! The host around an agent in a scenario: the real backends on a directory that is thrown away, behind the real facade.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use stuga_core::a2a::Mailbox;
 use stuga_core::a2a::delivery::{MailDesk, MailQueue};
 use stuga_core::jobs::queue::JobQueue;
+use stuga_core::journal::Backlog;
 use stuga_core::model::Model;
 use stuga_core::secrets::SecretStore;
-use stuga_core::{AgentName, Backends, CapabilityName, Clock, Result, TenantId};
-use stuga_local::{Durability, Local, LocalConfig, LocalMail, LocalSecrets, Models};
-use stuga_resilience::Capabilities;
+use stuga_core::{AgentName, Backends, CapabilityName, Clock, Error, Result, TenantId};
+use stuga_local::{CopiedSecrets, Durability, Local, LocalConfig, Models, SecretCopies};
+use stuga_resilience::{Capabilities, Gate};
 use tempfile::TempDir;
 
-use crate::cloud::{Cloud, State};
+use crate::attendant::Attendant;
 use crate::doubles::agents::Neighbours;
 use crate::doubles::model::Scripted;
 use crate::faults::Faults;
-use crate::ledger::{Ledger, Replicas};
+use crate::jobs::TurnedJobs;
+use crate::matrix::{Apart, stand_before};
 use crate::outbox::{Noted, Outbox};
-use crate::path::{Common, dress};
 use crate::scenario::Scenario;
-use crate::served::Served;
+use crate::state::State;
 use crate::turn::Turn;
 
 /// A host's backends, opened for one scenario.
@@ -31,12 +34,10 @@ pub struct World {
     pub(crate) local: Local,
     /// The cloud's side, when there is one.
     pub(crate) cloud: Option<Local>,
-    pub(crate) served: Arc<Served>,
     pub(crate) turn: Arc<Turn>,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) job_queue: Arc<Replicas<dyn JobQueue>>,
-    mail: Arc<Replicas<LocalMail>>,
-    secrets: Arc<Replicas<LocalSecrets>>,
+    attendant: Arc<Attendant>,
+    secrets: Arc<dyn SecretStore>,
     /// Removed when it is dropped, after the stores.
     _directory: TempDir,
 }
@@ -65,22 +66,33 @@ impl World {
 
     /// The jobs as their runner sees them.
     pub fn job_queue(&self) -> Arc<dyn JobQueue> {
-        Arc::clone(&self.job_queue) as _
+        self.local.job_queue()
     }
 
-    /// The mailboxes as their runner sees them.
-    pub fn mail_queue(&self) -> Arc<dyn MailQueue> {
-        Arc::clone(&self.mail) as _
+    /// The mailboxes as their runners see them: those in the cloud, if there is one, and this host's own.
+    pub fn mail_queues(&self) -> Vec<Arc<dyn MailQueue>> {
+        let mail = |side: &Local| side.mail() as Arc<dyn MailQueue>;
+        self.sides().map(mail).collect()
     }
 
-    /// The mailboxes as the operator sees them.
-    pub fn mail_desk(&self) -> Arc<dyn MailDesk> {
-        Arc::clone(&self.mail) as _
+    /// The mailboxes as the operator sees them, in the order of [`World::mail_queues`].
+    pub fn mail_desks(&self) -> Vec<Arc<dyn MailDesk>> {
+        let mail = |side: &Local| side.mail() as Arc<dyn MailDesk>;
+        self.sides().map(mail).collect()
     }
 
     /// The secrets as the operator sees them.
     pub fn secret_store(&self) -> Arc<dyn SecretStore> {
-        Arc::clone(&self.secrets) as _
+        Arc::clone(&self.secrets)
+    }
+
+    /// Has the cloud come back for good and catch up, and says what of a tenant's writes it does not take all the same.
+    ///
+    /// # Errors
+    /// What the journal answers.
+    pub async fn come_back(&self, tenant: &TenantId) -> Result<Vec<(CapabilityName, Backlog)>> {
+        let journal = self.local.journal();
+        self.attendant.come_back(&*journal, tenant).await
     }
 
     /// Opens empty backends for a scenario, around the agent under test.
@@ -101,92 +113,85 @@ impl World {
         models: Option<&Models>,
     ) -> Result<Self> {
         let directory = TempDir::new().map_err(|error| {
-            stuga_core::Error::unavailable("mock.open", "no temporary directory can be made")
-                .with_source(error)
+            Error::unavailable("mock.open", "no temporary directory can be made").with_source(error)
         })?;
         let config = LocalConfig {
             durability: Durability::ThrownAway,
             default_quotas: scenario.quotas(),
             ..LocalConfig::default()
         };
-        let ledger = Arc::new(Ledger::new(clock));
         let none = Models::default();
-        let open = |name: &str, clock: Arc<dyn Clock>| {
+        let open = |name: &str| {
             let directory = side(directory.path(), name);
-            Local::open_with(&directory, clock, config.clone(), models.unwrap_or(&none))
+            let models = models.unwrap_or(&none);
+            Local::open_with(&directory, Arc::clone(clock), config.clone(), models)
         };
-        let local = open("local", Arc::clone(clock))?;
-        let cloud = match state {
-            State::Local => None,
-            _ => Some(open("cloud", ledger.cloud_clock())?),
-        };
-        let common = Common {
-            faults: Arc::new(Faults::new(&scenario.faults)),
-            served: Arc::default(),
-            ledger: Arc::clone(&ledger),
-            turn: Arc::default(),
+        let local = open("local")?;
+        let faults = Arc::new(Faults::new(&scenario.faults));
+        let (turn, outbox): (Arc<Turn>, Arc<Outbox>) = Default::default();
+        let mailbox = |side: &Local| -> Arc<dyn Mailbox> {
+            Arc::new(Noted {
+                mailbox: side.mail(),
+                outbox: Arc::clone(&outbox),
+            })
         };
         // One script for both sides: an answer is given once, whoever serves.
         let model: Arc<dyn Model> = match models {
             Some(_) => local.model(),
             None => Arc::new(Scripted::new(&scenario.model, local.model())),
         };
-        let outbox: Arc<Outbox> = Arc::default();
-        let here = Backends {
-            model: Arc::clone(&model),
-            mailbox: Arc::new(Noted {
-                mailbox: local.mail(),
-                outbox: Arc::clone(&outbox),
+        let mut capabilities = Capabilities::local(Backends {
+            jobs: Arc::new(TurnedJobs {
+                jobs: local.jobs(),
+                turn: Arc::clone(&turn),
             }),
+            model: Arc::clone(&model),
+            mailbox: mailbox(&local),
             ..local.backends()
-        };
-        let there = cloud.as_ref().map(|cloud| Backends {
-            model,
-            ..cloud.backends()
         });
-        let health: &dyn Fn(CapabilityName) -> Cloud = &|_| Cloud::new(state);
-        let backends = dress(&common, &here, there.map(|there| (there, health)));
-        let mut capabilities = Capabilities::local(backends);
+        let mut secrets: Arc<dyn SecretStore> = local.secrets();
+        let cloud = match state {
+            State::Local => None,
+            _ => Some(open("cloud")?),
+        };
+        let mut lanes = BTreeMap::new();
+        if let Some(cloud) = &cloud {
+            let copied = Arc::new(CopiedSecrets::new(cloud.secrets(), local.secrets()));
+            let there = Apart {
+                mailbox: mailbox(cloud),
+                model: Arc::clone(&model),
+                secrets: Arc::clone(&copied) as _,
+            };
+            let here = Apart {
+                mailbox: mailbox(&local),
+                model,
+                secrets: Arc::new(SecretCopies::new(local.secrets())),
+            };
+            let (sides, apart) = ((cloud, &local), (there, here));
+            lanes = stand_before(&mut capabilities, sides, apart, state, clock);
+            secrets = copied;
+        }
+        let attendant = Arc::new(Attendant::new(Arc::clone(&faults), lanes));
+        let mut capabilities = capabilities.gated(&(Arc::clone(&attendant) as Arc<dyn Gate>));
         if let Some(own) = own {
-            let (faults, outbox) = (Arc::clone(&common.faults), Arc::clone(&outbox));
-            let neighbours = Neighbours::new(own, &scenario.agents, faults, outbox)?;
+            let neighbours = Neighbours::new(own, &scenario.agents, faults, Arc::clone(&outbox))?;
             capabilities = capabilities.with_exchange(Arc::new(neighbours));
         }
-        let cloud_ref = cloud.as_ref();
         Ok(Self {
             capabilities,
-            job_queue: Arc::new(Replicas {
-                capability: CapabilityName::Jobs,
-                local: local.job_queue(),
-                cloud: cloud_ref.map(Local::job_queue),
-                ledger: Arc::clone(&ledger),
-            }),
-            mail: Arc::new(Replicas {
-                capability: CapabilityName::A2a,
-                local: local.mail(),
-                cloud: cloud_ref.map(Local::mail),
-                ledger: Arc::clone(&ledger),
-            }),
-            secrets: Arc::new(Replicas {
-                capability: CapabilityName::Secrets,
-                local: local.secrets(),
-                cloud: cloud_ref.map(Local::secrets),
-                ledger,
-            }),
-            served: common.served,
-            turn: common.turn,
-            outbox,
             local,
             cloud,
+            turn,
+            outbox,
+            attendant,
+            secrets,
             _directory: directory,
         })
     }
 
-    /// Every side that has data of its own.
+    /// Every side that has data of its own: the cloud's, if there is one, and this host's.
     pub(crate) fn sides(&self) -> impl Iterator<Item = &Local> {
-        [Some(&self.local), self.cloud.as_ref()]
-            .into_iter()
-            .flatten()
+        self.cloud.iter().chain([&self.local])
     }
 
     /// Closes the stores, so that nothing works on the directory when it is removed.

@@ -8,14 +8,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stuga_core::receipt::CapabilityUse;
 use stuga_core::tape::taped;
 use stuga_core::{Backend, CallCtx, Capability, Result, Write};
 
+use crate::gate::{Gate, Passage};
 use crate::route::Route;
 use crate::sides::Sides;
 
 /// A capability as a guest sees it, whoever serves it.
-pub struct Failover<C: Capability + ?Sized>(Serving<C>);
+pub struct Failover<C: Capability + ?Sized> {
+    serving: Serving<C>,
+    gate: Option<Arc<dyn Gate>>,
+}
 
 pub(crate) enum Serving<C: Capability + ?Sized> {
     /// One backend, and no breaker in the path.
@@ -26,20 +31,24 @@ pub(crate) enum Serving<C: Capability + ?Sized> {
 
 impl<C: Capability + ?Sized> Clone for Failover<C> {
     fn clone(&self) -> Self {
-        Self(match &self.0 {
+        let serving = match &self.serving {
             Serving::One { backend, side } => Serving::One {
                 backend: Arc::clone(backend),
                 side: *side,
             },
             Serving::Two(sides) => Serving::Two(Arc::clone(sides)),
-        })
+        };
+        Self {
+            serving,
+            gate: self.gate.clone(),
+        }
     }
 }
 
 impl<C: Capability + ?Sized> Failover<C> {
     /// The facade in `local` mode: every call goes to `local`, no breaker stands in the path.
     pub fn local(local: Arc<C>) -> Self {
-        Self(Serving::One {
+        Self::of(Serving::One {
             backend: local,
             side: Backend::Local,
         })
@@ -47,7 +56,7 @@ impl<C: Capability + ?Sized> Failover<C> {
 
     /// The facade before `cloud` alone: every call goes to it, no breaker stands in the path.
     pub fn cloud(cloud: Arc<C>) -> Self {
-        Self(Serving::One {
+        Self::of(Serving::One {
             backend: cloud,
             side: Backend::Cloud,
         })
@@ -55,7 +64,23 @@ impl<C: Capability + ?Sized> Failover<C> {
 
     /// The facade before the cloud with this host behind it.
     pub fn sides(sides: Sides<C>) -> Self {
-        Self(Serving::Two(Arc::new(sides)))
+        Self::of(Serving::Two(Arc::new(sides)))
+    }
+
+    fn of(serving: Serving<C>) -> Self {
+        Self {
+            serving,
+            gate: None,
+        }
+    }
+
+    /// The same, with a gate before every call.
+    #[must_use]
+    pub fn gated(self, gate: Arc<dyn Gate>) -> Self {
+        Self {
+            gate: Some(gate),
+            ..self
+        }
     }
 
     /// The way to the cloud; none where there is one backend only.
@@ -64,11 +89,11 @@ impl<C: Capability + ?Sized> Failover<C> {
     }
 
     pub(crate) fn serving(&self) -> &Serving<C> {
-        &self.0
+        &self.serving
     }
 
     pub(crate) fn two(&self) -> Option<&Arc<Sides<C>>> {
-        match &self.0 {
+        match &self.serving {
             Serving::One { .. } => None,
             Serving::Two(sides) => Some(sides),
         }
@@ -110,7 +135,16 @@ impl<C: Capability + ?Sized> Failover<C> {
         Fut: Future<Output = Result<T>> + Send,
     {
         ctx.check_deadline(operation)?;
-        match &self.0 {
+        if let Some(gate) = &self.gate {
+            match gate.pass(ctx, C::Write::CAPABILITY, operation).await {
+                Passage::Through => {}
+                Passage::Refused(error) | Passage::Unanswered(error) => {
+                    self.note_refused(ctx, |used| used.reads = used.reads.saturating_add(1));
+                    return Err(error);
+                }
+            }
+        }
+        match &self.serving {
             Serving::One { backend, side } => {
                 let result = read(Arc::clone(backend)).await;
                 ctx.receipt.note(C::Write::CAPABILITY, *side, |used| {
@@ -134,7 +168,21 @@ impl<C: Capability + ?Sized> Failover<C> {
     async fn apply(&self, ctx: &CallCtx, write: &C::Write) -> Result<<C::Write as Write>::Ack> {
         ctx.check_deadline(write.operation())?;
         let id = ctx.next_write_id()?;
-        match &self.0 {
+        let mut lost = None;
+        if let Some(gate) = &self.gate {
+            match gate
+                .pass(ctx, C::Write::CAPABILITY, write.operation())
+                .await
+            {
+                Passage::Through => {}
+                Passage::Refused(error) => {
+                    self.note_refused(ctx, |used| used.writes = used.writes.saturating_add(1));
+                    return Err(error);
+                }
+                Passage::Unanswered(error) => lost = Some(error),
+            }
+        }
+        let result = match &self.serving {
             Serving::One { backend, side } => {
                 let result = backend.apply(ctx, id, write).await;
                 ctx.receipt.note(C::Write::CAPABILITY, *side, |used| {
@@ -144,6 +192,34 @@ impl<C: Capability + ?Sized> Failover<C> {
                 result
             }
             Serving::Two(sides) => sides.write(ctx, id, write).await,
+        };
+        match lost {
+            Some(lost) => result.and(Err(lost)),
+            None => result,
         }
+    }
+
+    /// Has the gate say whether something that no receipt counts may be done, such as to spool a content.
+    pub(crate) async fn pass(&self, ctx: &CallCtx, operation: &'static str) -> Result<()> {
+        let Some(gate) = &self.gate else {
+            return Ok(());
+        };
+        match gate.pass(ctx, C::Write::CAPABILITY, operation).await {
+            Passage::Through => Ok(()),
+            Passage::Refused(error) | Passage::Unanswered(error) => Err(error),
+        }
+    }
+
+    /// Notes a call that the gate refused: tried once, on the side that always answers.
+    fn note_refused(&self, ctx: &CallCtx, note: impl FnOnce(&mut CapabilityUse)) {
+        let side = match &self.serving {
+            Serving::One { side, .. } => *side,
+            Serving::Two(_) => Backend::Local,
+        };
+        ctx.receipt.note(C::Write::CAPABILITY, side, |used| {
+            used.breaker = self.route().map(|route| route.breaker().state());
+            used.attempts = used.attempts.saturating_add(1);
+            note(used);
+        });
     }
 }

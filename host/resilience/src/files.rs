@@ -29,6 +29,7 @@ impl Failover<dyn Files> {
         const OPERATION: &str = "files.spool";
         let spool = || async move {
             ctx.check_deadline(OPERATION)?;
+            self.pass(ctx, OPERATION).await?;
             match self.serving() {
                 Serving::One { backend, .. } => backend.spool(ctx, content).await,
                 Serving::Two(sides) => {
@@ -49,6 +50,7 @@ impl Failover<dyn Files> {
         const OPERATION: &str = "files.begin-upload";
         let begin = || async move {
             ctx.check_deadline(OPERATION)?;
+            self.pass(ctx, OPERATION).await?;
             match self.serving() {
                 Serving::One { backend, .. } => backend.begin_upload(ctx).await,
                 Serving::Two(sides) => {

@@ -11,6 +11,7 @@ mod counts;
 mod errand;
 mod failover;
 mod files;
+mod gate;
 mod gossip;
 mod health;
 mod model;
@@ -42,6 +43,7 @@ pub use budget::BudgetSettings;
 pub use counts::Counted;
 pub use failover::Failover;
 pub use files::FileCarrier;
+pub use gate::{Gate, Passage};
 pub use gossip::{FRESH, Gossip, Neighbours, Observation};
 pub use health::{HealthSettings, Monitor, Probe};
 pub use modes::{DRILL_LONGEST, Isolation, Mode, Modes, WHY_MAX_BYTES};
@@ -89,6 +91,23 @@ impl Capabilities {
             search: Failover::local(local.search),
             secrets: Failover::local(local.secrets),
             sessions: Failover::local(local.sessions),
+        }
+    }
+
+    /// The same, with a gate before every call of every capability. Messages that the exchange carries pass it by.
+    #[must_use]
+    pub fn gated(self, gate: &Arc<dyn Gate>) -> Self {
+        Self {
+            exchange: self.exchange,
+            files: self.files.gated(Arc::clone(gate)),
+            jobs: self.jobs.gated(Arc::clone(gate)),
+            mailbox: self.mailbox.gated(Arc::clone(gate)),
+            memory: self.memory.gated(Arc::clone(gate)),
+            model: self.model.gated(Arc::clone(gate)),
+            records: self.records.gated(Arc::clone(gate)),
+            search: self.search.gated(Arc::clone(gate)),
+            secrets: self.secrets.gated(Arc::clone(gate)),
+            sessions: self.sessions.gated(Arc::clone(gate)),
         }
     }
 

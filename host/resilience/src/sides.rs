@@ -121,10 +121,11 @@ impl<C: Capability + ?Sized> Sides<C> {
         F: Fn(Arc<C>) -> Fut + Send,
         Fut: Future<Output = Result<T>> + Send,
     {
-        let state = self.route.breaker().state();
         let mut attempts = 1;
         let why = match self.route.to_read(ctx).await? {
             Way::Cloud(attempt) => {
+                // As which the call is made: of an open breaker whose time is over it is a probe.
+                let state = self.route.breaker().state();
                 match attempt.make(operation, read(Arc::clone(&self.cloud))).await {
                     Tried::Answered(result) => {
                         self.note(ctx, Backend::Cloud, state, |used| {
@@ -163,12 +164,12 @@ impl<C: Capability + ?Sized> Sides<C> {
         let operation = write.operation();
         let key = (&ctx.tenant, &ctx.agent, write.key());
         let _turn = self.route.turn(operation, key, ctx.deadline).await?;
-        let state = self.route.breaker().state();
         let mut landed = None;
         // Before the cloud is asked: a copy must never claim to be later than the cloud's own version of the same write, or a
         // clock that is set back makes it refuse what the cloud takes next.
         let asked_at = self.route.clock().now();
         if let Way::Cloud(attempt) = self.route.to_write(ctx, write.key()).await? {
+            let state = self.route.breaker().state();
             match self.apply_in_cloud(ctx, attempt, id, write).await {
                 Tried::Answered(result) => {
                     self.note(ctx, Backend::Cloud, state, |used| {

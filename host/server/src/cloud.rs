@@ -1,6 +1,5 @@
 //! AWS, as far as this process is told about it. [`crate::wire`] and the operator's commands alone use it.
 
-mod copies;
 mod gossip;
 mod guarded;
 
@@ -20,7 +19,7 @@ use stuga_core::keys::KeyWrap;
 use stuga_core::model::ModelLimits;
 use stuga_core::secrets::{SecretStore, Secrets};
 use stuga_core::{CallCtx, CapabilityName, Clock, Grants, Result, TenantId, Timestamp};
-use stuga_local::Local;
+use stuga_local::{CopiedSecrets, Local, SecretCopies};
 use stuga_resilience::{
     Capabilities, Failover, FileCarrier, Route, SearchTeacher, SessionTeacher, Sides,
 };
@@ -30,7 +29,6 @@ pub(crate) use crate::config::read_aws as read;
 use crate::fallback::Fallback;
 use crate::host::{Elsewhere, Happened};
 use crate::tenants::Storage;
-use copies::{Copied, Copies};
 use gossip::RedisGossip;
 use guarded::{AwsProbe, GuardedEmbedder};
 
@@ -206,8 +204,8 @@ impl Cloud {
         if let Some(secrets) = secrets {
             let local = local.secrets();
             let cloud: Arc<dyn Secrets> =
-                Arc::new(Copied::new(Arc::clone(secrets), Arc::clone(&local)));
-            let copies: Arc<dyn Secrets> = Arc::new(Copies { local });
+                Arc::new(CopiedSecrets::new(Arc::clone(secrets), Arc::clone(&local)));
+            let copies: Arc<dyn Secrets> = Arc::new(SecretCopies::new(local));
             capabilities.secrets = fallback.behind(|route| Sides::apart(cloud, copies, route));
         }
         if aws.job_executor().is_some() {
@@ -304,7 +302,10 @@ impl Cloud {
     /// Secrets, as the operator changes them; this host's copies follow.
     pub(crate) fn secrets(&self, local: &Local) -> Option<Arc<dyn SecretStore>> {
         let secrets = self.opened.as_ref()?.secrets.as_ref()?;
-        Some(Arc::new(Copied::new(Arc::clone(secrets), local.secrets())))
+        Some(Arc::new(CopiedSecrets::new(
+            Arc::clone(secrets),
+            local.secrets(),
+        )))
     }
 
     /// Sets what a tenant may store with AWS.

@@ -12,7 +12,7 @@ use crate::scenario::{ExpectJob, ExpectSchedule, StateJob, StateSchedule, moment
 /// The input of a job that has none.
 const NO_INPUT: &str = "{}";
 
-pub(super) async fn lay(
+pub(crate) async fn lay(
     jobs: &dyn Jobs,
     ctx: &CallCtx,
     waiting: &[StateJob],

@@ -8,7 +8,7 @@ use stuga_core::{CapabilityName, TenantId};
 use stuga_yaml::{Node, Report};
 
 use super::{escape, help, place, shown};
-use crate::path::operations;
+use crate::operations::operations;
 use crate::redact::VALUE_MIN_BYTES;
 use crate::scenario::{Call, Content, Scenario, Secret, besides};
 

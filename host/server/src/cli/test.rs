@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// The folder with the scenarios, or one of them [default: the project's]
     #[arg(long, value_name = "DIR|FILE")]
     scenarios: Option<PathBuf>,
-    /// Run each scenario also with every breaker closed, open, half open and flapping
+    /// Run each scenario also with every breaker closed, open, half open, isolated and flapping
     #[arg(long)]
     matrix: bool,
     /// Only the scenarios whose name contains this

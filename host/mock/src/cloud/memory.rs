@@ -4,33 +4,21 @@ use async_trait::async_trait;
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite, Page};
 use stuga_core::{CallCtx, Capability, Result, WriteId};
 
-use super::Path;
-
-/// What faults may name.
-pub(super) const OPERATIONS: &[&str] = &[
-    "memory.get",
-    "memory.list",
-    "memory.put",
-    "memory.compare-and-set",
-    "memory.delete",
-];
+use super::Cloud;
 
 #[async_trait]
-impl Capability for Path<dyn Memory> {
+impl Capability for Cloud<dyn Memory> {
     type Write = MemoryWrite;
 
     async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MemoryWrite) -> Result<MemoryAck> {
-        self.write(ctx, id, write).await
+        self.make(ctx, id, write).await
     }
 }
 
 #[async_trait]
-impl Memory for Path<dyn Memory> {
+impl Memory for Cloud<dyn Memory> {
     async fn get(&self, ctx: &CallCtx, key: &str) -> Result<Option<Item>> {
-        self.read(ctx, "memory.get", |memory| async move {
-            memory.get(ctx, key).await
-        })
-        .await
+        self.up("memory.get")?.get(ctx, key).await
     }
 
     async fn list(
@@ -40,9 +28,8 @@ impl Memory for Path<dyn Memory> {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page> {
-        self.read(ctx, "memory.list", |memory| async move {
-            memory.list(ctx, prefix, cursor, limit).await
-        })
-        .await
+        self.up("memory.list")?
+            .list(ctx, prefix, cursor, limit)
+            .await
     }
 }

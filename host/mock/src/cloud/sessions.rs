@@ -6,36 +6,21 @@ use stuga_core::sessions::{
 };
 use stuga_core::{CallCtx, Capability, Result, WriteId};
 
-use super::Path;
-
-/// What faults may name.
-pub(super) const OPERATIONS: &[&str] = &[
-    "sessions.get",
-    "sessions.list",
-    "sessions.events",
-    "sessions.recall",
-    "sessions.create",
-    "sessions.append",
-    "sessions.close",
-    "sessions.delete",
-];
+use super::Cloud;
 
 #[async_trait]
-impl Capability for Path<dyn Sessions> {
+impl Capability for Cloud<dyn Sessions> {
     type Write = SessionWrite;
 
     async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &SessionWrite) -> Result<SessionAck> {
-        self.write(ctx, id, write).await
+        self.make(ctx, id, write).await
     }
 }
 
 #[async_trait]
-impl Sessions for Path<dyn Sessions> {
+impl Sessions for Cloud<dyn Sessions> {
     async fn get(&self, ctx: &CallCtx, actor: &str, id: &str) -> Result<Option<Session>> {
-        self.read(ctx, "sessions.get", |sessions| async move {
-            sessions.get(ctx, actor, id).await
-        })
-        .await
+        self.up("sessions.get")?.get(ctx, actor, id).await
     }
 
     async fn list(
@@ -45,10 +30,9 @@ impl Sessions for Path<dyn Sessions> {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<Session>> {
-        self.read(ctx, "sessions.list", |sessions| async move {
-            sessions.list(ctx, actor, cursor, limit).await
-        })
-        .await
+        self.up("sessions.list")?
+            .list(ctx, actor, cursor, limit)
+            .await
     }
 
     async fn events(
@@ -60,12 +44,9 @@ impl Sessions for Path<dyn Sessions> {
         cursor: Option<&str>,
         limit: u32,
     ) -> Result<Page<Event>> {
-        self.read(ctx, "sessions.events", |sessions| async move {
-            sessions
-                .events(ctx, actor, session, order, cursor, limit)
-                .await
-        })
-        .await
+        self.up("sessions.events")?
+            .events(ctx, actor, session, order, cursor, limit)
+            .await
     }
 
     async fn recall(
@@ -75,9 +56,8 @@ impl Sessions for Path<dyn Sessions> {
         query: &str,
         k: u32,
     ) -> Result<Vec<EventHit>> {
-        self.read(ctx, "sessions.recall", |sessions| async move {
-            sessions.recall(ctx, actor, query, k).await
-        })
-        .await
+        self.up("sessions.recall")?
+            .recall(ctx, actor, query, k)
+            .await
     }
 }

@@ -4,18 +4,15 @@ use async_trait::async_trait;
 use stuga_core::a2a::{Mailbox, MailboxAck, MailboxWrite};
 use stuga_core::{CallCtx, Capability, Result, WriteId};
 
-use super::Path;
-
-/// What faults may name.
-pub(super) const OPERATIONS: &[&str] = &["a2a.send", "a2a.post"];
+use super::Cloud;
 
 #[async_trait]
-impl Capability for Path<dyn Mailbox> {
+impl Capability for Cloud<dyn Mailbox> {
     type Write = MailboxWrite;
 
     async fn apply(&self, ctx: &CallCtx, id: WriteId, write: &MailboxWrite) -> Result<MailboxAck> {
-        self.write(ctx, id, write).await
+        self.make(ctx, id, write).await
     }
 }
 
-impl Mailbox for Path<dyn Mailbox> {}
+impl Mailbox for Cloud<dyn Mailbox> {}

@@ -4,13 +4,10 @@ use async_trait::async_trait;
 use stuga_core::secrets::{SecretInfo, SecretValue, SecretWrite, Secrets};
 use stuga_core::{CallCtx, Capability, Result, WriteId};
 
-use super::Path;
-
-/// What faults may name.
-pub(super) const OPERATIONS: &[&str] = &["secrets.get", "secrets.reveal"];
+use super::Cloud;
 
 #[async_trait]
-impl Capability for Path<dyn Secrets> {
+impl Capability for Cloud<dyn Secrets> {
     type Write = SecretWrite;
 
     async fn apply(&self, _: &CallCtx, _: WriteId, write: &SecretWrite) -> Result<()> {
@@ -19,23 +16,17 @@ impl Capability for Path<dyn Secrets> {
 }
 
 #[async_trait]
-impl Secrets for Path<dyn Secrets> {
+impl Secrets for Cloud<dyn Secrets> {
     async fn find(
         &self,
         ctx: &CallCtx,
         name: &str,
         version: Option<u64>,
     ) -> Result<Option<SecretInfo>> {
-        self.read(ctx, "secrets.get", |secrets| async move {
-            secrets.find(ctx, name, version).await
-        })
-        .await
+        self.up("secrets.get")?.find(ctx, name, version).await
     }
 
     async fn reveal(&self, ctx: &CallCtx, name: &str, version: u64) -> Result<Option<SecretValue>> {
-        self.read(ctx, "secrets.reveal", |secrets| async move {
-            secrets.reveal(ctx, name, version).await
-        })
-        .await
+        self.up("secrets.reveal")?.reveal(ctx, name, version).await
     }
 }

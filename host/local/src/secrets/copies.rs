@@ -1,5 +1,5 @@
-//! Copies of the secrets that this host reads in the cloud, sealed in its own store, so that agents go on while the cloud is
-//! away.
+//! Copies of the secrets that this host reads in a cloud, whichever that is, sealed in its own store, so that agents go on
+//! while the cloud is away.
 //!
 //! What was never read here cannot be read then. A copy follows this host's own changes at once, and those of others when
 //! the secret is read the next time.
@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use stuga_core::secrets::{Removal, SecretInfo, SecretStore, SecretValue, SecretWrite, Secrets};
 use stuga_core::{CallCtx, Capability, Error, InvocationId, Result, TenantId, WriteId};
-use stuga_local::LocalSecrets;
 use uuid::Uuid;
+
+use super::LocalSecrets;
 
 /// Secrets of which this process remembers what it has copied; more are copied again.
 const KNOWN_MAX: usize = 16_384;
 
 /// The cloud's secrets, copied as they are read.
-pub(super) struct Copied<S> {
+pub struct CopiedSecrets<S: ?Sized> {
     cloud: Arc<S>,
     local: Arc<LocalSecrets>,
     /// What was copied last of each secret.
@@ -32,13 +33,21 @@ struct Known {
     values: Vec<u64>,
 }
 
-/// The copies, as they are read while the cloud is away.
-pub(super) struct Copies {
-    pub(super) local: Arc<LocalSecrets>,
+/// The copies, as they are read while the cloud is away: what there is no copy of is `Unavailable`, as it may exist.
+pub struct SecretCopies {
+    local: Arc<LocalSecrets>,
 }
 
-impl<S: Secrets> Copied<S> {
-    pub(super) fn new(cloud: Arc<S>, local: Arc<LocalSecrets>) -> Self {
+impl SecretCopies {
+    /// The copies in `local`.
+    pub fn new(local: Arc<LocalSecrets>) -> Self {
+        Self { local }
+    }
+}
+
+impl<S: Secrets + ?Sized> CopiedSecrets<S> {
+    /// The secrets of `cloud`, with copies in `local`.
+    pub fn new(cloud: Arc<S>, local: Arc<LocalSecrets>) -> Self {
         Self {
             cloud,
             local,
@@ -95,7 +104,7 @@ impl<S: Secrets> Copied<S> {
 }
 
 #[async_trait]
-impl<S: Secrets> Capability for Copied<S> {
+impl<S: Secrets + ?Sized> Capability for CopiedSecrets<S> {
     type Write = SecretWrite;
 
     async fn apply(&self, _: &CallCtx, _: WriteId, write: &SecretWrite) -> Result<()> {
@@ -104,7 +113,7 @@ impl<S: Secrets> Capability for Copied<S> {
 }
 
 #[async_trait]
-impl<S: Secrets> Secrets for Copied<S> {
+impl<S: Secrets + ?Sized> Secrets for CopiedSecrets<S> {
     async fn find(
         &self,
         ctx: &CallCtx,
@@ -139,7 +148,7 @@ impl<S: Secrets> Secrets for Copied<S> {
 }
 
 #[async_trait]
-impl Capability for Copies {
+impl Capability for SecretCopies {
     type Write = SecretWrite;
 
     async fn apply(&self, _: &CallCtx, _: WriteId, write: &SecretWrite) -> Result<()> {
@@ -148,7 +157,7 @@ impl Capability for Copies {
 }
 
 #[async_trait]
-impl Secrets for Copies {
+impl Secrets for SecretCopies {
     async fn find(
         &self,
         ctx: &CallCtx,
@@ -168,7 +177,7 @@ impl Secrets for Copies {
 
 /// The operator's secrets in the cloud, whose copies follow.
 #[async_trait]
-impl<S: Secrets + SecretStore> SecretStore for Copied<S> {
+impl<S: Secrets + SecretStore + ?Sized> SecretStore for CopiedSecrets<S> {
     async fn set(
         &self,
         tenant: &TenantId,
@@ -237,10 +246,10 @@ mod tests {
     use stuga_core::ErrorKind;
     use stuga_core::SystemClock;
     use stuga_core::testkit::ctx;
-    use stuga_local::{Local, LocalConfig};
     use tempfile::TempDir;
 
     use super::*;
+    use crate::{Local, LocalConfig};
 
     /// A store; another host's stands for the cloud here.
     fn store() -> (TempDir, Arc<LocalSecrets>) {
@@ -272,8 +281,8 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_once_can_be_read_while_the_cloud_is_away() {
         let ((_there, cloud), (_here, local)) = (store(), store());
-        let copied = Copied::new(Arc::clone(&cloud), Arc::clone(&local));
-        let copies = Copies { local };
+        let copied = CopiedSecrets::new(Arc::clone(&cloud), Arc::clone(&local));
+        let copies = SecretCopies::new(local);
         let first = set(&*cloud, "one").await;
         let ctx = ctx("acme", "scribe");
         let unread = copies.find(&ctx, "k", None).await.unwrap_err();
@@ -290,7 +299,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_goes_with_its_secret_whoever_removes_it() {
         let ((_there, cloud), (_here, local)) = (store(), store());
-        let copied = Copied::new(Arc::clone(&cloud), Arc::clone(&local));
+        let copied = CopiedSecrets::new(Arc::clone(&cloud), Arc::clone(&local));
         for text in ["one", "two"] {
             set(&copied, text).await;
         }
@@ -300,7 +309,7 @@ mod tests {
         assert_eq!(local.list(&tenant()).await.unwrap().len(), 1);
         // Another host: noticed when somebody asks, also by a process that has just begun.
         assert_eq!(remove(&*cloud, Removal::All).await, 1);
-        let fresh = Copied::new(cloud, Arc::clone(&local));
+        let fresh = CopiedSecrets::new(cloud, Arc::clone(&local));
         let found = fresh.find(&ctx("acme", "scribe"), "k", None).await.unwrap();
         assert_eq!(found, None);
         assert!(local.list(&tenant()).await.unwrap().is_empty());
