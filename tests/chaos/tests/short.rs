@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stuga_chaos::load::READS;
 use stuga_chaos::nemesis::Temper;
 use stuga_chaos::run::{Settings, run};
 use stuga_chaos::site::Tools;
@@ -19,6 +20,7 @@ async fn what_clients_were_told_is_true_after_everything_went_wrong_for_a_while(
         hosts: 1,
         clients: 2,
         pace: Duration::from_millis(5),
+        reads: READS,
         sessions: 4,
         temper: Temper {
             whole: (Duration::from_secs(2), Duration::from_secs(6)),
