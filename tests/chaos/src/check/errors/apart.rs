@@ -11,12 +11,14 @@ pub(super) const NOT_FOUND: &str = "not-found";
 /// What a host says of a session that it looked for in its own store. The cloud has other words for it.
 const LOOKED_HERE: &str = "the actor has no session of that id, or it has expired; create it first";
 
+/// An append: through which host, when it was begun, and when it was acknowledged, if it was.
+type Append = (u32, u64, Option<u64>);
+
 /// Who wrote into which session.
 pub(super) struct Apart<'h> {
     /// Through which host an operation went, and of what it was.
     ops: HashMap<u64, (u32, &'h Thing)>,
-    /// Appends: through which host, when they were begun, and when they were acknowledged, if they were.
-    appends: HashMap<&'h Thing, Vec<(u32, u64, Option<u64>)>>,
+    appends: HashMap<&'h Thing, Vec<Append>>,
 }
 
 impl<'h> Apart<'h> {
