@@ -1,6 +1,7 @@
 //! A bucket, closed to the public, and what lies in it.
 
 use async_trait::async_trait;
+use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier,
     PublicAccessBlockConfiguration,
@@ -15,6 +16,9 @@ use crate::scope::guard;
 
 /// The one region whose buckets take no location.
 const FIRST_REGION: &str = "us-east-1";
+
+/// What a server says to a request that it does not know.
+const NOT_IMPLEMENTED: u16 = 501;
 
 /// A bucket.
 #[derive(Clone)]
@@ -125,8 +129,19 @@ impl Bucket {
     /// Whether nothing of it can be opened to the public.
     async fn is_closed(&self) -> Result<bool> {
         let ask = self.s3().get_public_access_block().bucket(&self.name);
-        let found = call_until(self.site.deadline(), OPERATION, ask.send()).await;
-        let found = absent(found)?.and_then(|found| found.public_access_block_configuration);
+        let ask = async {
+            match ask.send().await {
+                // A store in S3's place that knows no such thing opens nothing that it could close.
+                Err(error) if status(&error) == Some(NOT_IMPLEMENTED) => Ok(None),
+                answer => answer.map(Some),
+            }
+        };
+        let found = call_until(self.site.deadline(), OPERATION, ask).await;
+        let found = match absent(found)? {
+            Some(None) => return Ok(true),
+            found => found.flatten(),
+        };
+        let found = found.and_then(|found| found.public_access_block_configuration);
         Ok(found.is_some_and(|found| {
             let settings = [
                 found.block_public_acls,
@@ -149,6 +164,10 @@ impl Bucket {
         call_until(self.site.deadline(), OPERATION, create.send()).await?;
         Ok(())
     }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|answer| answer.status().as_u16())
 }
 
 pub(super) fn incomplete(e: BuildError) -> Error {
