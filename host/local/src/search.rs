@@ -28,15 +28,17 @@ mod answer;
 mod collect;
 mod declared;
 mod derived;
+mod documents;
 mod effects;
 mod graph;
+mod indices;
 mod prepare;
 mod room;
 mod tail;
 mod vectors;
 mod words;
 
-pub(crate) use effects::sweep;
+pub(crate) use indices::sweep;
 pub(crate) use room::{SearchRoom, remove_strays};
 
 use answer::{Asked, Step};

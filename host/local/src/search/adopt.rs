@@ -7,7 +7,8 @@ use stuga_core::search::{Change, Field, Outcome, SearchAck, SearchWrite, Value};
 use stuga_core::standby::Adopted;
 use stuga_core::{Result, Write};
 
-use super::effects::{Applying, New, NewIndex, Standing, create, drop_index, find};
+use super::documents::{Applying, New, Standing};
+use super::indices::{NewIndex, create, drop_index, find};
 use super::prepare::Prepared;
 use crate::effects::{Elsewhere, other_answer};
 use crate::scope::Scope;

@@ -1,6 +1,7 @@
 //! Indices as they are declared: rows of table `search_index`.
 
 use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stuga_core::search::{Analyzer, Embedding, Field, FieldKind, IndexInfo, VectorSource};
 use stuga_core::{Error, Result, Timestamp};
@@ -114,6 +115,12 @@ pub(crate) fn missing(operation: &'static str, name: &str) -> Error {
         format!("there is no index {name:?}; create it first"),
     )
     .with_context("index", name)
+}
+
+/// JSON for a column.
+pub(crate) fn to_json<T: Serialize>(operation: &'static str, value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|e| Error::internal(operation, "a document cannot be kept").with_source(e))
 }
 
 /// JSON in a column.

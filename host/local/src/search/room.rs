@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::declared::{self, Declared};
 use super::derived::{self, Derived, Trouble, Turn};
 use super::vectors::Vectors;
-use super::{OPERATION_INDEX, effects};
+use super::{OPERATION_INDEX, indices};
 use crate::connection;
 use crate::error;
 use crate::tenant::Tenant;
@@ -280,7 +280,7 @@ impl SearchRoom {
         if gone > GONE_KEPT {
             tenant
                 .write(OPERATION_INDEX, 0, move |tx| {
-                    effects::prune(tx, OPERATION_INDEX, id, latest)
+                    indices::prune(tx, OPERATION_INDEX, id, latest)
                 })
                 .await?;
         }
