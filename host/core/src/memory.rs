@@ -59,6 +59,31 @@ pub enum Expected {
     Version(Version),
 }
 
+impl Expected {
+    /// Compares it with the version that stands there, if anything does.
+    ///
+    /// # Errors
+    /// `Conflict` when it does not hold, which names the `thing` and has what stands there in its context as `version`.
+    pub fn check(
+        self,
+        operation: &'static str,
+        thing: &str,
+        actual: Option<Version>,
+    ) -> Result<()> {
+        let holds = match self {
+            Self::Any => true,
+            Self::Absent => actual.is_none(),
+            Self::Version(version) => actual == Some(version),
+        };
+        if holds {
+            return Ok(());
+        }
+        let actual = actual.map_or_else(|| "absent".to_owned(), |version| version.to_string());
+        let message = format!("the {thing} is not at the expected version; read it again");
+        Err(Error::conflict(operation, message).with_context("version", actual))
+    }
+}
+
 /// A change to memory. `Absent` and `Version` expectations that do not hold are a `Conflict` with the actual version
 /// (or `absent`) in the error's context as `version`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

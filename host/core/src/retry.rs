@@ -98,6 +98,12 @@ impl RetryPolicy {
     }
 }
 
+/// The roll of the next of several things that failed together, after `roll` of the one before: far from it, and in the long run
+/// all values equally likely. A Weyl sequence, which steps by an odd number near 2^64 over the golden ratio.
+pub fn next_roll(roll: u64) -> u64 {
+    roll.wrapping_add(0x9e37_79b9_7f4a_7c15)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

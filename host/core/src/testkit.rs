@@ -2,6 +2,7 @@
 
 pub mod a2a;
 mod clock;
+mod dice;
 pub mod files;
 pub mod invocation;
 pub mod job_queue;
@@ -18,6 +19,7 @@ pub mod standby;
 mod suite;
 
 pub use clock::ManualClock;
+pub use dice::Dice;
 pub use suite::{Case, Fixture, prove};
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use stuga_core::memory::Expected;
 use stuga_core::{CapabilityName, Error, InvocationId, Result, Timestamp, WriteId};
 
 use crate::error;
@@ -75,6 +76,23 @@ impl DigestBuilder {
             Some(number) => self.part(&number.to_le_bytes()),
             None => self.part(&[]),
         }
+    }
+
+    /// Adds metadata.
+    pub(crate) fn metadata(self, metadata: &[(String, String)]) -> Self {
+        metadata.iter().fold(self, |parts, (name, value)| {
+            parts.part(name.as_bytes()).part(value.as_bytes())
+        })
+    }
+
+    /// Adds what a put expects.
+    pub(crate) fn expected(self, expected: Expected) -> Self {
+        let (condition, version) = match expected {
+            Expected::Any => (0, None),
+            Expected::Absent => (1, None),
+            Expected::Version(version) => (2, Some(version)),
+        };
+        self.number(Some(condition)).number(version)
     }
 
     /// The digest of what was added.

@@ -278,6 +278,15 @@ pub(crate) fn other_answer(operation: &'static str) -> Error {
     )
 }
 
+/// Metadata as its column keeps it.
+pub(crate) fn metadata_to_json(
+    operation: &'static str,
+    metadata: &[(String, String)],
+) -> Result<String> {
+    serde_json::to_string(metadata)
+        .map_err(|e| Error::internal(operation, "metadata cannot be kept").with_source(e))
+}
+
 /// The traits of a side, for a capability with a field `local` whose writes are [`LocalWrite`]s.
 macro_rules! sides {
     ($side:ty, $write:ty) => {

@@ -267,20 +267,7 @@ impl Manifest {
     /// Checks what a put expects.
     pub(super) fn check_expected(&self, operation: &'static str, expected: Expected) -> Result<()> {
         let actual = self.standing.as_ref().map(|standing| standing.version);
-        let holds = match expected {
-            Expected::Any => true,
-            Expected::Absent => actual.is_none(),
-            Expected::Version(version) => actual == Some(version),
-        };
-        if holds {
-            return Ok(());
-        }
-        let actual = actual.map_or_else(|| "absent".to_owned(), |version| version.to_string());
-        Err(Error::conflict(
-            operation,
-            "the file is not at the expected version; read it again",
-        )
-        .with_context("version", actual))
+        expected.check(operation, "file", actual)
     }
 
     /// Makes it another one without a change of what it says.

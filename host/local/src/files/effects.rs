@@ -1,7 +1,7 @@
 //! What writes to files do inside a transaction.
 
 use serde::{Deserialize, Serialize};
-use stuga_core::files::{Expected, FileInfo, FilesAck, FilesWrite};
+use stuga_core::files::{FileInfo, FilesAck, FilesWrite};
 use stuga_core::standby::Adopted;
 use stuga_core::{CallCtx, CapabilityName, Error, Result, Timestamp, Write, WriteId};
 
@@ -9,7 +9,7 @@ use super::versions::{self, Standing, VERSION_MAX};
 use super::{adopt, naming};
 use crate::Local;
 use crate::applied::{DigestBuilder, WriteDigest};
-use crate::effects::{Elsewhere, LocalWrite};
+use crate::effects::{Elsewhere, LocalWrite, metadata_to_json};
 use crate::scope::Scope;
 use crate::tally::{check_quota, replace};
 use crate::tx::WriteTx;
@@ -45,22 +45,12 @@ impl LocalWrite for FilesWrite {
                 metadata,
                 expected,
                 ..
-            } => {
-                let (condition, version) = match expected {
-                    Expected::Any => (0, None),
-                    Expected::Absent => (1, None),
-                    Expected::Version(version) => (2, Some(*version)),
-                };
-                let parts = parts
-                    .part(sha256.as_bytes())
-                    .number(Some(*size))
-                    .part(content_type.as_bytes())
-                    .number(Some(condition))
-                    .number(version);
-                metadata.iter().fold(parts, |parts, (name, value)| {
-                    parts.part(name.as_bytes()).part(value.as_bytes())
-                })
-            }
+            } => parts
+                .part(sha256.as_bytes())
+                .number(Some(*size))
+                .part(content_type.as_bytes())
+                .expected(*expected)
+                .metadata(metadata),
             FilesWrite::Restore { version, .. } => parts.number(Some(*version)),
             FilesWrite::Delete { .. } | FilesWrite::Purge { .. } => parts,
         };
@@ -114,7 +104,7 @@ impl LocalWrite for FilesWrite {
                 metadata,
                 expected,
             } => {
-                check_expected(operation, *expected, found.as_ref().map(|f| f.version))?;
+                expected.check(operation, "file", found.as_ref().map(|f| f.version))?;
                 let content = FileInfo {
                     path: path.clone(),
                     size: *size,
@@ -274,7 +264,7 @@ pub(super) fn put_row(
             &info.sha256,
             info.size,
             &info.content_type,
-            versions::metadata_to_json(operation, info)?,
+            metadata_to_json(operation, &info.metadata)?,
             info.version,
             info.created_at.as_millis(),
             info.updated_at.as_millis(),
@@ -293,21 +283,4 @@ pub(super) fn remove(
     replace(&mut tx.tally.files_count, 1, 0);
     replace(&mut tx.tally.files_bytes, found.size, 0);
     versions::make_room(tx, operation)
-}
-
-fn check_expected(operation: &'static str, expected: Expected, actual: Option<u64>) -> Result<()> {
-    let holds = match expected {
-        Expected::Any => true,
-        Expected::Absent => actual.is_none(),
-        Expected::Version(version) => actual == Some(version),
-    };
-    if holds {
-        return Ok(());
-    }
-    let actual = actual.map_or_else(|| "absent".to_owned(), |version| version.to_string());
-    Err(Error::conflict(
-        operation,
-        "the file is not at the expected version; read it again",
-    )
-    .with_context("version", actual))
 }

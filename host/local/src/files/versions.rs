@@ -3,9 +3,10 @@
 //! A version names its content like a file does, so a content stays as long as either names it.
 
 use stuga_core::files::{EARLIER_VERSIONS_MAX, FileInfo};
-use stuga_core::{Error, Result, Timestamp};
+use stuga_core::{Result, Timestamp};
 
 use super::{naming, queries};
+use crate::effects::metadata_to_json;
 use crate::error;
 use crate::scope::Scope;
 use crate::tally::replace;
@@ -126,7 +127,7 @@ pub(super) fn add(
             &info.sha256,
             info.size,
             &info.content_type,
-            metadata_to_json(operation, info)?,
+            metadata_to_json(operation, &info.metadata)?,
             info.created_at.as_millis(),
             info.updated_at.as_millis(),
             ended_at.unwrap_or(tx.now.as_millis()),
@@ -136,12 +137,6 @@ pub(super) fn add(
     replace(&mut tx.tally.file_version_bytes, 0, info.size);
     trim(tx, operation, (scope, path))?;
     make_room(tx, operation)
-}
-
-/// A file's metadata as it is stored.
-pub(super) fn metadata_to_json(operation: &'static str, info: &FileInfo) -> Result<String> {
-    serde_json::to_string(&info.metadata)
-        .map_err(|e| Error::internal(operation, "metadata cannot be kept").with_source(e))
 }
 
 /// Removes the oldest versions of a path when there are too many.

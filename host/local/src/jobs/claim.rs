@@ -5,7 +5,7 @@ use std::time::Duration;
 use stuga_core::jobs::queue::{Claimed, Claims, WAITING_COUNTED_MAX};
 use stuga_core::jobs::{PRIORITY_STEP, Priority};
 use stuga_core::lease::Lease;
-use stuga_core::retry::Next;
+use stuga_core::retry::{Next, next_roll};
 use stuga_core::{AgentName, Error, Result, Timestamp};
 
 use super::{TABLE, rows, schedules};
@@ -15,8 +15,6 @@ use crate::tx::WriteTx;
 
 /// Most leases that have run out which one claim puts back.
 const LOST_MAX: u32 = 64;
-/// What parts the random numbers of one claim: a large odd number.
-const ROLL_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Takes what is due of these agents, one job under each lease.
 pub(super) fn claim(
@@ -45,7 +43,7 @@ pub(super) fn claim(
 fn put_back_lost(tx: &WriteTx<'_>, operation: &'static str, roll: u64) -> Result<()> {
     let mut roll = roll;
     for seq in TABLE.lost(tx, operation, LOST_MAX)? {
-        roll = roll.wrapping_add(ROLL_STEP);
+        roll = next_roll(roll);
         if let Some(Next::GiveUp) = TABLE.lose(tx, operation, seq, roll)? {
             rows::note_death(tx, operation, seq)?;
         }

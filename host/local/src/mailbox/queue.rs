@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stuga_core::a2a::delivery::{CLAIM_MAX, Delivery, MailQueue, Outcome, Pending, Settled, Taken};
 use stuga_core::lease::{Held, Lease, LeaseToken};
-use stuga_core::retry::Next;
+use stuga_core::retry::{Next, next_roll};
 use stuga_core::{AgentName, Error, Result, TenantId, Timestamp};
 
 use super::LocalMail;
@@ -16,8 +16,6 @@ use crate::tx::WriteTx;
 
 /// Most leases that have run out which one look puts back.
 const LOST_MAX: u32 = 64;
-/// What parts the random numbers of one look: a large odd number.
-const ROLL_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The first message of each sender to one agent that waits or is held. From sender to sender by the index, so that a
 /// long queue of one costs no more than a short one.
 const HEADS: &str = "
@@ -151,7 +149,7 @@ fn take(
 fn put_back_lost(tx: &WriteTx<'_>, operation: &'static str, roll: u64) -> Result<()> {
     let mut roll = roll;
     for seq in TABLE.lost(tx, operation, LOST_MAX)? {
-        roll = roll.wrapping_add(ROLL_STEP);
+        roll = next_roll(roll);
         if let Some(Next::GiveUp) = TABLE.lose(tx, operation, seq, roll)? {
             rows::note_death(tx, operation, seq)?;
         }

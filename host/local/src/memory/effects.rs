@@ -1,8 +1,8 @@
 //! What writes to memory do inside a transaction.
 
-use stuga_core::memory::{Expected, MemoryAck, MemoryWrite};
+use stuga_core::memory::{MemoryAck, MemoryWrite};
 use stuga_core::standby::Adopted;
-use stuga_core::{CallCtx, CapabilityName, Error, Result, Write, WriteId};
+use stuga_core::{CallCtx, CapabilityName, Result, Write, WriteId};
 
 use super::is_live;
 use crate::Local;
@@ -33,16 +33,7 @@ impl LocalWrite for MemoryWrite {
                 ..
             } => {
                 let ttl = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
-                let (condition, version) = match expected {
-                    Expected::Any => (0, None),
-                    Expected::Absent => (1, None),
-                    Expected::Version(version) => (2, Some(*version)),
-                };
-                parts
-                    .part(value)
-                    .number(ttl)
-                    .number(Some(condition))
-                    .number(version)
+                parts.part(value).number(ttl).expected(*expected)
             }
             MemoryWrite::Delete { .. } => parts,
         };
@@ -79,7 +70,7 @@ impl LocalWrite for MemoryWrite {
                 ttl,
                 expected,
             } => {
-                check_expected(operation, *expected, live.map(|found| found.version))?;
+                expected.check(operation, "item", live.map(|found| found.version))?;
                 let now = tx.now.as_millis();
                 let created_at = live.map_or(now, |found| found.created_at);
                 let version = tx.next_version();
@@ -261,21 +252,4 @@ fn store(
         ),
     )?;
     Ok(())
-}
-
-fn check_expected(operation: &'static str, expected: Expected, actual: Option<u64>) -> Result<()> {
-    let holds = match expected {
-        Expected::Any => true,
-        Expected::Absent => actual.is_none(),
-        Expected::Version(version) => actual == Some(version),
-    };
-    if holds {
-        return Ok(());
-    }
-    let actual = actual.map_or_else(|| "absent".to_owned(), |version| version.to_string());
-    Err(Error::conflict(
-        operation,
-        "the item is not at the expected version; read it again",
-    )
-    .with_context("version", actual))
 }

@@ -2,11 +2,11 @@
 
 use stuga_core::records::{RecordAck, RecordWrite};
 use stuga_core::standby::Adopted;
-use stuga_core::{CallCtx, CapabilityName, Error, Result, Write, WriteId};
+use stuga_core::{CallCtx, CapabilityName, Result, Write, WriteId};
 
 use crate::Local;
 use crate::applied::{DigestBuilder, WriteDigest};
-use crate::effects::{Elsewhere, LocalWrite, other_answer};
+use crate::effects::{Elsewhere, LocalWrite, metadata_to_json, other_answer};
 use crate::number;
 use crate::room;
 use crate::scope::Scope;
@@ -31,12 +31,10 @@ impl LocalWrite for RecordWrite {
                 id, text, metadata, ..
             } => {
                 // An id is never empty, so none differs from all of them.
-                let parts = parts
+                parts
                     .part(id.as_deref().unwrap_or_default().as_bytes())
-                    .part(text.as_bytes());
-                metadata.iter().fold(parts, |parts, (name, value)| {
-                    parts.part(name.as_bytes()).part(value.as_bytes())
-                })
+                    .part(text.as_bytes())
+                    .metadata(metadata)
             }
             RecordWrite::Delete { id, .. } => parts.part(id.as_bytes()),
         };
@@ -80,7 +78,7 @@ impl LocalWrite for RecordWrite {
                     namespace,
                     name: &id,
                     text,
-                    metadata: &to_json(operation, metadata)?,
+                    metadata: &metadata_to_json(operation, metadata)?,
                     vector: vector.as_ref(),
                     number: version,
                     version,
@@ -159,7 +157,7 @@ impl LocalWrite for RecordWrite {
             namespace,
             name: &ack.id,
             text,
-            metadata: &to_json(operation, metadata)?,
+            metadata: &metadata_to_json(operation, metadata)?,
             vector: vector.as_ref(),
             number: number::free(tx, operation, number::RECORDS_AND_EVENTS, ack.version)?,
             version: ack.version,
@@ -290,9 +288,4 @@ fn store(
         vectors::keep(tx, operation, record.number, vector)?;
     }
     Ok(())
-}
-
-fn to_json(operation: &'static str, metadata: &[(String, String)]) -> Result<String> {
-    serde_json::to_string(metadata)
-        .map_err(|e| Error::internal(operation, "metadata cannot be kept").with_source(e))
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stuga_core::memory::{Item, Memory, MemoryAck, MemoryWrite, Page};
 use stuga_core::standby::{Adopted, Made, Replica};
+use stuga_core::testkit::Dice;
 use stuga_core::{
     CallCtx, Capability, CapabilityName, Clock, Error, ErrorKind, Result, Timestamp, Write, WriteId,
 };
@@ -19,7 +20,6 @@ use stuga_resilience::{Carrier, Probe, Taught, Teacher};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
-use crate::dice::Dice;
 use crate::history::writer;
 use crate::life::{HostClock, Life};
 use crate::store::{Place, State, Store, belongs, id, place};
@@ -295,6 +295,9 @@ impl Replica<MemoryWrite> for Reach {
     }
 }
 
+/// The key whose puts name what is brought sooner than it is missed.
+pub(crate) const LIGHT: &str = "light";
+
 /// Brings what the cloud lacks, slowly.
 pub(crate) struct Cart {
     pub(crate) cloud: Arc<Cloud>,
@@ -307,6 +310,10 @@ impl Carrier<MemoryWrite> for Cart {
         sleep(self.takes).await;
         self.cloud.loses(None);
         Ok(())
+    }
+
+    fn is_light(&self, write: &MemoryWrite) -> bool {
+        write.key() == LIGHT
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stuga_core::memory::Memory;
+use stuga_core::testkit::Dice;
 use stuga_core::{CapabilityName, Clock};
 use stuga_resilience::{
     Breaker, BreakerSettings, BudgetSettings, Failover, HealthSettings, Modes, Monitor, Replay,
@@ -12,7 +13,6 @@ use stuga_resilience::{
 use tokio::sync::watch;
 
 use crate::cloud::{Cart, Cloud, Reach, Tutor};
-use crate::dice::Dice;
 use crate::life::{HostClock, Life};
 use crate::local::Local;
 use crate::store::Store;

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use stuga_core::testkit::Dice;
 use stuga_core::{Clock, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-use crate::dice::Dice;
 
 /// One life of a host.
 pub(crate) struct Life {

@@ -19,7 +19,6 @@
 
 mod check;
 mod cloud;
-mod dice;
 mod history;
 mod host;
 mod life;

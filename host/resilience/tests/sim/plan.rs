@@ -1,9 +1,9 @@
 //! What a seed decides before a run begins.
 
 use stuga_core::ErrorKind;
+use stuga_core::testkit::Dice;
 
 use crate::cloud::Curse;
-use crate::dice::Dice;
 
 /// What a run is made of.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stuga_core::memory::{Expected, Item, MemoryAck, MemoryWrite};
+use stuga_core::testkit::Dice;
 use stuga_core::{CallCtx, ErrorKind, InvocationId, RequestId, Result, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
-use crate::dice::Dice;
 use crate::history::{Operation, What, value, writer};
 use crate::host::Running;
 use crate::store::{Place, belongs, is_thread};

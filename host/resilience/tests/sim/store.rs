@@ -117,7 +117,7 @@ impl State {
         let created_at = live.map_or(now, |item| item.created_at);
         let ack = match write {
             MemoryWrite::Put { expected, .. } => {
-                check_expected(write.operation(), *expected, version)?;
+                expected.check(write.operation(), "item", version)?;
                 MemoryAck {
                     version: stamp,
                     existed,
@@ -331,16 +331,4 @@ fn item(
         }),
         MemoryWrite::Delete { .. } => None,
     }
-}
-
-fn check_expected(operation: &'static str, expected: Expected, actual: Option<u64>) -> Result<()> {
-    let holds = match expected {
-        Expected::Any => true,
-        Expected::Absent => actual.is_none(),
-        Expected::Version(version) => actual == Some(version),
-    };
-    if holds {
-        return Ok(());
-    }
-    Err(Error::conflict(operation, "not at the expected version"))
 }

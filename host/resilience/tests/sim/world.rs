@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use futures::future::{join_all, select_all};
 use stuga_core::memory::Memory;
+use stuga_core::testkit::Dice;
 use stuga_core::{AgentName, BreakerState, CapabilityName, Clock, TenantId};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::check;
 use crate::cloud::{Cloud, WEATHERS, Weather};
-use crate::dice::Dice;
 use crate::history::{Operation, What, writer};
 use crate::host::Host;
 use crate::life::HostClock;

@@ -7,24 +7,11 @@ use std::time::Duration;
 use super::{LEASE_TIME, LONG, Post, Taken, failed};
 use crate::a2a::delivery::{Outcome, Settled};
 use crate::retry::Next;
-use crate::testkit::ctx as ctx_of;
+use crate::testkit::{Dice, ctx as ctx_of};
 
 const STEPS: u32 = 600;
 const SENDERS: [&str; 3] = ["a", "b", "b-c"];
 const AGENTS: [&str; 2] = ["svea", "svea-2"];
-
-/// SplitMix64: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// What is true of one pair: how many were posted, and which come next, in order.
 #[derive(Default)]
@@ -40,14 +27,14 @@ pub(super) async fn whatever_happens_each_pair_keeps_its_order(mail: Post) {
 }
 
 async fn live(mail: &Post, seed: u64) {
-    let mut dice = Dice(seed);
+    let dice = Dice::new(seed);
     let mut pairs: BTreeMap<(String, String), Pair> = BTreeMap::new();
     let mut held: Vec<Taken> = Vec::new();
     for _ in 0..STEPS {
-        match dice.roll(10) {
+        match dice.below(10) {
             0..=3 => {
-                let sender = SENDERS[dice.roll(3) as usize];
-                let agent = AGENTS[dice.roll(2) as usize];
+                let sender = *dice.pick(&SENDERS);
+                let agent = *dice.pick(&AGENTS);
                 let key = (format!("acme/{sender}"), agent.to_owned());
                 let pair = pairs.entry(key).or_default();
                 let from = ctx_of("acme", sender);
@@ -59,18 +46,20 @@ async fn live(mail: &Post, seed: u64) {
                 pair.posted += 1;
             }
             4..=6 => {
-                let most = 1 + dice.roll(4) as usize;
+                let most = 1 + dice.place(4);
                 for taken in mail.look(&AGENTS, most).await.messages {
                     check(&pairs, &taken);
                     held.push(taken);
                 }
             }
-            7 => mail.clock.advance(Duration::from_millis(dice.roll(40_000))),
+            7 => mail
+                .clock
+                .advance(Duration::from_millis(dice.below(40_000))),
             _ if held.is_empty() => {}
             _ => {
-                let at = dice.roll(held.len() as u64) as usize;
+                let at = dice.place(held.len());
                 let taken = held.swap_remove(at);
-                let outcome = match dice.roll(5) {
+                let outcome = match dice.below(5) {
                     0 => failed(),
                     1 => Outcome::Released,
                     _ => Outcome::Delivered,

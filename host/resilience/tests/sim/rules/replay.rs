@@ -9,7 +9,7 @@ use stuga_resilience::{Pass, ReplaySettings};
 use tokio::time::{Instant, timeout};
 
 use super::{SECOND, Stage, acme, seconds};
-use crate::cloud::Weather;
+use crate::cloud::{LIGHT, Weather};
 use crate::local::Local;
 
 #[tokio::test(start_paused = true)]
@@ -44,6 +44,19 @@ async fn a_refused_entry_holds_the_later_ones_of_its_key_and_no_others() {
     stage.cloud.curses(None);
     assert_eq!(stage.wired.replay.pass().await.unwrap(), Pass::Drained);
     assert_eq!(stage.effects("a"), [1, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_light_is_brought_and_of_all_else_the_cloud_is_asked_first() {
+    for (key, asked) in [(LIGHT, 1), ("a", 2)] {
+        let stage = Stage::new();
+        stage.cloud.loses(Some(key));
+        stage.note(&acme(), &[key]).await;
+        let before = stage.calls();
+        assert_eq!(stage.wired.replay.pass().await.unwrap(), Pass::Drained);
+        assert_eq!(stage.calls() - before, asked, "{key}");
+        assert!(stage.agrees(&acme(), key));
+    }
 }
 
 #[tokio::test(start_paused = true)]
