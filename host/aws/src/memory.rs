@@ -18,7 +18,7 @@ use stuga_core::memory::{
     check_limit, check_prefix,
 };
 use stuga_core::standby::{Adopted, Made, Replica};
-use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write, WriteId};
+use stuga_core::{CallCtx, Capability, CapabilityName, Result, Timestamp, Write, WriteId};
 
 use crate::adopted::stamp_of;
 use crate::agentcore::adopt::{Adopting, Thing};
@@ -26,7 +26,6 @@ use crate::agentcore::digest::Digest;
 use crate::agentcore::draft::{Draft, Seen, Writing};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::ledger::Store;
-use crate::agentcore::redis;
 use crate::agentcore::shelf::{Reached, Shelf};
 use crate::agentcore::stream::Content;
 
@@ -125,25 +124,7 @@ impl Memory for AgentCoreMemory {
         check_key(OPERATION, key)?;
         ctx.check_deadline(OPERATION)?;
         let now = self.store.now();
-        let found = match self.store.ledger(ctx, OPERATION).await {
-            Ok(ledger) => {
-                Shelf::of(ctx, &ledger.memory, NAME)
-                    .find(&ledger, key, now)
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        let found = match found {
-            // The truth is not in Redis.
-            Err(error) if redis::is_cause(&error) => {
-                tracing::debug!(%error, "memory.get goes to AgentCore directly");
-                let reach = self.store.reach(ctx, OPERATION).await?;
-                let stream = Shelf::of(ctx, &reach.memory, NAME).stream(key);
-                let latest = reach.latest(&stream).await?;
-                latest.filter(|(head, _)| head.is_live(now))
-            }
-            found => found?,
-        };
+        let found = self.store.find(ctx, OPERATION, NAME, key, now).await?;
         Ok(found.map(item))
     }
 
@@ -192,19 +173,10 @@ impl AgentCoreMemory {
     ) -> Result<Draft> {
         let now = self.store.now();
         let live = head.filter(|head| head.is_live(now));
-        let shown = match write {
-            MemoryWrite::Put { expected, .. } => {
-                check_expected(operation, *expected, live)?;
-                None
-            }
-            MemoryWrite::Delete { .. } => Some(live.map_or(0, |live| live.shown)),
-        };
-        Ok(Draft {
-            existed: live.is_some(),
-            shown,
-            created_at: live.map_or(now, |live| live.created_at),
-            ..draft(write, now)
-        })
+        if let MemoryWrite::Put { expected, .. } = write {
+            expected.check(operation, "item", live.map(|live| live.shown))?;
+        }
+        Ok(draft(write, now).at_key(live))
     }
 }
 
@@ -219,37 +191,11 @@ fn draft(write: &MemoryWrite, at: Timestamp) -> Draft {
         MemoryWrite::Delete { .. } => (Kind::Delete, None, Bytes::new()),
     };
     Draft {
-        kind,
-        existed: false,
-        stamp: None,
-        shown: None,
-        at,
-        created_at: at,
         expires_at,
-        closed_at: None,
         incarnation: Some(0),
-        place: None,
-        origin: String::new(),
-        key: write.key().to_owned(),
         content: Content { said: None, data },
+        ..Draft::alone(kind, write.key(), at)
     }
-}
-
-fn check_expected(operation: &'static str, expected: Expected, live: Option<&Entry>) -> Result<()> {
-    let holds = match expected {
-        Expected::Any => true,
-        Expected::Absent => live.is_none(),
-        Expected::Version(version) => live.is_some_and(|live| live.shown == version),
-    };
-    if holds {
-        return Ok(());
-    }
-    let actual = live.map_or_else(|| "absent".to_owned(), |live| live.shown.to_string());
-    Err(Error::conflict(
-        operation,
-        "the key is not at the expected version; read it again",
-    )
-    .with_context("version", actual))
 }
 
 fn item((entry, content): (Entry, Content)) -> Item {

@@ -34,7 +34,6 @@ use crate::agentcore::digest::Digest;
 use crate::agentcore::draft::{Draft, Fresh, Seen, Writing};
 use crate::agentcore::entry::{Entry, Kind};
 use crate::agentcore::ledger::{Rules, Store};
-use crate::agentcore::redis;
 use crate::agentcore::shelf::{Reached, Shelf};
 use crate::agentcore::stream::{Content, Stream, damaged};
 use crate::agentcore::vector::{self, Kept};
@@ -110,13 +109,7 @@ impl Capability for AgentCoreRecords {
         let now = self.store.now();
         let decide = |head: Option<&Entry>| {
             let live = head.filter(|head| head.is_live(now));
-            let deletes = matches!(write, RecordWrite::Delete { .. });
-            Ok(Draft {
-                existed: live.is_some(),
-                shown: deletes.then(|| live.map_or(0, |live| live.shown)),
-                created_at: live.map_or(now, |live| live.created_at),
-                ..draft(write, &key, now, &data)
-            })
+            Ok(draft(write, &key, now, &data).at_key(live))
         };
         let follow = |entry: &Entry, fresh| follow(entry, fresh, &vector);
         let entry = ledger.write(&writing, &shelves, &decide, &follow).await?;
@@ -190,24 +183,7 @@ impl Records for AgentCoreRecords {
         ctx.check_deadline(OPERATION)?;
         let now = self.store.now();
         let key = key(namespace, id);
-        let found = match self.store.ledger(ctx, OPERATION).await {
-            Ok(ledger) => {
-                Shelf::of(ctx, &ledger.memory, NAME)
-                    .find(&ledger, &key, now)
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        let found = match found {
-            // The truth is not in Redis.
-            Err(error) if redis::is_cause(&error) => {
-                let reach = self.store.reach(ctx, OPERATION).await?;
-                let stream = Shelf::of(ctx, &reach.memory, NAME).stream(&key);
-                let latest = reach.latest(&stream).await?;
-                latest.filter(|(head, _)| head.is_live(now))
-            }
-            found => found?,
-        };
+        let found = self.store.find(ctx, OPERATION, NAME, &key, now).await?;
         found.map(|found| record(OPERATION, found)).transpose()
     }
 
@@ -253,8 +229,7 @@ impl Records for AgentCoreRecords {
         check_under(OPERATION, under)?;
         check_recall(OPERATION, query, k)?;
         ctx.check_deadline(OPERATION)?;
-        let vectors = self.embedder.embed(&[query]).await?;
-        let query = vectors.into_iter().next().unwrap_or_default();
+        let query = vector::of_query(&*self.embedder, query).await?;
         let ledger = self.store.ledger(ctx, OPERATION).await?;
         let shelf = Shelf::of(ctx, &ledger.memory, NAME);
         let query = recall::Query {
@@ -280,26 +255,18 @@ fn record_of(write: &RecordWrite, id: WriteId) -> String {
 
 /// What a write at that moment makes of a record that is absent.
 fn draft(write: &RecordWrite, key: &str, at: Timestamp, data: &Bytes) -> Draft {
+    let kind = match write {
+        RecordWrite::Put { .. } => Kind::Put,
+        RecordWrite::Delete { .. } => Kind::Delete,
+    };
+    let content = Content {
+        said: None,
+        data: data.clone(),
+    };
     Draft {
-        kind: match write {
-            RecordWrite::Put { .. } => Kind::Put,
-            RecordWrite::Delete { .. } => Kind::Delete,
-        },
-        existed: false,
-        stamp: None,
-        shown: None,
-        at,
-        created_at: at,
-        expires_at: None,
-        closed_at: None,
         incarnation: Some(0),
-        place: None,
-        origin: String::new(),
-        key: key.to_owned(),
-        content: Content {
-            said: None,
-            data: data.clone(),
-        },
+        content,
+        ..Draft::alone(kind, key, at)
     }
 }
 

@@ -136,25 +136,12 @@ impl Thing<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::entry::tests::entry;
-    use super::super::stream::Content;
     use super::*;
 
     fn draft() -> Draft {
-        let nothing = Timestamp::default();
         Draft {
-            kind: Kind::Put,
-            existed: false,
-            stamp: None,
-            shown: None,
-            at: nothing,
-            created_at: nothing,
-            expires_at: None,
-            closed_at: None,
             incarnation: Some(0),
-            place: None,
-            origin: String::new(),
-            key: "k".to_owned(),
-            content: Content::default(),
+            ..Draft::alone(Kind::Put, "k", Timestamp::default())
         }
     }
 

@@ -36,6 +36,7 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("ca
 static INDEX: LazyLock<Script> = LazyLock::new(|| script(include_str!("card/index.lua")));
 static HEADS: LazyLock<Script> = LazyLock::new(|| script(include_str!("card/heads.lua")));
 static WHOLE: LazyLock<Script> = LazyLock::new(|| script(include_str!("card/whole.lua")));
+static FILL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("card/fill.lua")));
 static BUILT: LazyLock<Script> = LazyLock::new(|| script(include_str!("card/built.lua")));
 
 /// A script that knows of histories of data.
@@ -59,8 +60,10 @@ pub(crate) enum What {
     Begin,
     /// It goes.
     Drop,
-    /// Nobody knows whether it is whole when the card hears here of writes beside the one that is settled: whoever made those
-    /// has not said what they mean for it, and will find that the card knows of them. It is completed when it is read next.
+    /// Nobody knows whether it says what the stream says, when the card hears here of writes beside the one that is settled, or
+    /// when an event could land that this one displaced. Whoever made those writes has not said what they mean for it, and will
+    /// find that the card knows of them; and who read the displaced event took it for the end. It is put right when it is read
+    /// next.
     Doubt,
     /// A member is there, with its place.
     Add(u64, Vec<u8>),
@@ -233,6 +236,9 @@ impl Cards {
             .arg(end.written.map_or("", |entry| entry.digest.as_str()))
             .arg(millis(REMEMBERED))
             .arg(end.adopted)
+            .arg(u8::from(
+                end.lease.is_some_and(|lease| lease.head.is_none()),
+            ))
             .arg(end.applied.len());
         for entry in end.applied {
             let value = format!("{}|{}", entry.shared_millis(), to_json(operation, entry)?);
@@ -320,6 +326,29 @@ impl Cards {
             .arg(what)
             .arg(score)
             .arg(member);
+        let mut connection = self.connection();
+        within(ctx, operation, script.invoke_async(&mut connection)).await
+    }
+
+    /// Takes members from an index whose building `mark` stands for, and adds others with their places; false when it was lost
+    /// meanwhile.
+    pub(crate) async fn fill(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        index: &str,
+        mark: &str,
+        gone: &[Vec<u8>],
+        members: &[(u64, Vec<u8>)],
+    ) -> Result<bool> {
+        let mut script = FILL.prepare_invoke();
+        script.key(self.index(index)).arg(mark).arg(gone.len());
+        for member in gone {
+            script.arg(member);
+        }
+        for (score, member) in members {
+            script.arg(*score).arg(member);
+        }
         let mut connection = self.connection();
         within(ctx, operation, script.invoke_async(&mut connection)).await
     }

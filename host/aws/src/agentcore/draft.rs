@@ -78,6 +78,37 @@ pub(super) type Judge<'j> = dyn Fn(&Seen<'_>) -> Result<Verdict> + Sync + 'j;
 pub(super) type Follow<'f> = dyn Fn(&Entry, Fresh) -> Vec<Change> + Sync + 'f;
 
 impl Draft {
+    /// What a write at that moment makes of a stream where nothing stands. It holds nothing.
+    pub(crate) fn alone(kind: Kind, key: &str, at: Timestamp) -> Self {
+        Self {
+            kind,
+            existed: false,
+            stamp: None,
+            shown: None,
+            at,
+            created_at: at,
+            expires_at: None,
+            closed_at: None,
+            incarnation: None,
+            place: None,
+            origin: String::new(),
+            key: key.to_owned(),
+            content: Content::default(),
+        }
+    }
+
+    /// The same of a key where `live` stands: a thing stays as old as it is, and a removal answers with the version of what it
+    /// removes.
+    pub(crate) fn at_key(self, live: Option<&Entry>) -> Self {
+        let removed = || live.map_or(0, |live| live.shown);
+        Self {
+            existed: live.is_some(),
+            shown: (self.kind == Kind::Delete).then(removed),
+            created_at: live.map_or(self.at, |live| live.created_at),
+            ..self
+        }
+    }
+
     /// The entry that it becomes, on the end of its stream, with what it holds.
     pub(super) fn into_entry(
         self,

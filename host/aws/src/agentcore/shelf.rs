@@ -7,9 +7,9 @@ use stuga_core::{CallCtx, Result, Timestamp};
 
 use super::card::{Change, What};
 use super::entry::{Entry, Kind};
-use super::ledger::{Ledger, Rules};
+use super::ledger::{Ledger, Rules, Store};
 use super::reach::each;
-use super::redis::within;
+use super::redis::{is_cause, within};
 use super::stream::{Content, Stream};
 
 /// Keys that are looked at in one go.
@@ -214,6 +214,39 @@ impl Shelf {
         let key = ledger.cards().index(self.name);
         let keys = connection.zrangebylex_limit(key, from, "+", 0, CHUNK);
         within(ledger.ctx, ledger.operation, keys).await
+    }
+}
+
+impl Store {
+    /// What stands at a key of the call's agent, or none when it is absent at `now`. While Redis is away AgentCore alone is asked.
+    ///
+    /// AgentCore: nothing while Redis or this process has it, `GetEvent` else; `ListEvents` when the card or Redis is lost.
+    pub(crate) async fn find(
+        &self,
+        ctx: &CallCtx,
+        operation: &'static str,
+        capability: &'static str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<(Entry, Content)>> {
+        let found = match self.ledger(ctx, operation).await {
+            Ok(ledger) => {
+                let shelf = Shelf::of(ctx, &ledger.memory, capability);
+                shelf.find(&ledger, key, now).await
+            }
+            Err(error) => Err(error),
+        };
+        match found {
+            // The truth is not in Redis.
+            Err(error) if is_cause(&error) => {
+                tracing::debug!(%error, operation, "AgentCore is asked without Redis");
+                let reach = self.reach(ctx, operation).await?;
+                let stream = Shelf::of(ctx, &reach.memory, capability).stream(key);
+                let latest = reach.latest(&stream).await?;
+                Ok(latest.filter(|(head, _)| head.is_live(now)))
+            }
+            found => found,
+        }
     }
 }
 

@@ -32,6 +32,12 @@ pub(crate) async fn of(embedder: &dyn Embedder, text: &str) -> Result<Kept> {
     }))
 }
 
+/// The vector of what is looked for. None of its numbers where the embedder makes nothing of it.
+pub(crate) async fn of_query(embedder: &dyn Embedder, query: &str) -> Result<Vec<f32>> {
+    let vectors = embedder.embed(&[query]).await?;
+    Ok(vectors.into_iter().next().unwrap_or_default())
+}
+
 impl Kept {
     /// The cosine with a query of the same model and dimension; none otherwise.
     pub(crate) fn score(&self, model: &str, query: &[f32]) -> Option<f32> {

@@ -50,6 +50,13 @@ async fn sessions_keep_their_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_tell_another_side_where_everything_stands() {
+    let sessions = |aws: &Aws| aws.sessions(Arc::new(HashedEmbedder)).unwrap() as _;
+    let cases = testkit::sessions::conversations::cases();
+    proved("sessions, told to another side", cases, sessions).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_keep_their_contract() {
     let records = |aws: &Aws| aws.records(Arc::new(HashedEmbedder)).unwrap() as _;
     proved("records", testkit::records::cases(), records).await;

@@ -326,6 +326,7 @@ async fn without_redis_single_things_are_read_from_agentcore_and_writes_are_an_o
     );
     assert!(whole.0.is_some() && whole.1.is_some() && whole.2.is_some());
     proxy.set(Fault::Refuse);
+    proxy.in_force().await;
     let without = (
         host.memory.get(&ctx(), "k").await.unwrap(),
         host.sessions.get(&ctx(), "astrid", "s").await.unwrap(),

@@ -12,8 +12,10 @@
 
 mod access;
 mod contract;
+mod door;
 mod hosts;
 mod isolation;
+mod late;
 mod loss;
 mod replica;
 mod tending;

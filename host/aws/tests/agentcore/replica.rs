@@ -20,7 +20,7 @@ use crate::contract::wait;
 use crate::world::World;
 
 /// A moment that Redis's clock, which is the machine's, does not reach: the fixture's clock alone says versions.
-fn later() -> Timestamp {
+pub(crate) fn later() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let millis = u64::try_from(since.as_millis()).unwrap();
     Timestamp::from_millis(millis + 24 * 3_600_000)
@@ -75,7 +75,7 @@ async fn records_take_over() {
     proved("records", standby::records::cases(), both).await;
 }
 
-fn ctx() -> CallCtx {
+pub(crate) fn ctx() -> CallCtx {
     testkit::ctx("acme", "scribe")
 }
 
@@ -88,7 +88,7 @@ fn put(key: &str, value: &str) -> MemoryWrite {
     }
 }
 
-fn create() -> SessionWrite {
+pub(crate) fn create() -> SessionWrite {
     SessionWrite::Create {
         actor: "astrid".to_owned(),
         id: Some("s".to_owned()),
@@ -97,7 +97,7 @@ fn create() -> SessionWrite {
     }
 }
 
-fn say(content: &str) -> SessionWrite {
+pub(crate) fn say(content: &str) -> SessionWrite {
     SessionWrite::Append {
         actor: "astrid".to_owned(),
         session: "s".to_owned(),
@@ -126,7 +126,7 @@ fn item(start: Timestamp, millis: u64, existed: bool) -> Made<MemoryAck> {
     Made { ack, stamp, at }
 }
 
-fn appended(id: WriteId, start: Timestamp, millis: u64) -> Made<SessionAck> {
+pub(crate) fn appended(id: WriteId, start: Timestamp, millis: u64) -> Made<SessionAck> {
     let Made { stamp, at, .. } = made((), start, millis);
     let id = id.to_name();
     Made {

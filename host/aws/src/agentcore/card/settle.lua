@@ -1,7 +1,8 @@
 -- Writes what a stream's end is into its card and its indexes, unless the card knows of a later one.
 -- KEYS: card, write, floor of versions, then one for each change of an index. ARGV: token of the lease or '', version, head,
 -- keep in ms, remembered since ms, most remembered, digest of the write or '', remember it in ms, what another side had come to
--- or 0, number of applied writes, these as name and value, then for each index: change, score or value, member.
+-- or 0, '1' when an event could land that is displaced now, number of applied writes, these as name and value, then for each
+-- index: change, score or value, member.
 -- Answers 1, or 0 when a token was given and the lease is no longer its own.
 local card, token, version = KEYS[1], ARGV[1], tonumber(ARGV[2])
 if token ~= '' and redis.call('HGET', card, 'l') ~= token then
@@ -25,8 +26,8 @@ local floor = redis.call('GET', KEYS[3])
 if tonumber(ARGV[9]) > tonumber(floor or '0') then
   redis.call('SET', KEYS[3], ARGV[9], 'PX', ARGV[4])
 end
-local at = 11
-local writes = tonumber(ARGV[10])
+local at = 12
+local writes = tonumber(ARGV[11])
 -- Writes that only the stream told of.
 local learned = 0
 for n = 1, writes do
@@ -52,7 +53,7 @@ if not later then
     elseif change == 'drop' then
       redis.call('DEL', KEYS[n])
     elseif change == 'doubt' then
-      if learned > 0 then
+      if learned > 0 or ARGV[10] == '1' then
         -- The marks, also of those who build it now. Its members stay: a listing of AgentCore may not have the latest yet.
         redis.call('ZREMRANGEBYSCORE', KEYS[n], 0, 0)
       end
