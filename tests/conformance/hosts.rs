@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stuga_core::search::{Analyzer, Change, Field, FieldKind, Search, SearchWrite, Value};
-use stuga_core::sessions::{Event, Order, Role, SessionWrite, Sessions};
+use stuga_core::sessions::{Event, Order, Page, Role, SessionWrite, Sessions};
 use stuga_core::testkit::{ManualClock, ctx};
 use stuga_core::{BreakerState, CallCtx, Capability, CapabilityName, Clock, Result};
 use stuga_local::Local;
@@ -46,39 +46,55 @@ impl World {
         }
     }
 
-    fn route(&self, local: &Local, capability: CapabilityName) -> (Arc<Route>, Arc<Breaker>) {
-        let breaker = Arc::new(Breaker::new(BreakerSettings::default(), Box::new(|| 0.5)));
-        let route = Route::new(
-            capability,
-            Arc::clone(&breaker),
-            BudgetSettings::default(),
-            local.journal(),
-            Arc::new(Modes::default()),
-            Arc::clone(&self.clock) as Arc<dyn Clock>,
-        );
-        (Arc::new(route), breaker)
-    }
-
     fn host(&self) -> Host {
         let (local, directory) = open_local_by(&self.clock);
-        let (route, breaker) = self.route(&local, CapabilityName::Sessions);
-        let (cloud, here) = (self.cloud.sessions(), local.sessions());
-        let teacher = SessionTeacher::new(Arc::clone(&cloud) as _, Arc::clone(&here) as _);
-        let sides: Sides<dyn Sessions> = Sides::new(
-            Arc::clone(&cloud) as _,
-            cloud,
-            Arc::clone(&here) as _,
-            here,
-            route,
-        );
+        let settings = BreakerSettings::default();
+        let (route, breaker) = route(&local, CapabilityName::Sessions, settings, &self.clock);
         Host {
+            sessions: sessions_behind(&self.cloud, &local, route),
             local,
-            sessions: Failover::sides(sides.taught(Arc::new(teacher))),
             breaker,
             clock: Arc::clone(&self.clock),
             _directory: directory,
         }
     }
+}
+
+/// The way of a host with these local stores to a cloud.
+pub(crate) fn route(
+    local: &Local,
+    capability: CapabilityName,
+    settings: BreakerSettings,
+    clock: &Arc<ManualClock>,
+) -> (Arc<Route>, Arc<Breaker>) {
+    let breaker = Arc::new(Breaker::new(settings, Box::new(|| 0.5)));
+    let route = Route::new(
+        capability,
+        Arc::clone(&breaker),
+        BudgetSettings::until_deadline(),
+        local.journal(),
+        Arc::new(Modes::default()),
+        Arc::clone(clock) as Arc<dyn Clock>,
+    );
+    (Arc::new(route), breaker)
+}
+
+/// Sessions in the cloud with a host's copy behind them, which learns what other hosts began.
+pub(crate) fn sessions_behind(
+    cloud: &Local,
+    local: &Local,
+    route: Arc<Route>,
+) -> Failover<dyn Sessions> {
+    let (cloud, here) = (cloud.sessions(), local.sessions());
+    let teacher = SessionTeacher::new(Arc::clone(&cloud) as _, Arc::clone(&here) as _);
+    let sides: Sides<dyn Sessions> = Sides::new(
+        Arc::clone(&cloud) as _,
+        cloud,
+        Arc::clone(&here) as _,
+        here,
+        route,
+    );
+    Failover::sides(sides.taught(Arc::new(teacher)))
 }
 
 fn create() -> SessionWrite {
@@ -116,6 +132,11 @@ impl Host {
 
     async fn write_as(&self, ctx: &CallCtx, write: SessionWrite) -> Option<String> {
         self.clock.advance(Duration::from_millis(1));
+        self.write_at_once(ctx, write).await
+    }
+
+    /// The same in the millisecond of the write before.
+    async fn write_at_once(&self, ctx: &CallCtx, write: SessionWrite) -> Option<String> {
         self.sessions.write(ctx, &write).await.unwrap();
         ctx.receipt.snapshot().swap_remove(0).degraded
     }
@@ -236,6 +257,79 @@ async fn a_session_that_was_begun_again_elsewhere_takes_the_place_of_the_one_tha
     assert_eq!(said[0].content, "nu");
 }
 
+/// Reads page by page of one entry, each page from the other side, until there are no more.
+async fn by_turns<T>(
+    sides: &[Arc<dyn Sessions>; 2],
+    first: usize,
+    page: impl AsyncFn(Arc<dyn Sessions>, Option<String>) -> Result<Page<T>>,
+) -> Vec<T> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    for turn in first..first + 100 {
+        let page = page(Arc::clone(&sides[turn % 2]), cursor).await.unwrap();
+        all.extend(page.entries);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return all;
+        }
+    }
+    panic!("the listing does not end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_of_what_was_learned_changes_sides_within_a_millisecond() {
+    const NAMES: [&str; 4] = ["c", "a", "d", "b"];
+    let world = World::new();
+    let (one, other) = (world.host(), world.host());
+    let create = |name: &str| SessionWrite::Create {
+        actor: ACTOR.to_owned(),
+        id: Some(name.to_owned()),
+        ttl: None,
+        metadata: Vec::new(),
+    };
+    let say = |session: &str, content: &str| SessionWrite::Append {
+        actor: ACTOR.to_owned(),
+        session: session.to_owned(),
+        role: Role::User,
+        content: content.to_owned(),
+        metadata: Vec::new(),
+    };
+    let write = async |host: &Host, write| {
+        let ctx = ctx("acme", "scribe");
+        assert_eq!(host.write_at_once(&ctx, write).await, None);
+    };
+    for name in NAMES {
+        write(&one, create(name)).await;
+    }
+    for n in 0..5 {
+        write(&one, say("a", &n.to_string())).await;
+    }
+    // It learns them in another order.
+    for name in ["b", "a", "c", "d"] {
+        write(&other, say(name, "hej")).await;
+    }
+    assert_eq!(other.counts(), (4, 0));
+    let sides: [Arc<dyn Sessions>; 2] = [world.cloud.sessions(), other.local.sessions()];
+    for first in [0, 1] {
+        let listed = by_turns(&sides, first, async |side, cursor: Option<String>| {
+            let ctx = ctx("acme", "scribe");
+            side.list(&ctx, ACTOR, cursor.as_deref(), 1).await
+        });
+        let listed = listed.await.into_iter().map(|session| session.id);
+        assert_eq!(listed.collect::<Vec<_>>(), ["b", "d", "a", "c"], "{first}");
+        let mut said = ["0", "1", "2", "3", "4", "hej"];
+        for order in [Order::OldestFirst, Order::NewestFirst] {
+            let heard = by_turns(&sides, first, async |side, cursor: Option<String>| {
+                let ctx = ctx("acme", "scribe");
+                side.events(&ctx, ACTOR, "a", order, cursor.as_deref(), 1)
+                    .await
+            });
+            let heard = heard.await.into_iter().map(|event| event.content);
+            assert_eq!(heard.collect::<Vec<_>>(), said, "{first} {order:?}");
+            said.reverse();
+        }
+    }
+}
+
 /// What the receipt of a change of documents says, through a host that shares the cloud's index when `declares`.
 async fn degraded_by(change: Change, declares: bool) -> (Option<String>, Arc<Route>) {
     let world = World::new();
@@ -261,7 +355,12 @@ async fn degraded_by(change: Change, declares: bool) -> (Option<String>, Arc<Rou
         let id = ctx.next_write_id().unwrap();
         cloud.apply(&ctx, id, write).await.unwrap();
     }
-    let (route, breaker) = world.route(&host.local, CapabilityName::Search);
+    let (route, breaker) = route(
+        &host.local,
+        CapabilityName::Search,
+        BreakerSettings::default(),
+        &world.clock,
+    );
     let teacher = SearchTeacher::new(Arc::clone(&cloud) as _, Arc::clone(&here) as _);
     let sides: Sides<dyn Search> = Sides::new(
         Arc::clone(&cloud) as _,

@@ -2,12 +2,19 @@
 //!
 //! The local backends prove themselves without the facade in their own crate. `STUGA_CASE=part_of_a_name` runs the
 //! sentences whose name contains it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail by panicking, like the tests"
+)]
 
 mod facade;
 mod hosts;
 mod mock;
 mod states;
+mod turns;
 
 use std::sync::Arc;
 

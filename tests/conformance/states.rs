@@ -51,6 +51,8 @@ impl State {
             open_for_max: Duration::from_secs(86_400),
             // A cloud that flaps is back with the first answer; one that is half open stays so.
             probes: if self == Self::HalfOpen { u32::MAX } else { 1 },
+            // How busy the machine is says nothing of the cloud.
+            slow_call: Duration::from_secs(86_400),
             ..BreakerSettings::default()
         };
         let breaker = Breaker::new(settings, Box::new(|| 0.5));
@@ -105,7 +107,7 @@ impl TwoSides {
         let route = Arc::new(Route::new(
             capability,
             breaker,
-            BudgetSettings::default(),
+            BudgetSettings::until_deadline(),
             Arc::clone(&flaps) as _,
             Arc::new(Modes::default()),
             Arc::clone(&self.clock),

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | get | nothing while the card is there, but the content of what began the session; without Redis `ListEvents`, `GetEvent` | every acknowledged write, of any host |
 //! | list | as get for each; when the index is lost `ListSessions` and `ListEvents` of the actor's | every acknowledged write; right after Redis was lost what AgentCore lists |
+//! | conversation | as get and events | every acknowledged event, in its order |
 //! | events | `GetEvent` for each that neither this process nor Redis has; when the index is lost `ListEvents` | every acknowledged event, in its order |
 //! | recall | as events, for the hits | every acknowledged event of the actor |
 //! | append, close, delete | `CreateEvent`; `ListEvents` when the card is lost | durable when acknowledged |
@@ -27,8 +28,9 @@ use redis::AsyncCommands;
 use stuga_core::embed::Embedder;
 use stuga_core::records::check_recall;
 use stuga_core::sessions::{
-    Event, EventHit, Listed, Order, PAGE_MAX_BYTES, Page, Place, Session, SessionAck, SessionWrite,
-    Sessions, check_actor, check_limit, check_session_id,
+    Conversation, Conversations, Event, EventHit, Listed, Order, PAGE_MAX_BYTES, Page, Place,
+    Placed, Session, SessionAck, SessionWrite, Sessions, check_actor, check_limit,
+    check_session_id,
 };
 use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{CallCtx, Capability, CapabilityName, Error, Result, Timestamp, Write, WriteId};
@@ -303,10 +305,10 @@ impl Sessions for AgentCoreSessions {
             head(&ledger, &house, &stream).await?,
             self.store.now(),
         )?;
-        let (entries, last) =
+        let (events, last) =
             events::page(&ledger, &house, &stream, &head, order, after, limit).await?;
         Ok(Page {
-            entries,
+            entries: events.into_iter().map(|event| event.what).collect(),
             next_cursor: last.map(|last| listed.encode(&last)),
         })
     }
@@ -323,8 +325,7 @@ impl Sessions for AgentCoreSessions {
         check_actor(OPERATION, actor)?;
         check_recall(OPERATION, query, k)?;
         ctx.check_deadline(OPERATION)?;
-        let vectors = self.embedder.embed(&[query]).await?;
-        let query = vectors.into_iter().next().unwrap_or_default();
+        let query = vector::of_query(&*self.embedder, query).await?;
         let ledger = self.store.ledger(ctx, OPERATION).await?;
         let house = House::of(ctx, actor);
         recall::recall(
@@ -336,6 +337,47 @@ impl Sessions for AgentCoreSessions {
             self.store.now(),
         )
         .await
+    }
+}
+
+#[async_trait]
+impl Conversations for AgentCoreSessions {
+    /// AgentCore: as `get` and `events`.
+    async fn conversation(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        session: &str,
+        latest: u32,
+    ) -> Result<Option<Conversation>> {
+        const OPERATION: &str = "sessions.conversation";
+        check_actor(OPERATION, actor)?;
+        check_session_id(OPERATION, session)?;
+        check_limit(OPERATION, latest)?;
+        ctx.check_deadline(OPERATION)?;
+        let ledger = self.store.ledger(ctx, OPERATION).await?;
+        let house = House::of(ctx, actor);
+        let stream = house.stream(&ledger.memory, session);
+        let head = head(&ledger, &house, &stream).await?;
+        let Some(head) = head.filter(|head| head.is_live(self.store.now())) else {
+            return Ok(None);
+        };
+        // One whose beginning is gone was deleted meanwhile.
+        let Some(began) = ledger.content(&stream, rules::origin(&head)).await? else {
+            return Ok(None);
+        };
+        let order = Order::NewestFirst;
+        let (mut events, earlier) =
+            events::page(&ledger, &house, &stream, &head, order, None, latest).await?;
+        events.reverse();
+        Ok(Some(Conversation {
+            session: Placed {
+                place: head.place,
+                what: self::session(OPERATION, actor, &head, &began)?,
+            },
+            events,
+            is_whole: earlier.is_none(),
+        }))
     }
 }
 

@@ -114,13 +114,24 @@ pub struct EventHit {
     pub score: f32,
 }
 
+/// Something with where it stands in its listing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Placed<T> {
+    /// The number of its [`Place`]; its id is the other part.
+    pub place: u64,
+    /// The session or the event.
+    pub what: T,
+}
+
 /// A session with what was said in it, or the latest part of that: what one side tells the other of a whole.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Conversation {
     /// The session.
-    pub session: Session,
-    /// As they happened.
-    pub events: Vec<Event>,
+    pub session: Placed<Session>,
+    /// In the order of their places.
+    pub events: Vec<Placed<Event>>,
+    /// Whether nothing was said before them.
+    pub is_whole: bool,
 }
 
 /// One page of a listing.
@@ -314,6 +325,20 @@ pub trait Sessions: Capability<Write = SessionWrite> {
         query: &str,
         k: u32,
     ) -> Result<Vec<EventHit>>;
+}
+
+/// What another side may [learn](crate::standby::Learns) of sessions. No guest reaches it.
+#[async_trait]
+pub trait Conversations: Send + Sync + 'static {
+    /// The session with its last events, at most `latest` (1 to [`PAGE_MAX_ENTRIES`]) and [`PAGE_MAX_BYTES`], and where all of
+    /// it stands; none when the session is absent.
+    async fn conversation(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        session: &str,
+        latest: u32,
+    ) -> Result<Option<Conversation>>;
 }
 
 /// Checks an actor: 1 to [`ACTOR_MAX_BYTES`] of `A-Z a-z 0-9 - _ /`, the first a letter or digit.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use stuga_core::records::check_recall;
 use stuga_core::sessions::{
-    Event, EventHit, Listed, Order, Page, Session, SessionWrite, Sessions, check_actor,
-    check_limit, check_session_id,
+    Conversation, Conversations, Event, EventHit, Listed, Order, Page, Session, SessionWrite,
+    Sessions, check_actor, check_limit, check_session_id,
 };
 use stuga_core::{CallCtx, Error, Result};
 
@@ -128,6 +128,29 @@ impl Sessions for LocalSessions {
                     recall::recall(conn, &reading.scope, &actor, query, k, now)
                 },
             )
+            .await
+    }
+}
+
+#[async_trait]
+impl Conversations for LocalSessions {
+    async fn conversation(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        session: &str,
+        latest: u32,
+    ) -> Result<Option<Conversation>> {
+        const OPERATION: &str = "sessions.conversation";
+        check_actor(OPERATION, actor)?;
+        check_session_id(OPERATION, session)?;
+        check_limit(OPERATION, latest)?;
+        let (actor, session) = (actor.to_owned(), session.to_owned());
+        self.local
+            .read(ctx, OPERATION, move |reading| {
+                let (conn, now) = (reading.conn, reading.now());
+                queries::conversation(conn, &reading.scope, &actor, &session, latest, now)
+            })
             .await
     }
 }

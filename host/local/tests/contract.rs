@@ -95,6 +95,16 @@ async fn sessions_take_over_what_another_side_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_tell_another_side_where_everything_stands() {
+    prove(testkit::sessions::conversations::cases(), || {
+        let clock = clock();
+        let (local, folder) = house(&clock);
+        Fixture::new(local.sessions() as _, clock).keeping(folder)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_take_over_what_another_side_acknowledged() {
     prove(testkit::standby::records::cases(), || {
         sides(records, |local| local.records())

@@ -19,6 +19,7 @@ use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{CallCtx, Capability, Error, Result, Write, WriteId};
 
 use crate::state::Health;
+pub(crate) use sessions::Telling;
 
 /// A capability in the cloud.
 pub(crate) struct Cloud<C: Capability + ?Sized> {

@@ -23,7 +23,16 @@ use crate::teach::{Taught, Teacher};
 pub trait Carrier<W: Write>: Send + Sync + 'static {
     /// Has the cloud hold whatever `write`, answered here with `ack` when it was, needs there. Nothing when it needs
     /// nothing, or the cloud has it.
+    ///
+    /// # Errors
+    /// `NotFound` when this host does not have it either; what the cloud answers.
     async fn carry(&self, ctx: &CallCtx, write: &W, ack: Option<&W::Ack>) -> Result<()>;
+
+    /// Whether it is brought sooner than the cloud says that it is missing: a replay then does not ask before.
+    fn is_light(&self, write: &W) -> bool {
+        let _ = write;
+        false
+    }
 }
 
 /// How the two sides tell each other of writes.

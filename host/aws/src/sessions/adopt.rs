@@ -11,7 +11,7 @@ use stuga_core::standby::Made;
 use stuga_core::{Result, Timestamp};
 
 use super::absent;
-use super::rules::{alone, within};
+use super::rules::within;
 use crate::adopted::mismatched;
 use crate::agentcore::draft::{Draft, Seen, Verdict};
 use crate::agentcore::entry::{Entry, Kind};
@@ -81,7 +81,7 @@ impl Taken<'_> {
             created_at: at,
             expires_at,
             content,
-            ..alone(Kind::Create, &self.name, at)
+            ..Draft::alone(Kind::Create, &self.name, at)
         };
         let Some(live) = live else {
             return match (head, found) {
@@ -175,7 +175,7 @@ impl Taken<'_> {
             Some(head) => within(Kind::Delete, &self.name, head, at),
             None => Draft {
                 incarnation: Some(0),
-                ..alone(Kind::Delete, &self.name, at)
+                ..Draft::alone(Kind::Delete, &self.name, at)
             },
         };
         let last = head.map_or(0, |head| head.stamp);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::FutureExt;
 use redis::AsyncCommands;
-use stuga_core::sessions::{Event, Order, PAGE_MAX_BYTES, Place};
+use stuga_core::sessions::{Event, Order, PAGE_MAX_BYTES, Place, Placed};
 use stuga_core::{Error, Result, Timestamp};
 
 use super::rules::{self, House};
@@ -94,7 +94,7 @@ pub(super) async fn page(
     order: Order,
     after: Option<Place>,
     limit: u32,
-) -> Result<(Vec<Event>, Option<Place>)> {
+) -> Result<(Vec<Placed<Event>>, Option<Place>)> {
     let index = whole(ledger, house, stream, head).await?;
     let key = ledger.cards().index(&index);
     let from = after.as_ref().map(|after| after.number.to_string());
@@ -114,7 +114,7 @@ pub(super) async fn page(
         }
     };
     let found: Vec<(Vec<u8>, f64)> = within(ledger.ctx, ledger.operation, found).await?;
-    let mut members: Vec<Member> = Vec::new();
+    let mut members: Vec<(u64, Member)> = Vec::new();
     let mut last = None;
     let mut bytes = 0_u64;
     let mut more = false;
@@ -137,15 +137,17 @@ pub(super) async fn page(
             more = true;
             break;
         }
-        members.push(member);
+        members.push((place.number, member));
         last = Some(place);
     }
     let last = last.filter(|_| more);
-    let events = each(
-        members
-            .into_iter()
-            .map(|member| event(ledger, stream, member).boxed()),
-    )
+    let events = each(members.into_iter().map(|(place, member)| {
+        async move {
+            let found = event(ledger, stream, member).await?;
+            Ok(found.map(|what| Placed { place, what }))
+        }
+        .boxed()
+    }))
     .await?;
     // What is gone went with its session, which was deleted meanwhile.
     Ok((events.into_iter().flatten().collect(), last))
@@ -196,7 +198,8 @@ pub(super) async fn whole(
     ))
 }
 
-/// Reads the session's stream and makes the index anew; false when it was lost meanwhile.
+/// Reads the session's stream and makes the index say the same; false when it was lost meanwhile. What AgentCore does not list
+/// yet stays as it is.
 ///
 /// AgentCore: one `ListEvents` for each 100 events.
 async fn build(ledger: &Ledger<'_>, stream: &Stream, head: &Entry, index: &str) -> Result<bool> {
@@ -225,26 +228,57 @@ async fn build(ledger: &Ledger<'_>, stream: &Stream, head: &Entry, index: &str) 
             break;
         }
     }
+    // A listing may lag behind what was settled, and so take for the end what was displaced.
+    entries.push(head.clone());
     let fold = Fold::of(entries);
     let vectors: HashMap<u64, Kept> = vectors.into_iter().collect();
-    let mut writes = HashSet::new();
-    let members: Vec<(u64, Vec<u8>)> = fold
-        .counting()
-        .filter(|entry| entry.incarnation == head.incarnation)
-        .filter_map(|entry| {
-            let vector = vectors.get(&entry.version)?;
-            // Of a write that was said anew the latest counts, which comes first here.
-            let is_latest = writes.insert(entry.write.as_str());
-            is_latest.then(|| (entry.shown, Member::of(entry, vector).pack()))
-        })
-        .collect();
-    let key = ledger.cards().index(index);
-    for chunk in members.chunks(CHUNK) {
-        let mut connection = ledger.cards().connection();
-        let add = connection.zadd_multiple::<_, _, _, ()>(&key, chunk);
-        within(ledger.ctx, ledger.operation, add).await?;
+    let (members, displaced) = said(&fold, head.incarnation, &vectors);
+    let fill = async |gone: &[Vec<u8>], members: &[(u64, Vec<u8>)]| {
+        let cards = ledger.cards();
+        let fill = cards.fill(ledger.ctx, ledger.operation, index, &mark, gone, members);
+        fill.await
+    };
+    // Who read the stream while one of these was the end may have put it there.
+    for gone in displaced.chunks(CHUNK) {
+        if !fill(gone, &[]).await? {
+            return Ok(false);
+        }
+    }
+    for members in members.chunks(CHUNK) {
+        if !fill(&[], members).await? {
+            return Ok(false);
+        }
     }
     ledger.end_building(index, &mark).await
+}
+
+/// A member of an index with its place.
+type Standing = (u64, Vec<u8>);
+
+/// The members that the index of a session's events has by its stream, with their places, and those that it must not have: of
+/// events that were displaced, or said anew since.
+fn said(
+    fold: &Fold,
+    incarnation: u64,
+    vectors: &HashMap<u64, Kept>,
+) -> (Vec<Standing>, Vec<Vec<u8>>) {
+    let appended = |entry: &&Entry| entry.incarnation == incarnation;
+    let packed = |entry: &Entry| Some(Member::of(entry, vectors.get(&entry.version)?).pack());
+    let (mut writes, mut versions) = (HashSet::new(), HashSet::new());
+    let mut members = Vec::new();
+    for entry in fold.counting().filter(appended) {
+        let Some(packed) = packed(entry) else {
+            continue;
+        };
+        // Of a write that was said anew the latest counts, which comes first here.
+        if writes.insert(entry.write.as_str()) {
+            versions.insert(entry.version);
+            members.push((entry.shown, packed));
+        }
+    }
+    let others = fold.all().iter().filter(appended);
+    let others = others.filter(|entry| !versions.contains(&entry.version));
+    (members, others.filter_map(packed).collect())
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ pub(super) fn draft(
             Ok(Draft {
                 expires_at: ttl.map(|ttl| now.saturating_add(ttl)),
                 content: Content { said: None, data },
-                ..alone(Kind::Create, name, now)
+                ..Draft::alone(Kind::Create, name, now)
             })
         }
         SessionWrite::Append { role, content, .. } => {
@@ -213,7 +213,7 @@ pub(super) fn draft(
             },
             None => Draft {
                 incarnation: Some(0),
-                ..alone(Kind::Delete, name, now)
+                ..Draft::alone(Kind::Delete, name, now)
             },
         }),
     }
@@ -229,26 +229,7 @@ pub(super) fn within(kind: Kind, name: &str, head: &Entry, at: Timestamp) -> Dra
         incarnation: Some(head.incarnation),
         place: Some(head.place),
         origin: origin(head).to_owned(),
-        ..alone(kind, name, at)
-    }
-}
-
-/// A write where there is no session.
-pub(super) fn alone(kind: Kind, name: &str, at: Timestamp) -> Draft {
-    Draft {
-        kind,
-        existed: false,
-        stamp: None,
-        shown: None,
-        at,
-        created_at: at,
-        expires_at: None,
-        closed_at: None,
-        incarnation: None,
-        place: None,
-        origin: String::new(),
-        key: name.to_owned(),
-        content: Content::default(),
+        ..Draft::alone(kind, name, at)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every sentence of `wit/sessions.wit` and of [`crate::sessions`] that a backend must keep is a case here.
 
 mod bounds;
+pub mod conversations;
 mod events;
 mod isolation;
 mod lifetime;

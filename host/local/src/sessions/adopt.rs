@@ -9,9 +9,9 @@ use stuga_core::standby::Adopted;
 use stuga_core::{Result, Timestamp, Write};
 
 use super::effects::{
-    Found, NewEvent, NewSession, append, begin, close, find, give_up_name, heard, to_json,
+    Found, NewEvent, NewSession, append, begin, close, find, give_up_name, heard,
 };
-use crate::effects::{Elsewhere, other_answer};
+use crate::effects::{Elsewhere, metadata_to_json, other_answer};
 use crate::number;
 use crate::scope::Scope;
 use crate::tx::WriteTx;
@@ -157,7 +157,7 @@ fn take_over(
            closed_at = CASE WHEN ?5 THEN closed_at END, place = ?6 WHERE id = ?1",
         (
             found.row,
-            to_json(operation, session.metadata)?,
+            metadata_to_json(operation, session.metadata)?,
             session.created_at,
             session.expires_at,
             is_same,

@@ -8,7 +8,7 @@ use stuga_core::{CallCtx, CapabilityName, Error, Result, Write, WriteId};
 use super::{absent, adopt};
 use crate::Local;
 use crate::applied::{DigestBuilder, WriteDigest};
-use crate::effects::{Elsewhere, LocalWrite};
+use crate::effects::{Elsewhere, LocalWrite, metadata_to_json};
 use crate::room;
 use crate::scope::Scope;
 use crate::tally::Kind;
@@ -27,21 +27,16 @@ impl LocalWrite for SessionWrite {
     fn digest(&self, scope: &Scope) -> Result<WriteDigest> {
         let parts = DigestBuilder::new(scope, CapabilityName::Sessions, self.operation())
             .part(self.key().as_bytes());
-        let with_metadata = |parts: DigestBuilder, metadata: &Metadata| {
-            metadata.iter().fold(parts, |parts, (name, value)| {
-                parts.part(name.as_bytes()).part(value.as_bytes())
-            })
-        };
         let parts = match self {
             SessionWrite::Create {
                 id, ttl, metadata, ..
             } => {
                 let ttl = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
                 // An id is never empty, so none differs from all of them.
-                let parts = parts
+                parts
                     .part(id.as_deref().unwrap_or_default().as_bytes())
-                    .number(ttl);
-                with_metadata(parts, metadata)
+                    .number(ttl)
+                    .metadata(metadata)
             }
             SessionWrite::Append {
                 session,
@@ -49,13 +44,11 @@ impl LocalWrite for SessionWrite {
                 content,
                 metadata,
                 ..
-            } => {
-                let parts = parts
-                    .part(session.as_bytes())
-                    .part(role.as_str().as_bytes())
-                    .part(content.as_bytes());
-                with_metadata(parts, metadata)
-            }
+            } => parts
+                .part(session.as_bytes())
+                .part(role.as_str().as_bytes())
+                .part(content.as_bytes())
+                .metadata(metadata),
             SessionWrite::Close { session, .. } | SessionWrite::Delete { session, .. } => {
                 parts.part(session.as_bytes())
             }
@@ -256,7 +249,7 @@ pub(super) fn begin(
     scope: &Scope,
     session: &NewSession<'_>,
 ) -> Result<()> {
-    let metadata = to_json(operation, session.metadata)?;
+    let metadata = metadata_to_json(operation, session.metadata)?;
     let bytes = sum(&[session.actor, session.name, &metadata]);
     book(tx, operation, Kind::Session, bytes)?;
     tx.execute(
@@ -297,7 +290,7 @@ pub(super) fn append(
     session: &Found,
     event: &NewEvent<'_>,
 ) -> Result<()> {
-    let metadata = to_json(operation, event.metadata)?;
+    let metadata = metadata_to_json(operation, event.metadata)?;
     let bytes = sum(&[event.id, event.content, &metadata])
         .saturating_add(event.vector.map_or(0, Kept::bytes));
     book(tx, operation, Kind::Event, bytes)?;
@@ -359,11 +352,6 @@ pub(super) fn give_up_name(tx: &WriteTx<'_>, operation: &'static str, row: u64) 
         [row],
     )?;
     Ok(())
-}
-
-pub(super) fn to_json(operation: &'static str, metadata: &Metadata) -> Result<String> {
-    serde_json::to_string(metadata)
-        .map_err(|e| Error::internal(operation, "metadata cannot be kept").with_source(e))
 }
 
 /// Books one more row of that many bytes.

@@ -1,13 +1,13 @@
 //! A session that another host began, as the cloud knows it.
 //!
 //! The copy knows of a session only what went through this host. When something is said through this host in a session that
-//! it never heard of, it learns the whole of it, so that what comes next finds its place. What is read says no places, so what is
-//! learned stands where its time says, which is near: a listing of it that changes sides may repeat or skip what is of one moment.
+//! it never heard of, it learns the whole of it, so that what comes next finds its place. What is learned stands where it
+//! stands in the cloud, so that a listing of it may change sides.
 
 use async_trait::async_trait;
-use stuga_core::sessions::{Conversation, Event, Session, check_actor, check_session_id};
+use stuga_core::sessions::{Conversation, Event, Placed, Session, check_actor, check_session_id};
 use stuga_core::standby::Learns;
-use stuga_core::{CallCtx, Result, first_version, next_version};
+use stuga_core::{CallCtx, Result};
 
 use super::LocalSessions;
 use super::effects::{Found, NewEvent, NewSession, append, begin, close, find, give_up_name};
@@ -22,15 +22,19 @@ const OPERATION: &str = "sessions.learn";
 #[async_trait]
 impl Learns<Conversation> for LocalSessions {
     async fn learn(&self, ctx: &CallCtx, known: &Conversation) -> Result<()> {
-        let Conversation { session, events } = known;
-        check_actor(OPERATION, &session.actor)?;
-        check_session_id(OPERATION, &session.id)?;
-        let times = events.iter().map(|event| event.at);
-        let times = times.chain([session.created_at]).chain(session.closed_at);
-        for at in times {
-            check_stamp(OPERATION, first_version(at), at)?;
+        let Conversation {
+            session, events, ..
+        } = known;
+        check_actor(OPERATION, &session.what.actor)?;
+        check_session_id(OPERATION, &session.what.id)?;
+        check_stamp(OPERATION, session.place, session.what.created_at)?;
+        if let Some(at) = session.what.closed_at {
+            check_stamp(OPERATION, session.place, at)?;
         }
-        let weight = events.iter().map(|event| event.content.len()).sum();
+        for event in events {
+            check_stamp(OPERATION, event.place, event.what.at)?;
+        }
+        let weight = events.iter().map(|event| event.what.content.len()).sum();
         let (scope, known) = (Scope::of(ctx), known.clone());
         self.local
             .write_synced(ctx, OPERATION, weight, Syncs::Soon, move |tx| {
@@ -41,28 +45,37 @@ impl Learns<Conversation> for LocalSessions {
 }
 
 fn learn(tx: &mut WriteTx<'_>, scope: &Scope, known: &Conversation) -> Result<()> {
-    let Conversation { session, events } = known;
-    let created_at = session.created_at.as_millis();
-    match find(tx, OPERATION, scope, &session.actor, &session.id)? {
+    let Conversation {
+        session, events, ..
+    } = known;
+    let created_at = session.what.created_at.as_millis();
+    let (actor, name) = (&session.what.actor, &session.what.id);
+    match find(tx, OPERATION, scope, actor, name)? {
         // The same session, or a later one of its name.
         Some(found) if found.live && found.created_at >= created_at => return Ok(()),
         Some(earlier) => give_up_name(tx, OPERATION, earlier.row)?,
         None => {}
     }
     let found = begin_at_its_place(tx, scope, session)?;
-    let mut stamp = 0;
     for event in events {
-        stamp = next_version(stamp, event.at);
-        append_at(tx, &found, event, stamp)?;
+        append_at(tx, &found, event)?;
     }
-    match session.closed_at {
+    match session.what.closed_at {
         Some(at) => close(tx, OPERATION, &found, at.as_millis()),
         None => Ok(()),
     }
 }
 
-fn begin_at_its_place(tx: &mut WriteTx<'_>, scope: &Scope, session: &Session) -> Result<Found> {
-    let place = first_version(session.created_at);
+fn begin_at_its_place(
+    tx: &mut WriteTx<'_>,
+    scope: &Scope,
+    session: &Placed<Session>,
+) -> Result<Found> {
+    let Placed {
+        place,
+        what: session,
+    } = session;
+    let place = *place;
     let new = NewSession {
         row: number::free(tx, OPERATION, number::SESSIONS, place)?,
         place,
@@ -83,10 +96,11 @@ fn begin_at_its_place(tx: &mut WriteTx<'_>, scope: &Scope, session: &Session) ->
     })
 }
 
-fn append_at(tx: &mut WriteTx<'_>, session: &Found, event: &Event, stamp: u64) -> Result<()> {
+fn append_at(tx: &mut WriteTx<'_>, session: &Found, event: &Placed<Event>) -> Result<()> {
+    let Placed { place, what: event } = event;
     let new = NewEvent {
-        seq: number::free(tx, OPERATION, number::RECORDS_AND_EVENTS, stamp)?,
-        place: stamp,
+        seq: number::free(tx, OPERATION, number::RECORDS_AND_EVENTS, *place)?,
+        place: *place,
         id: &event.id,
         at: event.at.as_millis(),
         role: event.role,

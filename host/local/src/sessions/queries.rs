@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use stuga_core::Timestamp;
 use stuga_core::metadata::Metadata;
-use stuga_core::sessions::{Event, Listed, Order, PAGE_MAX_BYTES, Page, Place, Role, Session};
+use stuga_core::sessions::{
+    Conversation, Event, Listed, Order, PAGE_MAX_BYTES, Page, Place, Placed, Role, Session,
+};
 
 use crate::scope::Scope;
 
@@ -42,6 +44,40 @@ pub(super) fn find(
     )?
     .query_row((scope.rows(), actor, id, now.as_millis()), |row| row.get(0))
     .optional()
+}
+
+/// The session of that id with the at most `latest` events said last in it.
+pub(super) fn conversation(
+    conn: &Connection,
+    scope: &Scope,
+    actor: &str,
+    id: &str,
+    latest: u32,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Conversation>> {
+    let found = conn
+        .prepare_cached(
+            "SELECT place, name, metadata, created_at, expires_at, closed_at, id FROM session
+             WHERE agent = ?1 AND actor = ?2 AND name = ?3 AND (expires_at IS NULL OR expires_at > ?4)",
+        )?
+        .query_row((scope.rows(), actor, id, now.as_millis()), |found| {
+            let session = Placed {
+                place: found.get(0)?,
+                what: session(found, actor)?,
+            };
+            Ok((session, found.get(6)?))
+        })
+        .optional()?;
+    let Some((session, row)) = found else {
+        return Ok(None);
+    };
+    let (mut events, earlier) = said(conn, row, Order::NewestFirst, None, latest)?;
+    events.reverse();
+    Ok(Some(Conversation {
+        session,
+        events,
+        is_whole: earlier.is_none(),
+    }))
 }
 
 /// One page of the actor's sessions, before the place `before`.
@@ -95,6 +131,21 @@ pub(super) fn events(
     after: Option<Place>,
     limit: u32,
 ) -> rusqlite::Result<Page<Event>> {
+    let (events, last) = said(conn, session, order, after, limit)?;
+    Ok(Page {
+        entries: events.into_iter().map(|event| event.what).collect(),
+        next_cursor: last.map(|last| listing.encode(&last)),
+    })
+}
+
+/// The same with their places, and the place of the last when more follow.
+fn said(
+    conn: &Connection,
+    session: i64,
+    order: Order,
+    after: Option<Place>,
+    limit: u32,
+) -> rusqlite::Result<(Vec<Placed<Event>>, Option<Place>)> {
     let (sql, first) = match order {
         Order::OldestFirst => (
             "SELECT place, id, role, metadata, at, content, octet_length(content) + octet_length(metadata)
@@ -112,22 +163,21 @@ pub(super) fn events(
     let mut statement = conn.prepare_cached(sql)?;
     let (number, id) = bound(after, first);
     let mut rows = statement.query((session, number, id))?;
-    let mut page = Page {
-        entries: Vec::new(),
-        next_cursor: None,
-    };
-    let (mut last, mut bytes) = (None, 0_usize);
+    let (mut events, mut last, mut bytes) = (Vec::new(), None, 0_usize);
     while let Some(row) = rows.next()? {
         bytes = bytes.saturating_add(row.get(6)?);
-        let full = page.entries.len() >= limit as usize || bytes > PAGE_MAX_BYTES;
-        if full && !page.entries.is_empty() {
-            page.next_cursor = last.map(|last| listing.encode(&last));
-            break;
+        let full = events.len() >= limit as usize || bytes > PAGE_MAX_BYTES;
+        if full && !events.is_empty() {
+            return Ok((events, last));
         }
-        last = Some(place(row)?);
-        page.entries.push(event(row)?);
+        let place = place(row)?;
+        events.push(Placed {
+            place: place.number,
+            what: event(row)?,
+        });
+        last = Some(place);
     }
-    Ok(page)
+    Ok((events, None))
 }
 
 /// What a row is compared with: a place, or where the listing begins.

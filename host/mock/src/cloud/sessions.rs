@@ -1,12 +1,16 @@
-//! The operations of sessions.
+//! The operations of sessions, and what is told of them.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use stuga_core::sessions::{
-    Event, EventHit, Order, Page, Session, SessionAck, SessionWrite, Sessions,
+    Conversation, Conversations, Event, EventHit, Order, Page, Session, SessionAck, SessionWrite,
+    Sessions,
 };
 use stuga_core::{CallCtx, Capability, Result, WriteId};
 
 use super::Cloud;
+use crate::state::Health;
 
 #[async_trait]
 impl Capability for Cloud<dyn Sessions> {
@@ -58,6 +62,28 @@ impl Sessions for Cloud<dyn Sessions> {
     ) -> Result<Vec<EventHit>> {
         self.up("sessions.recall")?
             .recall(ctx, actor, query, k)
+            .await
+    }
+}
+
+/// Sessions as the cloud tells of them, while it is there.
+pub(crate) struct Telling {
+    pub(crate) sessions: Arc<dyn Conversations>,
+    pub(crate) health: Arc<Health>,
+}
+
+#[async_trait]
+impl Conversations for Telling {
+    async fn conversation(
+        &self,
+        ctx: &CallCtx,
+        actor: &str,
+        session: &str,
+        latest: u32,
+    ) -> Result<Option<Conversation>> {
+        self.health.check("sessions.conversation")?;
+        self.sessions
+            .conversation(ctx, actor, session, latest)
             .await
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stuga_core::sessions::{Conversation, Order, SessionWrite, Sessions};
+use stuga_core::sessions::{Conversation, Conversations, SessionWrite};
 use stuga_core::standby::Learns;
-use stuga_core::{CallCtx, ErrorKind, Result, Write};
+use stuga_core::{CallCtx, Result, Write};
 
 use super::{Taught, Teacher, of_copy};
 
@@ -14,13 +14,13 @@ const TAUGHT_EVENTS_MAX: u32 = 200;
 
 /// Has the copy learn of sessions.
 pub struct SessionTeacher {
-    cloud: Arc<dyn Sessions>,
+    cloud: Arc<dyn Conversations>,
     copy: Arc<dyn Learns<Conversation>>,
 }
 
 impl SessionTeacher {
     /// From `cloud`, for `copy`.
-    pub fn new(cloud: Arc<dyn Sessions>, copy: Arc<dyn Learns<Conversation>>) -> Self {
+    pub fn new(cloud: Arc<dyn Conversations>, copy: Arc<dyn Learns<Conversation>>) -> Self {
         Self { cloud, copy }
     }
 }
@@ -33,32 +33,17 @@ impl Teacher<SessionWrite> for SessionTeacher {
         else {
             return Ok(Taught::Superseded);
         };
-        let Some(found) = self.cloud.get(ctx, actor, session).await? else {
+        let known = self
+            .cloud
+            .conversation(ctx, actor, session, TAUGHT_EVENTS_MAX);
+        let Some(known) = known.await? else {
             return Ok(Taught::Superseded);
         };
-        let events = self.cloud.events(
-            ctx,
-            actor,
-            session,
-            Order::NewestFirst,
-            None,
-            TAUGHT_EVENTS_MAX,
-        );
-        let page = match events.await {
-            // Removed since the look at it.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Taught::Superseded),
-            page => page?,
-        };
-        let mut known = Conversation {
-            session: found,
-            events: page.entries,
-        };
-        known.events.reverse();
         let learned = self.copy.learn(ctx, &known).await;
         learned.map_err(of_copy(write.operation()))?;
-        Ok(match page.next_cursor {
-            None => Taught::Whole,
-            Some(_) => Taught::Partly,
+        Ok(match known.is_whole {
+            true => Taught::Whole,
+            false => Taught::Partly,
         })
     }
 }
