@@ -30,7 +30,7 @@ use crate::search::{self, SearchRoom};
 use crate::tally::Quotas;
 use crate::tx::{Terms, WriteTx};
 use crate::wal;
-use crate::writer::{self, Job, Pen, Queue};
+use crate::writer::{self, Job, Pen, Queue, UNSYNCED_MAX};
 
 /// Most connections that read one tenant's store at the same time.
 const READERS_MAX: usize = 4;
@@ -321,7 +321,7 @@ impl Tenant {
         let tenant = Arc::clone(self);
         self.blocking(operation, move || {
             let mut writer = lock(&tenant.writer);
-            let synced = writer.sync_all(&tenant.database);
+            let synced = writer.sync(&tenant.database, Duration::ZERO);
             synced.map_err(|e| error::io(operation, e))?;
             let transaction = writer
                 .conn
@@ -428,7 +428,7 @@ impl Drain {
             largest = largest.max(batch.len());
             tenant.commit(&mut writer, batch);
             // Nobody waits for it but who comes next.
-            if let Err(error) = writer.sync_late(&tenant.database) {
+            if let Err(error) = writer.sync(&tenant.database, UNSYNCED_MAX) {
                 tracing::warn!(tenant = %tenant.id, %error, "copies of what the cloud has are not on the disk yet");
             }
         }

@@ -232,7 +232,7 @@ fn in_savepoint(
 
 mod pen;
 
-pub(crate) use pen::Pen;
+pub(crate) use pen::{Pen, UNSYNCED_MAX};
 
 #[cfg(test)]
 mod tests;
