@@ -15,6 +15,7 @@
 #[allow(dead_code, reason = "shared with the tests of the whole host")]
 mod support;
 
+mod answers;
 mod apart;
 mod damage;
 mod disk;

@@ -9,6 +9,7 @@ mod embedder;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stuga_core::embed::{Embedder, check_texts};
@@ -25,6 +26,15 @@ use crate::error::deadline_passed;
 use answer::{Events, explain};
 
 pub use embedder::BedrockEmbedder;
+
+/// Bytes that a model at least reads in a second before it says anything: some thousand tokens. Whoever waits gives up a cloud of
+/// which nothing is heard ([`stuga_core::pulse`]); one that reads a long conversation is at work.
+const READ_PER_SECOND: u64 = 16 << 10;
+
+/// How long a model may read `bytes` in silence.
+fn reading(bytes: usize) -> Duration {
+    Duration::from_millis((bytes as u64).saturating_mul(1_000) / READ_PER_SECOND)
+}
 
 /// Models for all tenants on Bedrock.
 pub(crate) struct BedrockModel {
@@ -86,10 +96,12 @@ impl Model for BedrockModel {
         let clients = self.shared.clients(ctx);
         let prepared = request::Prepared::of(OPERATION, request)?;
         let send = prepared.send(clients.bedrock(), id);
+        let prompt_bytes = request.messages.iter().map(|m| m.content.len()).sum();
         let silence = Silence::new(ctx.deadline, self.config.timeout);
+        ctx.pulse.excuse(reading(prompt_bytes));
         let begun = call_until(silence.until(), OPERATION, send).await;
         let begun = begun.map_err(|error| explain(silence, OPERATION, error))?;
-        let prompt_bytes = request.messages.iter().map(|m| m.content.len()).sum();
+        ctx.pulse.beat();
         let events = Events {
             stream: begun.stream,
             patience: self.config.timeout,
@@ -105,6 +117,8 @@ impl Model for BedrockModel {
         if Instant::now() >= ctx.deadline {
             return Err(deadline_passed(OPERATION));
         }
+        let bytes = texts.iter().map(|text| text.len()).sum();
+        ctx.pulse.excuse(reading(bytes));
         let vectors = timeout_at(ctx.deadline, self.embedder.embed(texts))
             .await
             .map_err(|_| deadline_passed(OPERATION))??;

@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::bedrock::{Bedrock, LOUD_PARROT, PARROT, Trouble};
 use common::{clock, config, open};
@@ -16,6 +17,7 @@ use stuga_core::model::{Message, Model, ModelLimits, Options, Request, Role};
 use stuga_core::testkit::model::parrot;
 use stuga_core::testkit::{Fixture, ctx, prove};
 use stuga_test_servers::{Ministack, served};
+use tokio::time::Instant;
 
 fn settings(endpoint: &str, embeddings: Option<&str>) -> AwsConfig {
     let models = [(parrot::NAME, PARROT), (parrot::OTHER_NAME, LOUD_PARROT)];
@@ -23,7 +25,7 @@ fn settings(endpoint: &str, embeddings: Option<&str>) -> AwsConfig {
     let model = ModelConfig {
         name: parrot::NAME.to_owned(),
         models: BTreeMap::from(models),
-        timeout: std::time::Duration::from_secs(60),
+        timeout: Duration::from_secs(60),
         embeddings: embeddings.map(|id| EmbeddingConfig {
             model_id: id.to_owned(),
             dimension: DIMENSION,
@@ -134,6 +136,24 @@ async fn an_answer_that_breaks_off_is_an_outage_after_its_pieces() {
         assert!(completion.next(&ctx).await.is_err(), "after an error");
         assert_eq!(completion.ending(), None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_heard_of_a_model_is_told_and_the_time_that_it_reads_is_excused() {
+    let double = Bedrock::start().await;
+    let model = model(&double.endpoint());
+    let ctx = ctx("acme", "scribe");
+    let before = ctx.pulse.last();
+    let mut completion = model.start(&ctx, &say("a b c")).await.unwrap();
+    let begun = ctx.pulse.last();
+    assert!(begun > before);
+    while completion.next(&ctx).await.unwrap().is_some() {}
+    assert!(ctx.pulse.last() > begun);
+    // Some 40,000 tokens are not read in no time.
+    let long = "x".repeat(160 << 10);
+    let asked = Instant::now();
+    model.start(&ctx, &say(&long)).await.unwrap();
+    assert!(ctx.pulse.last() >= asked + Duration::from_secs(10));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

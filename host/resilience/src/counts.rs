@@ -48,6 +48,8 @@ counts! {
     cloud_answered,
     /// Calls that the cloud did not answer, or said that it cannot.
     cloud_failed,
+    /// Answers of the cloud's models that broke off after their caller had a part of them.
+    broken_off,
     /// Calls that the breaker did not let through.
     not_permitted,
     /// Reads that this host answered.

@@ -71,9 +71,9 @@ pub(crate) struct Attempt<'r> {
 }
 
 /// How long the cloud may say nothing.
-struct Silence {
+pub(crate) struct Silence {
     pulse: Pulse,
-    longest: Duration,
+    pub(crate) longest: Duration,
 }
 
 /// What came of asking the cloud.
@@ -277,13 +277,18 @@ impl Route {
     pub(crate) fn ask_for(&self, ctx: &CallCtx) -> Way<'_> {
         let mut way = self.ask(ctx.deadline);
         if let Way::Cloud(attempt) = &mut way {
-            let silence = |longest| Silence {
-                pulse: ctx.pulse.clone(),
-                longest,
-            };
-            attempt.silence = self.budget.silence().map(silence);
+            attempt.silence = self.longest_silence(ctx);
         }
         way
+    }
+
+    /// How long the cloud may say nothing to a call; none for as long as it likes.
+    pub(crate) fn longest_silence(&self, ctx: &CallCtx) -> Option<Silence> {
+        let silence = |longest| Silence {
+            pulse: ctx.pulse.clone(),
+            longest,
+        };
+        self.budget.silence().map(silence)
     }
 
     /// The cloud, when the breaker lets a call through.
@@ -304,6 +309,24 @@ impl Route {
                 self.counts.not_permitted.add();
                 Way::Local(Why::Breaker)
             }
+        }
+    }
+}
+
+impl Silence {
+    /// When it will have lasted too long for what `began` then, unless something is heard: what was heard before says nothing.
+    fn ends(&self, began: Instant) -> Instant {
+        self.pulse.last().max(began) + self.longest
+    }
+
+    /// Waits until it has lasted too long.
+    pub(crate) async fn lasts(&self, began: Instant) {
+        loop {
+            let ends = self.ends(began);
+            if Instant::now() >= ends {
+                return;
+            }
+            tokio::time::sleep_until(ends).await;
         }
     }
 }
@@ -376,10 +399,7 @@ impl Attempt<'_> {
 /// Waits until an attempt that `began` then is given up, and says whether the cloud had all the time that it deserves.
 async fn given_up(began: Instant, allowance: Allowance, silence: Option<Silence>) -> bool {
     loop {
-        // What was heard before it began says nothing of it.
-        let quiet = silence
-            .as_ref()
-            .map(|silence| silence.pulse.last().max(began) + silence.longest);
+        let quiet = silence.as_ref().map(|silence| silence.ends(began));
         let until = quiet.map_or(allowance.until, |quiet| quiet.min(allowance.until));
         if Instant::now() >= until {
             // However much there is to carry, a cloud that is there says something in that time.

@@ -14,12 +14,14 @@ mod aws;
 mod failover;
 mod http;
 mod model;
+mod secret;
 
 #[cfg(feature = "aws")]
 pub(crate) use aws::read as read_aws;
 pub use failover::{CapabilitySettings, FailoverSettings};
-pub use http::{GatewaySettings, HttpSettings, SecretPlace};
-pub use model::{Completions, EmbeddingSettings, KeyPlace, ModelSettings};
+pub use http::{GatewaySettings, HttpSettings};
+pub use model::{Completions, EmbeddingSettings, ModelSettings};
+pub use secret::SecretPlace;
 
 use crate::cloud::{self, Settings};
 use crate::telemetry::LogFormat;

@@ -1,18 +1,15 @@
 //! The models of the configuration, made ready: keys read, weights loaded.
 
-use std::fs;
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use stuga_core::embed::{Embedder, HashedEmbedder};
 use stuga_core::{Error, Result};
 use stuga_local::{EndpointConfig, EndpointEmbedder, Models};
 
-use crate::config::{EmbeddingSettings, KeyPlace, ModelSettings};
+use crate::config::{EmbeddingSettings, ModelSettings, SecretPlace};
 
 const OPERATION: &str = "model.open";
-/// Largest file of a key.
-const KEY_MAX_BYTES: u64 = 16 << 10;
 
 /// Makes the models ready. Blocks while weights are loaded.
 ///
@@ -67,66 +64,29 @@ fn folder(_: &std::path::Path) -> Result<Arc<dyn Embedder>> {
     ))
 }
 
-/// Reads a key. No error says anything of what it holds.
-fn key(place: &KeyPlace) -> Result<SecretString> {
-    let key = match place {
-        KeyPlace::ApiKeyFile(path) => {
-            let cannot = |why| {
-                Error::invalid(
-                    OPERATION,
-                    format!(
-                        "the file of `model.api_key_file`, {}, {why}",
-                        path.display()
-                    ),
-                )
-            };
-            let size = fs::metadata(path).map_err(|e| cannot("cannot be read").with_source(e))?;
-            if size.len() > KEY_MAX_BYTES {
-                return Err(cannot("is too large for a key"));
-            }
-            fs::read_to_string(path).map_err(|e| cannot("cannot be read").with_source(e))?
-        }
-        KeyPlace::ApiKeyEnv(name) => std::env::var(name).map_err(|_| {
-            Error::invalid(
-                OPERATION,
-                format!(
-                    "the environment variable {name} of `model.api_key_env` is not set or not UTF-8"
-                ),
-            )
-        })?,
-    };
-    let key = key.trim();
-    if key.is_empty() {
-        return Err(Error::invalid(
-            OPERATION,
-            "the key of `model.api_key_file` or `model.api_key_env` is empty",
-        ));
+/// Reads a key.
+fn key(place: &SecretPlace) -> Result<SecretString> {
+    let key = place.read(OPERATION)?;
+    match key.expose_secret().trim() {
+        "" => Err(place.wrong(OPERATION, "holds no key")),
+        key => Ok(key.into()),
     }
-    Ok(key.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[test]
-    fn a_key_is_read_from_its_file_and_a_missing_one_is_named() {
+    fn a_key_is_read_without_the_space_around_it_and_an_empty_one_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
-        fs::write(&path, "sk-1\n").unwrap();
-        let read = key(&KeyPlace::ApiKeyFile(path.clone())).unwrap();
-        assert_eq!(read.expose_secret(), "sk-1");
-        fs::write(&path, " \n").unwrap();
-        assert!(
-            key(&KeyPlace::ApiKeyFile(path))
-                .unwrap_err()
-                .message()
-                .contains("is empty")
-        );
-        let missing = key(&KeyPlace::ApiKeyEnv("STUGA_NO_SUCH_KEY".to_owned())).unwrap_err();
-        assert!(missing.message().contains("STUGA_NO_SUCH_KEY"), "{missing}");
+        let place = SecretPlace::file("model.api_key_file", &path);
+        std::fs::write(&path, "sk-1\n").unwrap();
+        assert_eq!(key(&place).unwrap().expose_secret(), "sk-1");
+        std::fs::write(&path, " \n").unwrap();
+        let empty = key(&place).unwrap_err();
+        assert!(empty.message().contains("holds no key"), "{empty}");
     }
 
     #[test]

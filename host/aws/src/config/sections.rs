@@ -136,7 +136,8 @@ pub struct ModelConfig {
     pub name: String,
     /// Bedrock's id (or inference profile) of each name that an agent may use, [`ModelConfig::name`] among them.
     pub models: BTreeMap<String, String>,
-    /// Longest silence of the model: before an answer begins, and between two pieces of it. Default 60 s.
+    /// Longest silence of the model: before an answer begins, and between two pieces of it. Default 60 s. Where this host's own model
+    /// stands behind it, it may be given up earlier.
     #[serde(default = "patience", with = "millis")]
     pub timeout: Duration,
     /// What makes vectors of texts; none to leave it to the host's own embedder.

@@ -29,6 +29,8 @@ impl Pieces for Events {
         let silence = Silence::new(ctx.deadline, self.patience);
         let event = call_until(silence.until(), OPERATION, self.stream.recv()).await;
         let event = event.map_err(|error| explain(silence, OPERATION, error))?;
+        // Also what says nothing, such as thoughts.
+        ctx.pulse.beat();
         Ok(event.map(piece))
     }
 }

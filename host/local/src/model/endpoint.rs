@@ -22,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most connections that are kept while nobody uses them.
 const POOL_MAX_IDLE: usize = 16;
+/// How soon a request fails on a connection that the endpoint closed while nobody used it. What takes longer may have been begun.
+const STALE_WITHIN: Duration = Duration::from_millis(500);
 
 /// An endpoint that speaks the OpenAI protocol.
 #[derive(Clone)]
@@ -144,6 +146,9 @@ impl Endpoint {
     }
 
     /// Posts `body` and returns an answer that is a success, its body unread.
+    ///
+    /// Endpoints close connections that are kept, some after each answer, and a request may be on its way just then: it is made
+    /// once more. An answer that has begun is never asked for again.
     pub(super) async fn send(
         &self,
         operation: &'static str,
@@ -162,7 +167,19 @@ impl Endpoint {
             request = request.header(AUTHORIZATION, authorization);
         }
         let silence = Silence::new(deadline, self.config.patience);
-        let response = timeout_at(silence.until(), request.send())
+        let send = async {
+            let began = Instant::now();
+            let again = request.try_clone();
+            match (request.send().await, again) {
+                (Err(e), Some(again))
+                    if failure::is_stale(&e) && began.elapsed() < STALE_WITHIN =>
+                {
+                    again.send().await
+                }
+                (sent, _) => sent,
+            }
+        };
+        let response = timeout_at(silence.until(), send)
             .await
             .map_err(|_| silence.missed(operation, SETTING))?
             .map_err(|e| failure::of_transport(operation, e))?;
@@ -178,7 +195,56 @@ impl Endpoint {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
+
+    /// Waits for a request and answers it; the connection stays open.
+    async fn answer(client: &mut TcpStream) {
+        assert!(client.read(&mut [0; 4_096]).await.unwrap() > 0);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+        client.write_all(answer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_endpoint_closes_unsaid_is_nobodys_trouble_and_one_after_the_other_is()
+     {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut one, _) = listener.accept().await.unwrap();
+            answer(&mut one).await;
+            // The next request is on its way when the connection is closed.
+            assert!(one.read(&mut [0; 4_096]).await.unwrap() > 0);
+            drop(one);
+            let (mut two, _) = listener.accept().await.unwrap();
+            answer(&mut two).await;
+            assert!(two.read(&mut [0; 4_096]).await.unwrap() > 0);
+            drop(two);
+            let (mut three, _) = listener.accept().await.unwrap();
+            assert!(three.read(&mut [0; 4_096]).await.unwrap() > 0);
+        });
+        let endpoint = Endpoint::new(&EndpointConfig {
+            url,
+            patience: Duration::from_secs(60),
+            ..config()
+        });
+        let endpoint = endpoint.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for _ in 0..2 {
+            let answer = endpoint
+                .send("model.complete", "x", &"asked", deadline)
+                .await;
+            // Read to its end, so that the connection is kept.
+            assert_eq!(answer.unwrap().text().await.unwrap(), "{}");
+        }
+        let failed = endpoint
+            .send("model.complete", "x", &"asked", deadline)
+            .await;
+        assert!(failed.unwrap_err().message().contains("broke off"));
+        server.await.unwrap();
+    }
 
     fn config() -> EndpointConfig {
         EndpointConfig {

@@ -20,6 +20,11 @@ const RETRY_AFTER_UNSAID: Duration = Duration::from_secs(1);
 /// Longest wait that an endpoint can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
+/// Whether a request may have met a connection that the endpoint had closed: it broke before an answer began.
+pub(super) fn is_stale(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
+}
+
 /// The endpoint could not be reached, or went away in the middle.
 pub(super) fn of_transport(operation: &'static str, error: reqwest::Error) -> Error {
     let message = if error.is_connect() {

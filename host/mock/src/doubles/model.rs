@@ -88,6 +88,7 @@ impl Model for Scripted {
                 }),
             },
             pieces: text.split_inclusive(' ').map(str::to_owned).collect(),
+            breaks_after: answer.breaks_after,
         }))
     }
 
@@ -100,15 +101,28 @@ impl Model for Scripted {
 struct Spoken {
     pieces: VecDeque<String>,
     ending: Ending,
+    /// Pieces until it breaks off.
+    breaks_after: Option<usize>,
 }
 
 #[async_trait]
 impl Completion for Spoken {
     async fn next(&mut self, _: &CallCtx) -> Result<Option<String>> {
-        Ok(self.pieces.pop_front())
+        if self.breaks_after == Some(0) {
+            return Err(Error::unavailable(
+                "model.complete",
+                "the model broke off its answer, as the scenario says; try again",
+            ));
+        }
+        let piece = self.pieces.pop_front();
+        if piece.is_some() {
+            self.breaks_after = self.breaks_after.map(|left| left.saturating_sub(1));
+        }
+        Ok(piece)
     }
 
     fn ending(&self) -> Option<&Ending> {
-        self.pieces.is_empty().then_some(&self.ending)
+        let is_whole = self.pieces.is_empty() && self.breaks_after != Some(0);
+        is_whole.then_some(&self.ending)
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct ModelAnswer {
     pub(crate) times: Option<u64>,
     /// Why the model stopped; without it, because it had said all.
     pub(crate) finish: Option<Finish>,
+    /// After how many words the answer breaks off: the next one is `unavailable` to who reads it piece by piece, and all of it to who
+    /// asks for it as a whole.
+    pub(crate) breaks_after: Option<usize>,
 }
 
 /// Why a model stopped.

@@ -1,7 +1,7 @@
 //! Single rules, each on a stage of one host and one cloud, in steady weather unless a test says otherwise.
 
 mod health;
-
+mod model;
 mod replay;
 mod route;
 mod tenants;
@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use stuga_core::journal::{EntryInfo, EntryState};
 use stuga_core::memory::{Expected, Item, MemoryAck, MemoryWrite};
+use stuga_core::testkit::Dice;
 use stuga_core::{BreakerState, CallCtx, ErrorKind, Result, TenantId};
 use stuga_resilience::{Breaker, BreakerSettings, Counted, ReplaySettings, Route};
 use tokio::time::Instant;
 
 use crate::cloud::{Cloud, Curse, Reach, Weather};
-use crate::dice::Dice;
 use crate::host::{Wired, wire};
 use crate::life::{HostClock, Life};
 use crate::local::Local;

@@ -25,12 +25,7 @@ impl Host for HostState {
         let (ctx, capabilities) = self.permit(CapabilityName::Model, OPERATION)?;
         let request = request_of(messages, options);
         check_request(OPERATION, &request)?;
-        let request = &request;
-        let complete = |model: Arc<dyn Model>| async move { model.complete(ctx, request).await };
-        let answer = capabilities
-            .model
-            .read(ctx, OPERATION, request, complete)
-            .await?;
+        let answer = capabilities.model.complete(ctx, &request).await?;
         capabilities.model.note_ending(ctx, &answer.ending);
         Ok(Answer {
             text: answer.text,

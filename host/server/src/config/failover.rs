@@ -66,8 +66,10 @@ impl CapabilitySettings {
             CapabilityName::Search => {
                 (budget.call, breaker.slow_call) = (5 * SECOND, 4 * SECOND);
             }
-            // A model writes for as long as the answer is; a caller waits for it, or nothing would be won.
+            // A model writes for as long as the answer is; a caller waits for it, or nothing would be won. One that is at work is
+            // heard of: it may think for a while, and what it reads first is excused.
             CapabilityName::Model => {
+                budget.silence = Some(15 * SECOND);
                 (budget.call, budget.suspect, budget.share) = (MINUTE, 5 * SECOND, 0.8);
                 breaker.slow_call = 45 * SECOND;
             }
@@ -282,7 +284,7 @@ impl Serialize for FailoverSettings {
 mod tests {
     use std::path::Path;
 
-    use CapabilityName::{Files, Memory};
+    use CapabilityName::{Files, Memory, Model};
 
     use super::*;
 
@@ -325,6 +327,11 @@ mod tests {
             (15 * SECOND, Some(3 * SECOND))
         );
         assert_eq!(silent.replay.entry, 15 * MINUTE);
+        let thoughtful = FailoverSettings::default().of(Model).budget;
+        assert_eq!(
+            (thoughtful.call, thoughtful.silence),
+            (MINUTE, Some(15 * SECOND))
+        );
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! `http:` of the configuration: what stands in front of this host.
 
-use std::path::PathBuf;
-
 use axum::http::HeaderName;
 use serde::Serialize;
 
+use super::SecretPlace;
 use crate::yaml::{Node, Report};
 
 /// How the API is reached.
@@ -31,16 +30,6 @@ pub struct GatewaySettings {
     pub identity_header: Option<HeaderName>,
 }
 
-/// Where a secret is. The secret itself is read at the start and shown nowhere.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretPlace {
-    /// In a file.
-    SecretFile(PathBuf),
-    /// In an environment variable.
-    SecretEnv(String),
-}
-
 impl HttpSettings {
     /// Reads `http:`. What is wrong is reported and left out.
     pub(super) fn read(node: &Node, report: &mut Report) -> Self {
@@ -61,14 +50,11 @@ impl GatewaySettings {
         let secret_header = fields
             .required("secret_header", report)
             .and_then(|node| header(report, node, "http.gateway.secret_header"));
-        let file = fields
-            .optional("secret_file")
-            .and_then(|node| report.text(node, "http.gateway.secret_file"))
-            .map(|path| SecretPlace::SecretFile(path.into()));
-        let variable = fields
-            .optional("secret_env")
-            .and_then(|node| report.text(node, "http.gateway.secret_env"))
-            .map(|name| SecretPlace::SecretEnv(name.to_owned()));
+        let secret = SecretPlace::find(
+            &mut fields,
+            report,
+            ["http.gateway.secret_file", "http.gateway.secret_env"],
+        );
         let (request_id, identity) = (
             fields.optional("request_id_header"),
             fields.optional("identity_header"),
@@ -78,19 +64,11 @@ impl GatewaySettings {
         let identity_header =
             identity.and_then(|node| header(report, node, "http.gateway.identity_header"));
         fields.finish(report);
-        let secret = match (file, variable) {
-            (Some(place), None) | (None, Some(place)) => Some(place),
-            (Some(_), Some(_)) => {
-                let what = "http.gateway has both `secret_file` and `secret_env`";
-                report.add(node.at, what, "keep one of them");
-                None
-            }
-            (None, None) => {
-                let fix = "add `secret_file:` or `secret_env:`, where the secret is that the gateway sends";
-                report.add(node.at, "http.gateway has no secret", fix);
-                None
-            }
-        };
+        if secret.is_none() {
+            let fix =
+                "add `secret_file:` or `secret_env:`, where the secret is that the gateway sends";
+            report.add(node.at, "http.gateway has no secret", fix);
+        }
         if request_id.or(identity).is_none() {
             let fix = "add `request_id_header:` or `identity_header:`, or remove the section";
             report.add(node.at, "http.gateway takes nothing of the gateway", fix);
@@ -174,7 +152,7 @@ mod tests {
         assert_eq!(gateway.secret_header, "x-stuga-gateway");
         assert_eq!(
             gateway.secret,
-            SecretPlace::SecretFile("/run/gateway".into())
+            SecretPlace::file("http.gateway.secret_file", "/run/gateway")
         );
         let shown = serde_json::to_value(&gateway).unwrap();
         assert_eq!(shown["secret_file"], "/run/gateway");

@@ -8,7 +8,8 @@ use stuga_core::embed::DIMENSION_MAX;
 use stuga_core::model::MODEL_NAME_MAX_BYTES;
 use stuga_local::check_endpoint_url;
 
-use crate::yaml::{Fields, Node, Report};
+use super::SecretPlace;
+use crate::yaml::{Node, Report};
 
 /// Longest silence of an endpoint when the file does not say.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -25,7 +26,7 @@ pub struct ModelSettings {
     pub completions: Option<Completions>,
     /// Where the endpoint's key is; none when it wants none.
     #[serde(flatten)]
-    pub api_key: Option<KeyPlace>,
+    pub api_key: Option<SecretPlace>,
     /// Longest silence of an endpoint.
     #[serde(serialize_with = "super::as_text")]
     pub timeout: Duration,
@@ -42,16 +43,6 @@ pub struct Completions {
     pub name: String,
     /// Models that an agent may choose besides.
     pub also: Vec<String>,
-}
-
-/// Where a key is. The key itself is read at the start and shown nowhere.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyPlace {
-    /// In a file.
-    ApiKeyFile(PathBuf),
-    /// In an environment variable.
-    ApiKeyEnv(String),
 }
 
 /// What makes vectors of texts.
@@ -126,7 +117,11 @@ impl ModelSettings {
                 "add `endpoint:`, such as http://127.0.0.1:11434/v1",
             );
         }
-        settings.api_key = key_place(&mut fields, report);
+        settings.api_key = SecretPlace::find(
+            &mut fields,
+            report,
+            ["model.api_key_file", "model.api_key_env"],
+        );
         if let Some(node) = fields.optional("timeout")
             && let Some(timeout) = report.duration(
                 node,
@@ -220,28 +215,6 @@ fn names(report: &mut Report, node: &Node) -> Vec<String> {
         .collect()
 }
 
-fn key_place(fields: &mut Fields<'_>, report: &mut Report) -> Option<KeyPlace> {
-    let file = fields.optional("api_key_file");
-    let variable = fields.optional("api_key_env");
-    match (file, variable) {
-        (Some(_), Some(node)) => {
-            report.add(
-                node.at,
-                "model has both `api_key_file` and `api_key_env`",
-                "keep one of them",
-            );
-            None
-        }
-        (Some(node), None) => report
-            .text(node, "model.api_key_file")
-            .map(|path| KeyPlace::ApiKeyFile(path.into())),
-        (None, Some(node)) => report
-            .text(node, "model.api_key_env")
-            .map(|name| KeyPlace::ApiKeyEnv(name.to_owned())),
-        (None, None) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -273,7 +246,7 @@ mod tests {
         );
         assert_eq!(
             settings.api_key,
-            Some(KeyPlace::ApiKeyFile("/run/key".into()))
+            Some(SecretPlace::file("model.api_key_file", "/run/key"))
         );
         assert_eq!(settings.timeout, Duration::from_secs(20));
         let EmbeddingSettings::Endpoint {

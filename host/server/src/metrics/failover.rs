@@ -71,9 +71,10 @@ impl FailoverMetrics {
 }
 
 /// What is counted on the way, under its name there and as a metric.
-const COUNTS: [(&str, &str); 11] = [
+const COUNTS: [(&str, &str); 12] = [
     ("cloud_answered", "stuga_cloud_answered_total"),
     ("cloud_failed", "stuga_cloud_failed_total"),
+    ("broken_off", "stuga_cloud_answers_broken_total"),
     ("not_permitted", "stuga_breaker_not_permitted_total"),
     ("local_reads", "stuga_failover_reads_total"),
     ("noted", "stuga_journal_noted_total"),
@@ -135,6 +136,10 @@ fn describe() {
         (
             "stuga_cloud_failed_total",
             "Calls that the cloud did not answer, or said that it cannot",
+        ),
+        (
+            "stuga_cloud_answers_broken_total",
+            "Answers of the cloud's models that broke off after their caller had a part of them",
         ),
         (
             "stuga_failover_reads_total",

@@ -66,6 +66,27 @@ async fn a_call_whose_caller_goes_away_counts_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_of_the_cloud_is_its_answer_and_nothing_of_it_is_done_here() {
+    let stage = Stage::new();
+    let first = stage.put(&acme(), "a").await.unwrap();
+    let write = MemoryWrite::Put {
+        key: "a".to_owned(),
+        value: Vec::new(),
+        ttl: None,
+        expected: Expected::Version(first.version + 1),
+    };
+    let ctx = stage.ctx(&acme(), PATIENT);
+    let refused = stage.wired.facade.write(&ctx, &write).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    let used = &ctx.receipt.snapshot()[0];
+    assert_eq!((used.backend, used.attempts), (Backend::Cloud, 1));
+    assert!(stage.waiting(&acme()).is_empty() && stage.agrees(&acme(), "a"));
+    let counts = stage.counts();
+    assert_eq!((counts.cloud_answered, counts.cloud_failed), (2, 0));
+    assert!(!stage.breaker().is_suspect());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_without_time_still_counts_what_is_certain() {
     let stage = Stage::new();
     stage.cloud.become_(Weather::Refusing);
