@@ -43,7 +43,7 @@ use self::held::Held;
 use self::letter::{Letter, Phase, Posted};
 use self::marks::Bell;
 use self::names::{Pair, Place};
-use self::queue::{Queue, Token};
+use self::queue::{Queue, Token, is_missing};
 use self::shelf::Shelf;
 use crate::Shared;
 use crate::error::may_have_landed;
@@ -201,7 +201,7 @@ impl Capability for SqsMail {
         if matches!(letter.phase, Phase::Waiting | Phase::Running) {
             // The letter lies there: whoever looks into the mailbox finds it.
             let announced = self.announce(at, &to.tenant, &letter, "").await;
-            announced.map_err(|error| may_have_landed(at.operation, error))?;
+            announced.map_err(|error| unannounced(at.operation, error))?;
             self.bell.ring(&to.tenant);
         }
         Ok(ack)
@@ -212,6 +212,18 @@ impl Mailbox for SqsMail {}
 
 fn used(operation: &'static str) -> Error {
     Error::conflict(operation, "another write was made under this id")
+}
+
+/// The error of a message whose letter lies there and was not announced.
+fn unannounced(operation: &'static str, error: Error) -> Error {
+    if !is_missing(&error) {
+        return may_have_landed(operation, error);
+    }
+    let message = format!(
+        "the message is kept and nobody takes it yet: {}",
+        error.message()
+    );
+    Error::timeout(operation, message).with_source(error)
 }
 
 fn place_of(letter: &Letter) -> Place {

@@ -17,6 +17,7 @@ use stuga_core::{AgentName, Error, ErrorKind, Result, TenantId};
 use super::names::Pair;
 use crate::Shared;
 use crate::call::call_until;
+use crate::error::{CLOUD, MISSING};
 use crate::objects::At;
 
 /// Longest time that SQS hides a message.
@@ -58,18 +59,30 @@ impl Token {
 pub(super) struct Queue {
     client: aws_sdk_sqs::Client,
     url: String,
+    tenant: TenantId,
 }
 
 impl Queue {
     pub(super) async fn of(shared: &Shared, at: At, tenant: &TenantId) -> Result<Self> {
         let client = shared.clients.of(tenant).sqs().clone();
         let name = shared.scope(tenant).mail_queue()?;
-        let find = client.get_queue_url().queue_name(name);
-        let found = call_until(at.deadline, at.operation, find.send()).await?;
+        let find = client.get_queue_url().queue_name(&name);
+        let found = call_until(at.deadline, at.operation, find.send()).await;
+        let found = found.map_err(|error| {
+            let error = named(tenant, error);
+            if is_missing(&error) {
+                tracing::warn!(%tenant, queue = name, fix = error.message(), "a mailbox has no queue");
+            }
+            error
+        })?;
         let url = found.queue_url.ok_or_else(|| {
             Error::unavailable(at.operation, "the queue service did not name the queue")
         })?;
-        Ok(Self { client, url })
+        Ok(Self {
+            client,
+            url,
+            tenant: tenant.clone(),
+        })
     }
 
     /// Sends a token. Tokens for one letter with the same `nonce` are one, for five minutes.
@@ -85,9 +98,8 @@ impl Queue {
             .message_body(body)
             .message_group_id(token.pair().group())
             .message_deduplication_id(hex::encode(once));
-        call_until(at.deadline, at.operation, send.send())
-            .await
-            .map(drop)
+        let sent = call_until(at.deadline, at.operation, send.send()).await;
+        sent.map(drop).map_err(|error| named(&self.tenant, error))
     }
 
     /// The next token of a pair of which none is held, hidden for so long.
@@ -101,7 +113,8 @@ impl Queue {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .visibility_timeout(seconds(hidden))
             .wait_time_seconds(0);
-        let answer = call_until(at.deadline, at.operation, receive.send()).await?;
+        let answer = call_until(at.deadline, at.operation, receive.send()).await;
+        let answer = answer.map_err(|error| named(&self.tenant, error))?;
         let Some(message) = answer.messages.and_then(|mut all| all.pop()) else {
             return Ok(None);
         };
@@ -137,6 +150,25 @@ impl Queue {
             .receipt_handle(&held.handle);
         lost(call_until(at.deadline, at.operation, delete.send()).await)
     }
+}
+
+/// Whether an error says that the queue is not there.
+pub(super) fn is_missing(error: &Error) -> bool {
+    error.context_value(CLOUD) == Some(MISSING)
+}
+
+/// The same error; that the queue of `tenant` is not there in words that say whose it is and what makes it. A queue's own name is no
+/// sender's business: the log has it.
+fn named(tenant: &TenantId, error: Error) -> Error {
+    if !is_missing(&error) {
+        return error;
+    }
+    let message = format!(
+        "the mail queue of tenant {tenant} is not there; the operator runs `stuga tenant provision {tenant} --apply`"
+    );
+    Error::unavailable(error.operation(), message)
+        .with_context(CLOUD, MISSING)
+        .with_source(error)
 }
 
 fn lost<T>(ended: Result<T>) -> Result<bool> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stuga_core::a2a::delivery::{CLAIM_MAX, Delivery, MailQueue, Outcome, Pending, Settled, Taken};
 use stuga_core::lease::{Held, Lease, LeaseToken};
-use stuga_core::retry::Next;
+use stuga_core::retry::{Next, next_roll};
 use stuga_core::{AgentName, Error, Result, TenantId, Timestamp, first_version};
 
 use super::held::{Hidden, Holding};
@@ -32,8 +32,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(20);
 const TOKEN_LOST_AFTER: Duration = Duration::from_secs(600);
 /// Most letters that one look gives another token.
 const REPAIRS_MAX: usize = 8;
-/// What parts the random numbers of one look: a large odd number.
-const ROLL_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// One look into the mailboxes of a tenant.
 struct Look<'m> {
@@ -286,7 +284,7 @@ impl Look<'_> {
                 if letter.lease_until > now {
                     return self.skip_until(received, letter.lease_until).await;
                 }
-                self.roll = self.roll.wrapping_add(ROLL_STEP);
+                self.roll = next_roll(self.roll);
                 if let Some(Next::Retry(_)) = letter.lose(self.roll, now) {
                     let due_at = letter.due_at;
                     if self.shelf.change(self.at, &kept, letter).await?.is_none() {
