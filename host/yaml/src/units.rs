@@ -67,6 +67,36 @@ pub fn show_duration(time: Duration) -> String {
     format!("{millis}ms")
 }
 
+/// About how large something is, for people: `412B`, `1.3KiB`, `136KiB`.
+pub fn about_bytes(bytes: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.into_iter().find(|(_, size)| bytes >= *size) {
+        // Tenths tell nothing of what has two digits.
+        Some((unit, size)) if bytes / size < 10 && !bytes.is_multiple_of(size) => {
+            format!("{:.1}{unit}", bytes as f64 / size as f64)
+        }
+        Some((unit, size)) => format!("{}{unit}", bytes / size),
+        None => format!("{bytes}B"),
+    }
+}
+
+/// About how long something takes, for people, in its two largest units: `250ms`, `9s`, `2m5s`, `1d3h`.
+pub fn about_duration(time: Duration) -> String {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let mut units = TIMES
+        .into_iter()
+        .rev()
+        .skip_while(|(_, size)| millis < *size);
+    match (units.next(), units.next()) {
+        // Milliseconds beside seconds are more than anybody reads.
+        (Some((unit, size)), Some((less, part))) if part > 1 && millis % size >= part => {
+            format!("{}{unit}{}{less}", millis / size, millis % size / part)
+        }
+        (Some((unit, size)), _) => format!("{}{unit}", millis / size),
+        (None, _) => format!("{millis}ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +130,33 @@ mod tests {
         for millis in [0, 1, 1_000, 90_000, 3_600_000, 172_800_000] {
             let time = Duration::from_millis(millis);
             assert_eq!(parse_duration(&show_duration(time)), Some(time));
+        }
+    }
+
+    #[test]
+    fn people_are_told_about_how_much() {
+        for (bytes, words) in [
+            (0, "0B"),
+            (1_023, "1023B"),
+            (1_024, "1KiB"),
+            (1_331, "1.3KiB"),
+            (138_910, "135KiB"),
+            (5 << 30, "5GiB"),
+            (u64::MAX, "17179869183GiB"),
+        ] {
+            assert_eq!(about_bytes(bytes), words);
+        }
+        for (millis, words) in [
+            (0, "0ms"),
+            (250, "250ms"),
+            (9_400, "9s"),
+            (60_000, "1m"),
+            (125_700, "2m5s"),
+            (3_600_000 + 59_000, "1h"),
+            (97_200_000, "1d3h"),
+            (u64::MAX, "213503982334d14h"),
+        ] {
+            assert_eq!(about_duration(Duration::from_millis(millis)), words);
         }
     }
 }

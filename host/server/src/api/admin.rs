@@ -4,15 +4,22 @@ pub(super) mod breakers;
 pub(super) mod journal;
 pub(super) mod tenants;
 
+use std::sync::Arc;
+
+use axum::Json;
 use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use stuga_core::{CapabilityName, Error, ErrorKind, RequestId, TenantId};
 
 use super::error::Problem;
 use super::{App, auth, body};
-use crate::fallback::Operator;
+use crate::fallback::{Fallback, Operator};
 use crate::tenants::keys;
+
+use breakers::Changed;
 
 /// How a client says who acts; nobody checks it.
 const OPERATOR: &str = "x-stuga-operator";
@@ -21,10 +28,103 @@ const OPERATOR_MAX_BYTES: usize = 64;
 /// Largest body in bytes.
 const BODY_MAX_BYTES: u64 = 16 << 10;
 
-/// Who acts, when the request has the admin key.
+/// A request with the admin key. Who takes one answers no other request.
 ///
 /// # Errors
 /// 401 without a key that is valid, 403 with a tenant's.
+pub(crate) struct Admitted {
+    app: App,
+    request: RequestId,
+    /// Who acts.
+    by: Operator,
+}
+
+impl FromRequestParts<App> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let request = parts.extensions.get::<RequestId>();
+        let request = request.cloned().ok_or_else(Problem::internal)?;
+        Ok(Self {
+            by: authorize(app, &request, &parts.headers)?,
+            app: app.clone(),
+            request,
+        })
+    }
+}
+
+impl Admitted {
+    fn fallback(&self) -> &Arc<Fallback> {
+        self.app.host.backends().fallback()
+    }
+
+    /// A tenant that this host knows, or has entries of.
+    ///
+    /// # Errors
+    /// 404 when it does not.
+    async fn tenant(&self, name: &str) -> Result<TenantId, Problem> {
+        let unknown = || {
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                "unknown-tenant",
+                "There is no such tenant",
+                format!(
+                    "this host has no tenant {name:?}; `stuga tenant list` shows those there are"
+                ),
+            )
+        };
+        let tenant = TenantId::new(name).map_err(|_| unknown())?;
+        let is_running = self.app.host.current().tenant(name).is_some();
+        if is_running {
+            return Ok(tenant);
+        }
+        // Its file may be gone, and what it wrote may still wait.
+        let waiting = self.fallback().waiting_tenants().await;
+        let waiting = waiting.map_err(|error| self.problem(&error))?;
+        match waiting.contains(&tenant) {
+            true => Ok(tenant),
+            false => Err(unknown()),
+        }
+    }
+
+    /// What became of a change.
+    fn changed(&self, done: stuga_core::Result<bool>) -> Result<Json<Changed>, Problem> {
+        let changed = done.map_err(|error| self.problem(&error))?;
+        Ok(Json(Changed { changed }))
+    }
+
+    /// Why something could not be done. An operator may know the causes.
+    fn problem(&self, error: &Error) -> Problem {
+        let request = &self.request;
+        let told =
+            |status, slug, title| Problem::new(status, slug, title, error.message().to_owned());
+        match error.kind() {
+            ErrorKind::Invalid => Problem::bad_request(error.message().to_owned()),
+            ErrorKind::NotFound => {
+                told(StatusCode::NOT_FOUND, "not-found", "There is no such thing")
+            }
+            ErrorKind::Conflict | ErrorKind::QuotaExceeded => told(
+                StatusCode::CONFLICT,
+                "conflict",
+                "It cannot be done as things stand",
+            ),
+            ErrorKind::Internal => {
+                tracing::error!(%request, %error, causes = error.causes(), "an operator's request failed");
+                Problem::internal()
+            }
+            _ => {
+                tracing::warn!(%request, %error, causes = error.causes(), "an operator's request failed");
+                told(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "The host cannot do it now",
+                )
+            }
+        }
+    }
+}
+
+/// Who acts, when the request has the admin key.
 fn authorize(app: &App, request: &RequestId, headers: &HeaderMap) -> Result<Operator, Problem> {
     let (host, key) = (&app.host, auth::bearer(headers));
     let key = key.ok_or_else(|| auth::unauthorized("send `Authorization: Bearer KEY`, once"))?;
@@ -59,33 +159,6 @@ fn authorize(app: &App, request: &RequestId, headers: &HeaderMap) -> Result<Oper
     ))
 }
 
-/// A tenant that this host knows, or has entries of.
-///
-/// # Errors
-/// 404 when it does not.
-async fn known_tenant(app: &App, request: &RequestId, name: &str) -> Result<TenantId, Problem> {
-    let unknown = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown-tenant",
-            "There is no such tenant",
-            format!("this host has no tenant {name:?}; `stuga tenant list` shows those there are"),
-        )
-    };
-    let tenant = TenantId::new(name).map_err(|_| unknown())?;
-    let is_running = app.host.current().tenant(name).is_some();
-    if is_running {
-        return Ok(tenant);
-    }
-    // Its file may be gone, and what it wrote may still wait.
-    let waiting = app.host.backends().fallback().waiting_tenants().await;
-    let waiting = waiting.map_err(|error| problem(request, &error))?;
-    match waiting.contains(&tenant) {
-        true => Ok(tenant),
-        false => Err(unknown()),
-    }
-}
-
 /// The capability of that name.
 ///
 /// # Errors
@@ -114,30 +187,4 @@ async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T,
     };
     serde_json::from_slice(text)
         .map_err(|error| Problem::bad_request(format!("the body cannot be read: {error}")))
-}
-
-/// Why something could not be done. An operator may know the causes.
-fn problem(request: &RequestId, error: &Error) -> Problem {
-    let told = |status, slug, title| Problem::new(status, slug, title, error.message().to_owned());
-    match error.kind() {
-        ErrorKind::Invalid => Problem::bad_request(error.message().to_owned()),
-        ErrorKind::NotFound => told(StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
-        ErrorKind::Conflict | ErrorKind::QuotaExceeded => told(
-            StatusCode::CONFLICT,
-            "conflict",
-            "It cannot be done as things stand",
-        ),
-        ErrorKind::Internal => {
-            tracing::error!(%request, %error, causes = error.causes(), "an operator's request failed");
-            Problem::internal()
-        }
-        _ => {
-            tracing::warn!(%request, %error, causes = error.causes(), "an operator's request failed");
-            told(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The host cannot do it now",
-            )
-        }
-    }
 }

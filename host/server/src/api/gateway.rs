@@ -3,32 +3,26 @@
 //! The proof is a secret in a header that the gateway adds to every request. Without it a request is one of a client that came
 //! past the gateway: it may still show a key, and the headers that are the gateway's are gone before anybody reads them.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::http::{HeaderMap, HeaderName};
-use stuga_core::{Error, RequestId, Result};
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use stuga_core::{RequestId, Result};
 
-use crate::config::{GatewaySettings, SecretPlace};
+use crate::config::GatewaySettings;
 
 const OPERATION: &str = "http.gateway";
 /// Shortest secret in bytes: nobody guesses one that was made by chance.
 const SECRET_MIN_BYTES: usize = 32;
-/// Largest file of secrets in bytes.
-const SECRETS_MAX_BYTES: usize = 4 << 10;
 /// Most secrets at a time: the one that counts and those that it replaces.
 const SECRETS_MAX: usize = 4;
 /// Longest name by which a gateway knows a client, in bytes.
 pub(crate) const IDENTITY_MAX_BYTES: usize = 256;
 
 /// A gateway that is configured.
+#[derive(Debug)]
 pub struct Gateway {
     secret_header: HeaderName,
-    secrets: Vec<Zeroizing<Vec<u8>>>,
+    secrets: Vec<SecretString>,
     request_id_header: Option<HeaderName>,
     identity_header: Option<HeaderName>,
 }
@@ -39,23 +33,14 @@ impl Gateway {
     /// # Errors
     /// `Invalid` naming the setting whose file or variable holds no secret; never what it holds.
     pub fn open(settings: &GatewaySettings) -> Result<Self> {
-        let (setting, text) = match &settings.secret {
-            SecretPlace::SecretFile(path) => ("http.gateway.secret_file", read_file(path)),
-            SecretPlace::SecretEnv(name) => ("http.gateway.secret_env", read_variable(name)),
-        };
-        let wrong = |what: &str| {
-            Error::invalid(OPERATION, format!("`{setting}` {what}"))
-                .with_context("setting", setting)
-        };
-        let text = text.map_err(|e| wrong("cannot be read").with_source(e))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let secrets: Vec<_> = lines
-            .map(|line| Zeroizing::new(line.as_bytes().to_vec()))
-            .collect();
-        let fits = |secret: &Zeroizing<Vec<u8>>| secret.len() >= SECRET_MIN_BYTES;
+        let text = settings.secret.read(OPERATION)?;
+        let lines = text.expose_secret().lines().map(str::trim);
+        let secrets = lines.filter(|line| !line.is_empty());
+        let secrets: Vec<SecretString> = secrets.map(SecretString::from).collect();
+        let fits = |secret: &SecretString| secret.expose_secret().len() >= SECRET_MIN_BYTES;
         if !(1..=SECRETS_MAX).contains(&secrets.len()) || !secrets.iter().all(fits) {
             let what = "must hold 1 to 4 lines of at least 32 characters, as `openssl rand -hex 32` makes them";
-            return Err(wrong(what));
+            return Err(settings.secret.wrong(OPERATION, what));
         }
         Ok(Self {
             secret_header: settings.secret_header.clone(),
@@ -109,17 +94,10 @@ impl Gateway {
             return false;
         };
         // All of them, so that the time tells nothing of which it was.
-        let is_it =
-            |secret: &Zeroizing<Vec<u8>>| verify_slices_are_equal(secret, shown.as_bytes()).is_ok();
+        let is_it = |secret: &SecretString| {
+            verify_slices_are_equal(secret.expose_secret().as_bytes(), shown.as_bytes()).is_ok()
+        };
         self.secrets.iter().filter(|secret| is_it(secret)).count() > 0
-    }
-}
-
-impl fmt::Debug for Gateway {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway")
-            .field("secret_header", &self.secret_header)
-            .finish_non_exhaustive()
     }
 }
 
@@ -132,28 +110,12 @@ pub(crate) fn is_identity(name: &str) -> bool {
     (1..=IDENTITY_MAX_BYTES).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
 }
 
-fn read_file(path: &Path) -> io::Result<Zeroizing<String>> {
-    // With room for all of it: a text that grew would leave copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(2 * SECRETS_MAX_BYTES));
-    File::open(path)?
-        .take(SECRETS_MAX_BYTES as u64 + 1)
-        .read_to_string(&mut text)?;
-    match text.len() > SECRETS_MAX_BYTES {
-        true => Err(io::Error::other("it is too large")),
-        false => Ok(text),
-    }
-}
-
-fn read_variable(name: &str) -> io::Result<Zeroizing<String>> {
-    let value = std::env::var(name).map(Zeroizing::new);
-    value.map_err(|_| io::Error::other(format!("{name} is not set, or not text")))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+    use crate::config::SecretPlace;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -162,7 +124,7 @@ mod tests {
         std::fs::write(file.path(), content).unwrap();
         Gateway::open(&GatewaySettings {
             secret_header: HeaderName::from_static("x-secret"),
-            secret: SecretPlace::SecretFile(file.path().to_owned()),
+            secret: SecretPlace::file("http.gateway.secret_file", file.path()),
             request_id_header: Some(HeaderName::from_static("x-amzn-requestid")),
             identity_header: Some(HeaderName::from_static("x-identity")),
         })
@@ -237,16 +199,5 @@ mod tests {
             assert!(!refused.to_string().contains("secret-"), "{refused}");
             assert!(!refused.to_string().contains(SECRET), "{refused}");
         }
-        let missing = Gateway::open(&GatewaySettings {
-            secret: SecretPlace::SecretEnv("STUGA_NO_SUCH_SECRET".to_owned()),
-            secret_header: HeaderName::from_static("x-secret"),
-            request_id_header: None,
-            identity_header: None,
-        });
-        let missing = missing.unwrap_err();
-        assert_eq!(
-            missing.context_value("setting"),
-            Some("http.gateway.secret_env")
-        );
     }
 }

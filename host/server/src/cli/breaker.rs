@@ -166,10 +166,7 @@ fn count(waiting: Waiting) -> String {
     format!("{more}{}", waiting.waiting)
 }
 
-/// A time without more than anybody reads.
+/// About how long.
 fn time(millis: u64) -> String {
-    units::show_duration(match millis {
-        0..1_000 => Duration::from_millis(millis),
-        _ => Duration::from_secs(millis / 1_000),
-    })
+    units::about_duration(Duration::from_millis(millis))
 }

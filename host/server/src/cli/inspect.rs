@@ -14,7 +14,7 @@ use stuga_runtime::{Interfaces, LoadError, Manifest, WIT_PACKAGE, WIT_VERSION};
 
 use super::component;
 use super::print::Printer;
-use crate::units::show_bytes;
+use crate::units;
 
 /// Show what a component is: its skills, what it imports and exports, its size and digest, and whether this host takes it.
 /// Exit code 0: this host takes it, 1: it does not.
@@ -196,8 +196,8 @@ impl Inspected {
             "size",
             &format!(
                 "{}, {} as gzip",
-                show_size(self.size),
-                show_size(self.size_gzip)
+                units::about_bytes(self.size),
+                units::about_bytes(self.size_gzip)
             ),
         );
         row("digest", &self.digest);
@@ -240,14 +240,5 @@ impl Inspected {
             manifest.summary,
             lines.join("\n")
         )
-    }
-}
-
-/// About how large something is; exact sizes stand in the JSON.
-pub(crate) fn show_size(bytes: u64) -> String {
-    if bytes < 10_240 {
-        show_bytes(bytes)
-    } else {
-        format!("{} KiB", bytes / 1_024)
     }
 }

@@ -223,7 +223,7 @@ fn show_page(page: &JournalPage) -> String {
             entry.agent.to_string(),
             entry.key.clone(),
             show_time(entry.at),
-            units::show_bytes(entry.bytes),
+            units::about_bytes(entry.bytes),
             entry.refusals.to_string(),
             remark.chars().take(REMARK_MAX_CHARS).collect(),
         ]
@@ -234,7 +234,7 @@ fn show_page(page: &JournalPage) -> String {
         "AGENT",
         "KEY",
         "WRITTEN",
-        "BYTES",
+        "SIZE",
         "REFUSED",
         "",
     ];
@@ -251,7 +251,7 @@ fn show_entry(entry: &EntryDetail) -> String {
         format!("entry {}, {}", info.seq, info.state.as_str()),
         format!("{} of {} by {}", info.operation, info.key, info.agent),
         format!("written {}, id {}", show_time(info.at), info.id.to_name()),
-        units::show_bytes(info.bytes),
+        units::about_bytes(info.bytes),
     ];
     if let Some(reason) = &info.reason {
         lines.push(format!(

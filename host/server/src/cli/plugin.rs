@@ -8,12 +8,13 @@ use semver::Version;
 use serde::Serialize;
 use stuga_core::{AgentName, Clock, SystemClock};
 
-use super::inspect::{self, show_size};
+use super::inspect;
 use super::print::{Printer, table};
 use super::{component, tenant};
 use crate::config::Config;
 use crate::host::trial;
 use crate::store::{Running, Store};
+use crate::units;
 
 #[derive(clap::Subcommand)]
 #[command(after_help = "Examples:
@@ -95,7 +96,7 @@ fn list(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             vec![
                 p.name.to_string(),
                 p.version.to_string(),
-                show_size(p.size),
+                units::about_bytes(p.size),
                 p.tenants.join(", "),
             ]
         };

@@ -1,7 +1,5 @@
 //! In plain sentences: who answers a tenant, why, since when, and what waits.
 
-use std::time::Duration;
-
 use stuga_core::journal::Backlog;
 use stuga_core::{BreakerState, Error, TenantId, Timestamp};
 use stuga_local::Cut;
@@ -112,7 +110,7 @@ fn away(known: &Known<'_>) -> String {
             format!("an operator keeps all tenants from AWS; {release}")
         }
         (_, _, Some(left)) if !left.is_zero() => {
-            let left = rounded(left);
+            let left = units::about_duration(left);
             format!("AWS does not answer; it is asked again in {left}")
         }
         _ => "AWS does not answer; it is asked again now".to_owned(),
@@ -135,12 +133,12 @@ fn waiting(tenant: &TenantId, backlog: &Backlog, now: Timestamp) -> String {
     let mut parts = Vec::new();
     if backlog.waiting > 0 {
         let oldest = backlog.oldest.map_or_else(String::new, |at| {
-            format!(", the oldest for {}", rounded(now.since(at)))
+            format!(", the oldest for {}", units::about_duration(now.since(at)))
         });
         parts.push(format!(
             "{} ({}) for AWS{oldest}.",
             counted(backlog.waiting, "write waits", "writes wait"),
-            units::show_bytes(backlog.bytes),
+            units::about_bytes(backlog.bytes),
         ));
     }
     if backlog.parked > 0 {
@@ -158,7 +156,7 @@ pub(super) fn cut_off(cut: Cut) -> String {
         "The end of the store's log was not whole when this host opened it at {}: {} are cut off. That is a write which a crash cut \
          short and nobody was told of, a copy of what AWS has, or one that the disk has lost; if no crash went before, check the disk.",
         moment(cut.at),
-        units::show_bytes(cut.bytes),
+        units::about_bytes(cut.bytes),
     )
 }
 
@@ -177,13 +175,6 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     }
 }
 
-fn rounded(time: Duration) -> String {
-    units::show_duration(match time.as_secs() {
-        0 => time,
-        seconds => Duration::from_secs(seconds),
-    })
-}
-
 fn moment(at: Timestamp) -> String {
     let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis).map_or_else(
@@ -194,6 +185,8 @@ fn moment(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use stuga_core::{Backend, CapabilityName};
     use stuga_resilience::Totals;
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use stuga_core::Result;
-use tokio::sync::mpsc;
 
-use super::{Host, watch};
+use super::Host;
+use super::watch::Changes;
 use crate::config::Config;
 
 /// Watches the configuration file until the host is closed. Nothing without a file.
@@ -16,24 +16,13 @@ pub(super) fn start(host: &Arc<Host>) -> Result<()> {
     let Some(file) = host.config_file.clone() else {
         return Ok(());
     };
-    // One waiting signal is enough: it stands for everything that changed until it is taken.
-    let (changed, mut changes) = mpsc::channel::<()>(1);
     // Whatever happens in the directory may have replaced the file, such as a link to another directory that was swapped.
-    let on_event = move |event: notify::Result<notify::Event>| match event {
-        Ok(event) if event.kind.is_access() => {}
-        Ok(_) => drop(changed.try_send(())),
-        Err(error) => tracing::warn!(%error, "watching the configuration failed once"),
-    };
-    let mut watcher =
-        notify::recommended_watcher(on_event).map_err(|error| watch::failed(&file, error))?;
-    watch::watch(&mut watcher, directory(&file))?;
+    let mut changes = Changes::watch(&[directory(&file)], &host.stop)?;
 
-    let (host, stop, tasks) = (Arc::downgrade(host), host.stop.clone(), host.tasks.clone());
+    let (host, tasks) = (Arc::downgrade(host), host.tasks.clone());
     let mut seen = Seen::of(&file);
     tasks.spawn(async move {
-        let _watcher = watcher;
-        while let Some(Some(())) = stop.run_until_cancelled(changes.recv()).await {
-            watch::settle(&mut changes).await;
+        while let Some(()) = changes.next().await {
             let Some(host) = Weak::upgrade(&host) else {
                 return;
             };

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use stuga_core::RequestId;
 use stuga_resilience::Isolation;
 use utoipa::ToSchema;
 
-use super::{App, Problem, authorize, capability, known_tenant, problem, read};
+use super::{Admitted, Problem, capability, read};
 use crate::api::error::Document;
 use crate::fallback::view::HostStatus;
 
@@ -67,19 +66,14 @@ pub(crate) struct Changed {
     ),
     security(("admin" = []))
 )]
-pub(crate) async fn list(
-    State(app): State<App>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
-) -> Result<Json<HostStatus>, Problem> {
+pub(crate) async fn list(admitted: Admitted) -> Result<Json<HostStatus>, Problem> {
     /// Tenants that are asked for parked entries beside those whose entries wait.
     const ASKED_MAX: usize = 32;
-    authorize(&app, &request, &headers)?;
-    let snapshot = app.host.snapshot();
+    let snapshot = admitted.app.host.snapshot();
     let tenants = snapshot.tenants().map(|tenant| tenant.id().clone());
     let tenants: Vec<_> = tenants.take(ASKED_MAX).collect();
-    let status = app.host.backends().fallback().status(&tenants).await;
-    status.map(Json).map_err(|error| problem(&request, &error))
+    let status = admitted.fallback().status(&tenants).await;
+    status.map(Json).map_err(|error| admitted.problem(&error))
 }
 
 /// Keeps all tenants, or one, from the cloud until it is released.
@@ -99,26 +93,23 @@ pub(crate) async fn list(
     security(("admin" = []))
 )]
 pub(crate) async fn isolate(
-    State(app): State<App>,
     Path(name): Path<String>,
-    Extension(request): Extension<RequestId>,
+    admitted: Admitted,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Changed>, Problem> {
-    let by = authorize(&app, &request, &headers)?;
     let capability = capability(&name)?;
     let Isolate { tenant, why } = read(&headers, body).await?;
-    let fallback = app.host.backends().fallback();
+    let (fallback, by) = (admitted.fallback(), &admitted.by);
     let done = match tenant {
-        None => fallback.isolate(&by, capability, &why).await,
+        None => fallback.isolate(by, capability, &why).await,
         Some(tenant) => {
-            let tenant = known_tenant(&app, &request, &tenant).await?;
-            let isolated = fallback.isolate_tenant(&by, &tenant, capability, None, &why);
+            let tenant = admitted.tenant(&tenant).await?;
+            let isolated = fallback.isolate_tenant(by, &tenant, capability, None, &why);
             isolated.await.map(drop)
         }
     };
-    done.map_err(|error| problem(&request, &error))?;
-    Ok(Json(Changed { changed: true }))
+    admitted.changed(done.map(|()| true))
 }
 
 /// Lets all tenants, or one, back to the cloud: probes decide when it is asked again.
@@ -137,25 +128,22 @@ pub(crate) async fn isolate(
     security(("admin" = []))
 )]
 pub(crate) async fn release(
-    State(app): State<App>,
     Path(name): Path<String>,
-    Extension(request): Extension<RequestId>,
+    admitted: Admitted,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Changed>, Problem> {
-    let by = authorize(&app, &request, &headers)?;
     let capability = capability(&name)?;
     let Release { tenant } = read(&headers, body).await?;
-    let fallback = app.host.backends().fallback();
+    let (fallback, by) = (admitted.fallback(), &admitted.by);
     let released = match tenant {
-        None => fallback.release(&by, capability).await,
+        None => fallback.release(by, capability).await,
         Some(tenant) => {
-            let tenant = known_tenant(&app, &request, &tenant).await?;
-            fallback.release_tenant(&by, &tenant, capability).await
+            let tenant = admitted.tenant(&tenant).await?;
+            fallback.release_tenant(by, &tenant, capability).await
         }
     };
-    let changed = released.map_err(|error| problem(&request, &error))?;
-    Ok(Json(Changed { changed }))
+    admitted.changed(released)
 }
 
 /// Starts a drill: keeps a capability of one tenant from the cloud for a while. One that runs gets the new end and reason.
@@ -174,22 +162,20 @@ pub(crate) async fn release(
     security(("admin" = []))
 )]
 pub(crate) async fn start_drill(
-    State(app): State<App>,
-    Extension(request): Extension<RequestId>,
+    admitted: Admitted,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Isolation>, Problem> {
-    let by = authorize(&app, &request, &headers)?;
     let drill: Drill = read(&headers, body).await?;
     let capability = capability(&drill.capability)?;
-    let tenant = known_tenant(&app, &request, &drill.tenant).await?;
+    let tenant = admitted.tenant(&drill.tenant).await?;
     let lasts = Some(Duration::from_millis(drill.for_ms));
-    let fallback = app.host.backends().fallback();
-    let started = fallback.isolate_tenant(&by, &tenant, capability, lasts, &drill.why);
+    let fallback = admitted.fallback();
+    let started = fallback.isolate_tenant(&admitted.by, &tenant, capability, lasts, &drill.why);
     started
         .await
         .map(Json)
-        .map_err(|error| problem(&request, &error))
+        .map_err(|error| admitted.problem(&error))
 }
 
 /// Ends a drill before its time.
@@ -207,16 +193,12 @@ pub(crate) async fn start_drill(
     security(("admin" = []))
 )]
 pub(crate) async fn stop_drill(
-    State(app): State<App>,
     Path((tenant, name)): Path<(String, String)>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    admitted: Admitted,
 ) -> Result<Json<Changed>, Problem> {
-    let by = authorize(&app, &request, &headers)?;
     let capability = capability(&name)?;
-    let tenant = known_tenant(&app, &request, &tenant).await?;
-    let fallback = app.host.backends().fallback();
-    let released = fallback.release_tenant(&by, &tenant, capability).await;
-    let changed = released.map_err(|error| problem(&request, &error))?;
-    Ok(Json(Changed { changed }))
+    let tenant = admitted.tenant(&tenant).await?;
+    let fallback = admitted.fallback();
+    let released = fallback.release_tenant(&admitted.by, &tenant, capability);
+    admitted.changed(released.await)
 }

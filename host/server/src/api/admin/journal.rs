@@ -1,16 +1,15 @@
 //! The journal of a tenant: what this host took in the cloud's place, and what became of it.
 
 use axum::Json;
-use axum::extract::{Extension, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stuga_core::RequestId;
 use stuga_core::journal::{EntryInfo, EntryState, PAGE_MAX_ENTRIES};
 use utoipa::{IntoParams, ToSchema};
 
 use super::breakers::Changed;
-use super::{App, Problem, authorize, known_tenant, problem};
+use super::{Admitted, Problem};
 use crate::api::error::Document;
 use crate::fallback::view::JournalPage;
 
@@ -69,14 +68,11 @@ pub(crate) struct EntryDetail {
     security(("admin" = []))
 )]
 pub(crate) async fn list(
-    State(app): State<App>,
     Path(tenant): Path<String>,
     Query(query): Query<ListQuery>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    admitted: Admitted,
 ) -> Result<Json<JournalPage>, Problem> {
-    authorize(&app, &request, &headers)?;
-    let tenant = known_tenant(&app, &request, &tenant).await?;
+    let tenant = admitted.tenant(&tenant).await?;
     let state = query
         .state
         .as_deref()
@@ -89,9 +85,9 @@ pub(crate) async fn list(
         return Err(Problem::bad_request(message));
     }
     let after = query.after.unwrap_or_default();
-    let fallback = app.host.backends().fallback();
+    let fallback = admitted.fallback();
     let entries = fallback.entries(&tenant, state, after, limit).await;
-    let entries = entries.map_err(|error| problem(&request, &error))?;
+    let entries = entries.map_err(|error| admitted.problem(&error))?;
     let is_full = u32::try_from(entries.len()).is_ok_and(|len| len >= limit);
     let next = entries.last().map(|last| last.seq).filter(|_| is_full);
     Ok(Json(JournalPage { entries, next }))
@@ -112,17 +108,16 @@ pub(crate) async fn list(
     security(("admin" = []))
 )]
 pub(crate) async fn show(
-    State(app): State<App>,
     Path((tenant, seq)): Path<(String, u64)>,
     Query(query): Query<ShowQuery>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    admitted: Admitted,
 ) -> Result<Json<EntryDetail>, Problem> {
-    let by = authorize(&app, &request, &headers)?;
-    let tenant = known_tenant(&app, &request, &tenant).await?;
-    let fallback = app.host.backends().fallback();
-    let found = fallback.entry(&by, &tenant, seq, query.content).await;
-    let found = found.map_err(|error| problem(&request, &error))?;
+    let tenant = admitted.tenant(&tenant).await?;
+    let fallback = admitted.fallback();
+    let found = fallback
+        .entry(&admitted.by, &tenant, seq, query.content)
+        .await;
+    let found = found.map_err(|error| admitted.problem(&error))?;
     let entry = found.ok_or_else(|| gone(seq))?;
     // What this version cannot read is not shown; the entry itself says so when it is replayed.
     let shown = |bytes: &[u8]| match query.content {
@@ -151,21 +146,12 @@ pub(crate) async fn show(
     security(("admin" = []))
 )]
 pub(crate) async fn retry(
-    State(app): State<App>,
     Path((tenant, seq)): Path<(String, u64)>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    admitted: Admitted,
 ) -> Result<Json<Changed>, Problem> {
-    let by = authorize(&app, &request, &headers)?;
-    let tenant = known_tenant(&app, &request, &tenant).await?;
-    let done = app
-        .host
-        .backends()
-        .fallback()
-        .retry(&by, &tenant, seq)
-        .await;
-    let changed = done.map_err(|error| problem(&request, &error))?;
-    Ok(Json(Changed { changed }))
+    let tenant = admitted.tenant(&tenant).await?;
+    let done = admitted.fallback().retry(&admitted.by, &tenant, seq).await;
+    admitted.changed(done)
 }
 
 /// Removes a parked or superseded entry for good.
@@ -183,21 +169,15 @@ pub(crate) async fn retry(
     security(("admin" = []))
 )]
 pub(crate) async fn discard(
-    State(app): State<App>,
     Path((tenant, seq)): Path<(String, u64)>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    admitted: Admitted,
 ) -> Result<Json<Changed>, Problem> {
-    let by = authorize(&app, &request, &headers)?;
-    let tenant = known_tenant(&app, &request, &tenant).await?;
-    let done = app
-        .host
-        .backends()
+    let tenant = admitted.tenant(&tenant).await?;
+    let done = admitted
         .fallback()
-        .discard(&by, &tenant, seq)
+        .discard(&admitted.by, &tenant, seq)
         .await;
-    let changed = done.map_err(|error| problem(&request, &error))?;
-    Ok(Json(Changed { changed }))
+    admitted.changed(done)
 }
 
 fn gone(seq: u64) -> Problem {

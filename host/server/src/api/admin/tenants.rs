@@ -1,11 +1,9 @@
 //! Who answers a tenant, and why.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
-use axum::http::HeaderMap;
-use stuga_core::RequestId;
+use axum::extract::Path;
 
-use super::{App, Problem, authorize, known_tenant};
+use super::{Admitted, Problem};
 use crate::api::error::Document;
 use crate::fallback::view::Explanation;
 
@@ -24,14 +22,11 @@ use crate::fallback::view::Explanation;
     security(("admin" = []))
 )]
 pub(crate) async fn explain(
-    State(app): State<App>,
     Path(tenant): Path<String>,
-    Extension(request): Extension<RequestId>,
-    headers: HeaderMap,
+    admitted: Admitted,
 ) -> Result<Json<Explanation>, Problem> {
-    authorize(&app, &request, &headers)?;
-    let tenant = known_tenant(&app, &request, &tenant).await?;
-    let backends = app.host.backends();
+    let tenant = admitted.tenant(&tenant).await?;
+    let backends = admitted.app.host.backends();
     let cut = || backends.cut(&tenant);
     Ok(Json(backends.fallback().explain(&tenant, cut).await))
 }
