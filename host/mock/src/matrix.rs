@@ -19,7 +19,7 @@ use stuga_resilience::{
 };
 
 use crate::attendant::Lane;
-use crate::cloud::{CatchingUp, Cloud};
+use crate::cloud::{CatchingUp, Cloud, Telling};
 use crate::state::{Health, State};
 
 /// What lies in the cloud and is no copy: each side's own.
@@ -35,6 +35,13 @@ struct Ways<'w> {
     local: &'w Local,
     clock: &'w Arc<dyn Clock>,
     lanes: BTreeMap<CapabilityName, Lane>,
+}
+
+/// Where both sides of a capability lie.
+struct Both<'b> {
+    cloud: &'b Local,
+    local: &'b Local,
+    health: &'b Arc<Health>,
 }
 
 /// Puts `cloud` before the capabilities of a host without one, and says what there is to tend on the way. Jobs stay with the
@@ -55,7 +62,7 @@ pub(crate) fn stand_before(
     /// Two sides that tell each other of their writes.
     macro_rules! together {
         ($field:ident, $of:ident) => {
-            together!($field, $of, |two, _| two)
+            together!($field, $of, |two, _, _| two)
         };
         ($field:ident, $of:ident, $also:expr) => {
             capabilities.$field = ways.behind(|health, route| {
@@ -68,7 +75,7 @@ pub(crate) fn stand_before(
                     backend: there,
                     health: Arc::clone(health),
                 });
-                let also: fn(Sides<dyn $of>, (Arc<dyn $of>, &Local)) -> Sides<dyn $of> = $also;
+                let also: fn(Sides<dyn $of>, Arc<dyn $of>, &Both<'_>) -> Sides<dyn $of> = $also;
                 let two = Sides::new(
                     Arc::clone(&there),
                     replica,
@@ -76,7 +83,12 @@ pub(crate) fn stand_before(
                     here,
                     route,
                 );
-                also(two, (there, local))
+                let both = Both {
+                    cloud,
+                    local,
+                    health,
+                };
+                also(two, there, &both)
             });
         };
     }
@@ -92,16 +104,23 @@ pub(crate) fn stand_before(
             });
         };
     }
-    together!(files, Files, |two, (cloud, local)| {
-        two.carried(Arc::new(FileCarrier::new(local.files(), cloud)))
+    together!(files, Files, |two, there, both| {
+        two.carried(Arc::new(FileCarrier::new(both.local.files(), there)))
     });
     together!(memory, Memory);
     together!(records, Records);
-    together!(search, Search, |two, (cloud, local)| {
-        two.taught(Arc::new(SearchTeacher::new(cloud, local.search())))
+    together!(search, Search, |two, there, both| {
+        two.taught(Arc::new(SearchTeacher::new(there, both.local.search())))
     });
-    together!(sessions, Sessions, |two, (cloud, local)| {
-        two.taught(Arc::new(SessionTeacher::new(cloud, local.sessions())))
+    together!(sessions, Sessions, |two, _, both| {
+        let there = Telling {
+            sessions: both.cloud.sessions(),
+            health: Arc::clone(both.health),
+        };
+        two.taught(Arc::new(SessionTeacher::new(
+            Arc::new(there),
+            both.local.sessions(),
+        )))
     });
     apart!(mailbox, Mailbox);
     apart!(model, Model);
@@ -120,7 +139,7 @@ impl Ways<'_> {
         let route = Arc::new(Route::new(
             capability,
             Arc::new(self.state.breaker()),
-            BudgetSettings::default(),
+            BudgetSettings::until_deadline(),
             self.local.journal(),
             Arc::new(Modes::default()),
             Arc::clone(self.clock),

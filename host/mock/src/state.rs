@@ -50,26 +50,31 @@ impl State {
 
     /// A breaker that stands so.
     pub(crate) fn breaker(self) -> Breaker {
+        let base = BreakerSettings {
+            // How busy the machine is must not decide how a scenario ends.
+            slow_call: FOR_GOOD,
+            ..BreakerSettings::default()
+        };
         let settings = match self {
             Self::Open => BreakerSettings {
                 consecutive_failures: 1,
                 open_for: FOR_GOOD,
                 open_for_max: FOR_GOOD,
-                ..BreakerSettings::default()
+                ..base
             },
             // Half open again at the next call, as time stands still while calls are made, and never closed.
             Self::HalfOpen => BreakerSettings {
                 open_for: Duration::ZERO,
                 probes: u32::MAX,
-                ..BreakerSettings::default()
+                ..base
             },
             Self::Flapping => BreakerSettings {
                 consecutive_failures: 2,
                 open_for: Duration::ZERO,
                 probes: 1,
-                ..BreakerSettings::default()
+                ..base
             },
-            Self::Local | Self::Closed | Self::Isolated => BreakerSettings::default(),
+            Self::Local | Self::Closed | Self::Isolated => base,
         };
         let breaker = Breaker::new(settings, Box::new(|| 0.5));
         match self {

@@ -3,7 +3,10 @@
 //! It decides whether a call may go to the cloud and learns from what came of it. It knows nothing of capabilities,
 //! retries or fallbacks. Time is tokio's, so that tests can pause it; randomness comes in from outside.
 
+mod answers;
+mod permit;
 mod settings;
+mod snapshot;
 mod window;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +17,9 @@ use stuga_core::BreakerState;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use permit::{NotPermitted, Permit};
 pub use settings::BreakerSettings;
+pub use snapshot::{Snapshot, Totals, Transition};
 use window::{Counts, Window};
 
 /// For how long another host's trouble makes this one look closer, unless its own calls succeed before.
@@ -28,15 +33,6 @@ pub type Jitter = Box<dyn Fn() -> f64 + Send + Sync>;
 
 /// Hears of every change of state, in order and while it happens: must return at once.
 pub type Observer = Box<dyn Fn(Transition) + Send + Sync>;
-
-/// A change of a breaker's state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Transition {
-    /// What it was.
-    pub from: BreakerState,
-    /// What it is.
-    pub to: BreakerState,
-}
 
 /// A circuit breaker.
 pub struct Breaker {
@@ -55,6 +51,9 @@ struct Inner {
     window: Window,
     /// Failures since the last success.
     in_a_row: u32,
+    /// Answers that broke off since one came to its end. Closing does not forget them: that answers begin is all that probes
+    /// have shown.
+    broken: u32,
     /// Until when another host's trouble makes it suspect.
     warned: Option<Instant>,
     /// Whether it may still end its open time for another host's recovery.
@@ -74,60 +73,6 @@ enum State {
     Isolated,
 }
 
-/// What a breaker has seen since it was made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Totals {
-    /// Calls that succeeded.
-    pub successes: u64,
-    /// Calls that failed.
-    pub failures: u64,
-    /// Calls that were slow, failed or not.
-    pub slow: u64,
-    /// Calls that were not let through, or in `metrics_only` would not have been.
-    pub not_permitted: u64,
-    /// Results of calls that began before the last change of state, and so told nothing.
-    pub late: u64,
-    /// Times that it tripped.
-    pub trips: u64,
-}
-
-/// What an operator sees of a breaker.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Snapshot {
-    /// Its state.
-    pub state: BreakerState,
-    /// For how long it has been in it.
-    pub for_: Duration,
-    /// How long it stays open still; none in other states.
-    pub open_for: Option<Duration>,
-    /// Calls in the window.
-    pub calls: u32,
-    /// Failures in the window.
-    pub failures: u32,
-    /// Slow calls in the window.
-    pub slow: u32,
-    /// Since it was made.
-    pub totals: Totals,
-}
-
-/// Why a call may not go to the cloud.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NotPermitted {
-    /// The state that refused it.
-    pub state: BreakerState,
-    /// When to ask again; none while an operator isolates it.
-    pub retry_after: Option<Duration>,
-}
-
-/// The right to make one call. Tell it what came of the call; dropped untold it counts as neither success nor failure.
-#[must_use = "a permit that is dropped is a cancelled call"]
-pub struct Permit<'b> {
-    breaker: &'b Breaker,
-    generation: u64,
-    began: Instant,
-    told: bool,
-}
-
 impl Breaker {
     /// A closed breaker.
     pub fn new(settings: BreakerSettings, jitter: Jitter) -> Self {
@@ -137,6 +82,7 @@ impl Breaker {
             generation: 0,
             window: Window::new(settings.window, now),
             in_a_row: 0,
+            broken: 0,
             warned: None,
             may_hurry: false,
             trips: 0,
@@ -441,7 +387,7 @@ fn must_trip(settings: &BreakerSettings, inner: &Inner, now: Instant) -> bool {
     if inner.is_warned(now) {
         in_a_row = in_a_row.min(WARNED_FAILURES);
     }
-    if inner.in_a_row >= in_a_row {
+    if inner.in_a_row.max(inner.broken) >= in_a_row {
         return true;
     }
     let counts = inner.window.counts(now);
@@ -455,32 +401,6 @@ fn half_open() -> State {
     State::HalfOpen {
         under_way: 0,
         succeeded: 0,
-    }
-}
-
-impl Permit<'_> {
-    /// The service answered; that the answer was a caller's mistake changes nothing.
-    pub fn succeeded(mut self) {
-        self.tell(false);
-    }
-
-    /// The service did not answer, or said that it cannot.
-    pub fn failed(mut self) {
-        self.tell(true);
-    }
-
-    fn tell(&mut self, failed: bool) {
-        self.told = true;
-        self.breaker
-            .learn(self.generation, self.began.elapsed(), failed);
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        if !self.told {
-            self.breaker.cancel(self.generation);
-        }
     }
 }
 

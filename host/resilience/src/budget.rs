@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// How long the cloud may take.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BudgetSettings {
-    /// Longest wait for one call.
+    /// Longest wait for one call. [`Duration::MAX`] is as long as the caller waits, which then is all that the cloud deserves.
     pub call: Duration,
     /// Longest wait for one call in which nothing is heard of the cloud, by [`stuga_core::pulse`]: no answer to a request and no
     /// piece of one. None where a call is one request and `call` says the same.
@@ -38,6 +38,20 @@ impl Default for BudgetSettings {
             suspect: Duration::from_millis(300),
             patience: 3.0,
             share: 0.6,
+        }
+    }
+}
+
+impl BudgetSettings {
+    /// The cloud may take as long as the caller waits. For a cloud that lies on this machine, as in a mock host: there a slow
+    /// answer says how busy the machine is, and what comes of a call must not depend on that.
+    pub fn until_deadline() -> Self {
+        Self {
+            call: Duration::MAX,
+            silence: None,
+            suspect: Duration::MAX,
+            patience: 1.0,
+            share: 1.0,
         }
     }
 }
@@ -91,7 +105,7 @@ impl Budget {
         let share = left.mul_f64(settings.share.clamp(0.0, 1.0));
         Allowance {
             until: now + deserved.min(share),
-            fair: share >= deserved,
+            fair: share >= deserved || deserved == Duration::MAX,
         }
     }
 
@@ -120,6 +134,16 @@ mod tests {
         assert_eq!((short.until - now, short.fair), (SECOND * 6 / 10, false));
         let over = budget.allow(now, now, false);
         assert_eq!((over.until - now, over.fair), (Duration::ZERO, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cloud_on_this_machine_may_take_all_the_time_of_a_caller_after_failures_too() {
+        let budget = Budget::new(BudgetSettings::until_deadline());
+        let now = Instant::now();
+        for suspect in [false, true] {
+            let allowed = budget.allow(now, now + 30 * SECOND, suspect);
+            assert_eq!((allowed.until - now, allowed.fair), (30 * SECOND, true));
+        }
     }
 
     #[tokio::test(start_paused = true)]

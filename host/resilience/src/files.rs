@@ -195,6 +195,9 @@ impl Two {
     }
 }
 
+/// Largest content in bytes that is sent sooner than the cloud says that it is missing, which takes several requests.
+const LIGHT_MAX_BYTES: u64 = 256 << 10;
+
 /// Brings contents from this host to the cloud.
 pub struct FileCarrier {
     contents: Arc<dyn Contents>,
@@ -242,6 +245,10 @@ impl Carrier<FilesWrite> for FileCarrier {
             return Err(Error::not_found(OPERATION, message));
         }
         Ok(())
+    }
+
+    fn is_light(&self, write: &FilesWrite) -> bool {
+        matches!(write, FilesWrite::Put { size, .. } if *size <= LIGHT_MAX_BYTES)
     }
 }
 

@@ -45,6 +45,64 @@ async fn failures_in_a_row_trip_it_and_a_success_between_them_does_not_count_as_
 }
 
 #[tokio::test(start_paused = true)]
+async fn answers_that_break_off_in_a_row_trip_it_whatever_succeeds_between_them() {
+    let breaker = breaker(|_| {});
+    for _ in 0..4 {
+        succeed(&breaker, 3);
+        breaker.broke_off(0);
+    }
+    assert_eq!(breaker.state(), Closed);
+    assert!(breaker.is_suspect());
+    breaker.came_whole(0);
+    for _ in 0..4 {
+        succeed(&breaker, 3);
+        breaker.broke_off(0);
+    }
+    assert_eq!(breaker.state(), Closed, "one came to its end between them");
+    succeed(&breaker, 1);
+    breaker.broke_off(0);
+    assert_eq!(breaker.state(), Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_trip_by_broken_answers_the_first_one_trips_it_again_until_one_came_whole() {
+    let breaker = breaker(|_| {});
+    let closes = async |trips: u64| {
+        seconds(60).await;
+        succeed(&breaker, 3);
+        assert_eq!((breaker.state(), breaker.trips()), (Closed, trips));
+    };
+    for _ in 0..5 {
+        breaker.broke_off(0);
+    }
+    assert_eq!(breaker.state(), Open);
+    closes(1).await;
+    breaker.broke_off(1);
+    assert_eq!(breaker.state(), Open);
+    closes(2).await;
+    breaker.came_whole(2);
+    breaker.broke_off(2);
+    assert_eq!(breaker.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_began_before_a_trip_tells_nothing_and_one_that_breaks_half_open_trips_it() {
+    let breaker = breaker(|_| {});
+    fail(&breaker, 5);
+    seconds(2).await;
+    succeed(&breaker, 1);
+    breaker.broke_off(0);
+    assert_eq!(
+        (breaker.state(), breaker.snapshot().totals.late),
+        (HalfOpen, 1)
+    );
+    breaker.broke_off(1);
+    assert_eq!(breaker.state(), Open);
+    breaker.broke_off(2);
+    assert_eq!(breaker.snapshot().totals.late, 2, "while it is open");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_of_failures_trips_it_only_with_enough_calls() {
     let breaker = breaker(|s| {
         s.consecutive_failures = 1_000;

@@ -218,6 +218,13 @@ impl<W: Write> Takes for Exchange<W> {
             stamp: entry.stamp,
             at: entry.info.at,
         };
+        if let Some(carrier) = self.carrier.as_ref().filter(|c| c.is_light(&write)) {
+            match carrier.carry(ctx, &write, Some(&made.ack)).await {
+                // The cloud may have it, or a later write and no need of it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                carried => carried?,
+            }
+        }
         let adopted = self.cloud.adopt(ctx, entry.info.id, &write, &made).await;
         match (adopted, &self.carrier) {
             (Err(error), Some(carrier)) if error.kind() == ErrorKind::NotFound => {
