@@ -53,7 +53,7 @@ async fn what_is_posted_without_sqs_is_delivered_here_and_once() {
     .await;
     // One whose end is not noted yet is delivered again, much later, and what is behind it waits.
     settled(&host).await;
-    world.cut();
+    world.cut().await;
     let used = post("two").await;
     assert_eq!(
         (&used["backend"], &used["pending"]),
@@ -85,7 +85,7 @@ async fn a_secret_that_was_read_before_is_read_without_aws_also_after_a_crash() 
         (&output["text"], &used["backend"]),
         (&json!("a token"), &json!("cloud"))
     );
-    world.cut();
+    world.cut().await;
     // What the process has read a moment ago it may keep for its own time.
     let local = |output: &Value, used: &Value| {
         assert_eq!(output["text"], "a token");

@@ -34,7 +34,7 @@ fn restarted(mut host: Host, between: impl FnOnce(&Host)) -> Host {
 async fn a_torn_end_of_a_journal_is_cut_off_and_said_and_the_rest_reaches_aws() {
     let world = World::new().await;
     let host = world.host();
-    world.cut();
+    world.cut().await;
     for n in 0..5 {
         host.put("acme", &format!("k{n}"), "acknowledged").await;
     }
@@ -77,7 +77,7 @@ async fn a_torn_end_of_a_journal_is_cut_off_and_said_and_the_rest_reaches_aws() 
 async fn writes_that_a_disk_has_lost_are_said_and_those_before_them_reach_aws() {
     let world = World::new().await;
     let host = world.host();
-    world.cut();
+    world.cut().await;
     host.put("acme", "first", "acknowledged").await;
     let log = store(&host, "acme", "state.db-wal");
     let after_first = fs::metadata(&log).unwrap().len();

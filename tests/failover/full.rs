@@ -58,7 +58,7 @@ async fn has_what_was_acknowledged(host: &Host, memory: usize, files: usize) {
 async fn a_full_disk_refuses_writes_of_an_outage_and_loses_none_that_it_took() {
     let world = World::new().await;
     let mut host = world.host_on_a_disk();
-    world.cut();
+    world.cut().await;
     host.put("acme", "first", "first").await;
     let disk = host.disk.take().unwrap();
     disk.fill(ROOM_BYTES);
@@ -124,7 +124,7 @@ async fn a_full_disk_costs_a_healthy_cloud_no_write_and_each_says_what_is_missed
     ] {
         assert_eq!(used["degraded"], Value::Null, "{used}");
     }
-    world.cut();
+    world.cut().await;
     assert_eq!(host.get("acme", &key(0)).await.0, "later");
     assert_eq!(host.get_file("acme", &key(0)).await.0, "later");
 }

@@ -52,7 +52,7 @@ async fn what_was_said_without_aws_is_heard_then_and_later_by_another_host() {
     let world = World::new().await;
     let host = world.host();
     writes(&host, say("old", "before"), KIND, false).await;
-    world.cut();
+    world.cut().await;
     // One that AWS knows and one that begins without it.
     writes(&host, say("old", "during"), KIND, true).await;
     for text in ["one", "two"] {
@@ -83,7 +83,7 @@ async fn what_was_learned_without_aws_is_recalled_then_and_later_by_another_host
     for (id, text) in [("stove", "the stove smokes"), ("boat", "the boat is blue")] {
         writes(&host, learn(id, text), KIND, false).await;
     }
-    world.cut();
+    world.cut().await;
     writes(&host, learn("boat", BOAT), KIND, true).await;
     writes(&host, learn("lake", "the lake is frozen"), KIND, true).await;
     let all = [
@@ -113,7 +113,7 @@ async fn documents_put_without_aws_are_found_then_and_later_by_another_host() {
     let host = world.host();
     writes(&host, index("old", "huset är blått"), KIND, false).await;
     writes(&host, index("changed", "huset är nytt"), KIND, false).await;
-    world.cut();
+    world.cut().await;
     writes(&host, index("changed", "båten är ny"), KIND, true).await;
     writes(&host, index("new", "båten är grön"), KIND, true).await;
     let found = async |there: &Host, words: &str| {
@@ -158,7 +158,7 @@ async fn without_bedrock_the_model_of_this_host_answers_and_the_receipt_says_so(
     for skill in ["ask", "stream"] {
         answered(&ask(skill).await, CLOUD_MODEL, "cloud");
     }
-    world.cut();
+    world.cut().await;
     // The very first question without it, and those that nobody asks it any more.
     for skill in ["ask", "stream", "ask", "stream"] {
         let answer = ask(skill).await;

@@ -122,7 +122,7 @@ async fn an_isolated_capability_stays_here_over_a_restart_until_it_is_released()
 async fn a_content_of_the_journal_is_shown_to_who_asks_for_it_and_that_is_noted() {
     let world = World::new().await;
     let host = world.host();
-    world.cut();
+    world.cut().await;
     host.put("acme", "k", "a tenant's own words").await;
     let listed = host.command(&["journal", "list", "--tenant", "acme"]);
     let entry = listed["entries"][0]["seq"].to_string();
@@ -213,7 +213,7 @@ async fn settings_hold_as_soon_as_their_file_is_changed_and_mistakes_change_noth
     std::fs::write(&file, &patient).unwrap();
     says("the configuration changed: ");
 
-    world.cut();
+    world.cut().await;
     for n in 0..8 {
         let used = host.put("acme", &format!("k{n}"), "x").await;
         assert_eq!(

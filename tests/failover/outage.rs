@@ -32,7 +32,7 @@ async fn requests_go_on_without_aws_and_what_they_wrote_reaches_it_when_it_is_ba
     let said = host.explained("acme", "memory").await;
     assert_eq!(said["says"], "memory is answered by AWS.", "{said}");
 
-    world.cut();
+    world.cut().await;
     // The very first request after the cut is answered, and so are all others.
     for n in 0..5 {
         let (text, used) = host.get("acme", "k").await;
@@ -119,7 +119,7 @@ async fn a_host_that_is_killed_in_an_outage_brings_back_what_it_acknowledged() {
     let world = World::new().await;
     let mut host = world.host();
     host.put("acme", "k", "before").await;
-    world.cut();
+    world.cut().await;
     host.put("acme", "k", "acknowledged").await;
     host.put_file("acme", "f", "acknowledged").await;
     let site = host.site;
@@ -138,7 +138,7 @@ async fn a_host_that_is_killed_in_an_outage_brings_back_what_it_acknowledged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_starts_without_aws_serves() {
     let world = World::new().await;
-    world.cut();
+    world.cut().await;
     let host = world.host();
     let used = host.put("acme", "k", "alone").await;
     assert_eq!(

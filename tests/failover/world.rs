@@ -1,8 +1,10 @@
 //! A cloud that can be cut off, and hosts that use it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::future::join_all;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use stuga_fault_proxy::{Fault, FaultProxy};
@@ -30,7 +32,7 @@ const SETTINGS: &str = "failover:
 pub(crate) const LOCAL_MODEL: &str = "parrot";
 /// The cloud's model, and Bedrock's id of it. ministack answers the same to every one.
 pub(crate) const CLOUD_MODEL: &str = "writer";
-const MODEL_ID: &str = "anthropic.claude-3-haiku-20240307-v1:0";
+pub(crate) const MODEL_ID: &str = "anthropic.claude-3-haiku-20240307-v1:0";
 
 /// Memory, sessions, records and files of its own in the cloud.
 pub(crate) struct World {
@@ -44,8 +46,14 @@ pub(crate) struct World {
     apart: Option<String>,
     /// Where a test searches in the cloud as well.
     search: Option<Searched>,
-    /// Where a test asks the cloud's models as well: the one that hosts have themselves.
-    parrot: Option<OpenAi>,
+    /// Where a test asks the cloud's models as well.
+    models: Option<Models>,
+}
+
+/// The model that hosts have themselves, and a proxy before those of the cloud alone.
+struct Models {
+    parrot: OpenAi,
+    way: FaultProxy,
 }
 
 /// A domain of OpenSearch, a proxy before it, and what its indices begin with.
@@ -57,11 +65,10 @@ struct Searched {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::on(Ministack::shared().await).await
+        Self::on(Ministack::shared().await, Redis::shared().await).await
     }
 
-    async fn on(ministack: &'static Ministack) -> Self {
-        let redis = Redis::shared().await;
+    async fn on(ministack: &'static Ministack, redis: &'static Redis) -> Self {
         let bucket = unique("failover");
         let made = Client::new().put(format!("{}/{bucket}", ministack.endpoint()));
         assert!(made.send().await.unwrap().status().is_success());
@@ -76,7 +83,7 @@ impl World {
             bucket,
             apart: None,
             search: None,
-            parrot: None,
+            models: None,
         }
     }
 
@@ -92,19 +99,42 @@ impl World {
         world
     }
 
-    /// The same with models, there and here.
+    /// The same with models, there and here, on a Redis of its own: hosts of other tests would tell that they gave the models up.
     pub(crate) async fn with_models() -> Self {
-        let mut world = Self::new().await;
-        world.parrot = Some(OpenAi::start());
+        let own = Box::leak(Box::new(Redis::start().unwrap()));
+        let mut world = Self::on(Ministack::shared().await, own).await;
+        world.models = Some(Models {
+            parrot: OpenAi::start(),
+            way: FaultProxy::start(world.ministack.address()).await.unwrap(),
+        });
         world
+    }
+
+    /// The way to the cloud's models alone.
+    pub(crate) fn to_models(&self) -> &FaultProxy {
+        &self.models.as_ref().unwrap().way
+    }
+
+    /// The model that hosts have themselves.
+    pub(crate) fn parrot(&self) -> &OpenAi {
+        &self.models.as_ref().unwrap().parrot
+    }
+
+    /// Where the cloud answers without a proxy.
+    pub(crate) fn cloud(&self) -> SocketAddr {
+        self.ministack.address()
     }
 
     /// The same with messages and secrets, on a ministack of its own: it does one thing at a time, and keys take it long.
     pub(crate) async fn with_messages_and_secrets() -> Self {
         let own = Box::leak(Box::new(Ministack::start().unwrap()));
-        let mut world = Self::on(own).await;
+        let mut world = Self::on(own, Redis::shared().await).await;
         world.apart = Some(unique("apart"));
-        let site = world.site(&world.ministack.endpoint(), &world.redis.url(), None);
+        let site = world.site(
+            &json!({"all": world.ministack.endpoint()}),
+            &world.redis.url(),
+            None,
+        );
         for tenant in TENANTS {
             site.stuga(&["tenant", "provision", tenant, "--apply"]);
         }
@@ -112,8 +142,9 @@ impl World {
     }
 
     /// Cuts the cloud off for hosts behind the proxies.
-    pub(crate) fn cut(&self) {
+    pub(crate) async fn cut(&self) {
         self.becomes(&Fault::Refuse);
+        join_all(self.ways().map(FaultProxy::in_force)).await;
     }
 
     /// Has the network to all of it behave like that.
@@ -127,7 +158,8 @@ impl World {
 
     fn ways(&self) -> impl Iterator<Item = &FaultProxy> {
         let search = self.search.as_ref().map(|search| &search.way);
-        self.ways.iter().chain(search)
+        let models = self.models.as_ref().map(|models| &models.way);
+        self.ways.iter().chain(search).chain(models)
     }
 
     /// A host behind the proxies.
@@ -138,6 +170,7 @@ impl World {
     /// The same with other settings, and other files of its tenants.
     pub(crate) fn host_with(&self, settings: &str, edit: impl Fn(String) -> String) -> Host {
         let site = self.site_behind();
+        let settings = settings.to_owned() + &self.local_model();
         fs::write(site.path().join("stuga.yaml"), settings).unwrap();
         for tenant in TENANTS {
             site.edit_tenant(tenant, &edit);
@@ -147,9 +180,13 @@ impl World {
 
     fn site_behind(&self) -> Site {
         let [aws, redis] = &self.ways;
-        let search = self.search.as_ref();
+        let (search, models) = (self.search.as_ref(), self.models.as_ref());
+        let mut endpoints = json!({"all": format!("http://{}", aws.address())});
+        if let Some(models) = models {
+            endpoints["bedrock"] = json!(format!("http://{}", models.way.address()));
+        }
         self.site(
-            &format!("http://{}", aws.address()),
+            &endpoints,
             &format!("redis://{}", redis.address()),
             search.map(|search| format!("http://{}", search.way.address())),
         )
@@ -159,7 +196,7 @@ impl World {
     pub(crate) fn other_host(&self) -> Host {
         let search = self.search.as_ref();
         Host::start(self.site(
-            &self.ministack.endpoint(),
+            &json!({"all": self.ministack.endpoint()}),
             &self.redis.url(),
             search.map(|search| search.domain.endpoint()),
         ))
@@ -174,11 +211,20 @@ impl World {
         host
     }
 
-    fn site(&self, aws: &str, redis: &str, search: Option<String>) -> Site {
+    /// What a host's settings say of the model that it has itself, if it has one.
+    fn local_model(&self) -> String {
+        let local = |models: &Models| {
+            let url = models.parrot.url();
+            format!("model: {{endpoint: '{url}', name: {LOCAL_MODEL}}}\n")
+        };
+        self.models.as_ref().map(local).unwrap_or_default()
+    }
+
+    fn site(&self, endpoints: &Value, redis: &str, search: Option<String>) -> Site {
         let site = Site::new();
         let mut config = json!({
             "region": self.ministack.region(),
-            "endpoints": {"all": aws},
+            "endpoints": endpoints,
             "connect_timeout": "500ms",
             // What bounds a call of the host is its budget.
             "attempt_timeout": "60s",
@@ -203,18 +249,14 @@ impl World {
                 "replicas": 0,
             });
         }
-        let mut settings = SETTINGS.to_owned();
-        if let Some(parrot) = &self.parrot {
+        if self.models.is_some() {
             config["model"] = json!({"name": CLOUD_MODEL, "models": {CLOUD_MODEL: MODEL_ID}});
-            let url = parrot.url();
-            settings.push_str(&format!(
-                "model: {{endpoint: '{url}', name: {LOCAL_MODEL}}}\n"
-            ));
         }
         site.set("STUGA_AWS", &config.to_string());
         site.set("AWS_ACCESS_KEY_ID", "test");
         site.set("AWS_SECRET_ACCESS_KEY", "test");
         site.set("USER", "mona");
+        let settings = SETTINGS.to_owned() + &self.local_model();
         fs::write(site.path().join("stuga.yaml"), settings).unwrap();
         for tenant in TENANTS {
             site.edit_tenant(tenant, |text| {

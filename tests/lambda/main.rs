@@ -374,6 +374,7 @@ async fn an_attempt_runs_here_while_a_write_of_its_tenant_waits_and_in_the_funct
     let note = |key: &str| json!({"kind": "note", "input": {"key": key, "text": "noted"}});
 
     way.set(Fault::Refuse);
+    way.in_force().await;
     let put = json!({"key": "waits", "text": "for the cloud"});
     let (_, used) = call("put", put).await;
     assert_eq!(used["pending"], 1, "{used}");

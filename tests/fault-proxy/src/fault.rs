@@ -22,6 +22,14 @@ pub enum Fault {
         /// How many still pass.
         after: u64,
     },
+    /// Each connection stands and says nothing more after so many bytes from one side, counted as for a cut. What was held back
+    /// passes when another fault is set.
+    Stall {
+        /// Whose bytes are counted.
+        from: Side,
+        /// How many still pass.
+        after: u64,
+    },
     /// Each direction of a connection passes at most so many bytes a second; 0 is as 1.
     Rate(u32),
     /// New connections are answered by the proxy: every HTTP request gets this status. Open ones are reset.

@@ -50,6 +50,7 @@ struct Counters {
 pub struct FaultProxy {
     address: SocketAddr,
     fault: watch::Sender<Fault>,
+    listens: watch::Receiver<bool>,
     counters: Arc<Counters>,
     task: JoinHandle<()>,
 }
@@ -63,17 +64,20 @@ impl FaultProxy {
         let listener = bound(SocketAddr::from(([127, 0, 0, 1], 0)))?.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let (fault, watched) = watch::channel(Fault::None);
+        let (listening, listens) = watch::channel(true);
         let counters = Arc::new(Counters::default());
         let proxy = Proxy {
             address,
             server,
             fault: watched,
+            listening,
             counters: Arc::clone(&counters),
         };
         let task = tokio::spawn(proxy.run(listener));
         Ok(Self {
             address,
             fault,
+            listens,
             counters,
             task,
         })
@@ -87,6 +91,15 @@ impl FaultProxy {
     /// From now on the network behaves like this, on open connections, too.
     pub fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
+    }
+
+    /// Waits until the port is open, or where connections are to be refused until it is closed and all that were open are reset: a
+    /// busy machine takes its time.
+    pub async fn in_force(&self) {
+        let mut listens = self.listens.clone();
+        let is_open = |open: &bool| *open != matches!(*self.fault.borrow(), Fault::Refuse);
+        // It ends with the proxy, which is there.
+        let _ = listens.wait_for(is_open).await;
     }
 
     /// Ends every fault.
@@ -116,6 +129,8 @@ struct Proxy {
     address: SocketAddr,
     server: SocketAddr,
     fault: watch::Receiver<Fault>,
+    /// Whether the port is open.
+    listening: watch::Sender<bool>,
     counters: Arc<Counters>,
 }
 
@@ -136,6 +151,9 @@ impl Proxy {
                 let socket = kept.take().map_or_else(|| bound(self.address), Ok);
                 listener = socket.and_then(|socket| socket.listen(BACKLOG)).ok();
             }
+            // As long as an old connection is there it is not closed.
+            let is_open = listener.is_some() || refuses && !open.is_empty();
+            self.listening.send_replace(is_open);
             let lost = !refuses && listener.is_none();
             tokio::select! {
                 changed = self.fault.changed() => if changed.is_err() { return },

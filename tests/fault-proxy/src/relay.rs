@@ -123,29 +123,49 @@ impl Direction<'_> {
     }
 
     /// Passes a piece on under the fault of the moment; none when the connection is to be reset.
-    async fn pass(&mut self, piece: &[u8], left: &mut Option<u64>) -> Option<()> {
-        until_it_passes(&mut self.fault).await?;
-        let fault = self.fault.borrow().clone();
-        match fault {
-            Fault::Delay(by) => sleep(by).await,
-            Fault::Rate(per_second) => {
-                let seconds = piece.len() as f64 / f64::from(per_second.max(1));
-                sleep(Duration::from_secs_f64(seconds)).await;
+    async fn pass(&mut self, mut piece: &[u8], left: &mut Option<u64>) -> Option<()> {
+        loop {
+            until_it_passes(&mut self.fault).await?;
+            let fault = self.fault.borrow().clone();
+            match fault {
+                Fault::Delay(by) => sleep(by).await,
+                Fault::Rate(per_second) => {
+                    let seconds = piece.len() as f64 / f64::from(per_second.max(1));
+                    sleep(Duration::from_secs_f64(seconds)).await;
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        let len = left.map_or(piece.len(), |left| {
-            piece.len().min(usize::try_from(left).unwrap_or(usize::MAX))
-        });
-        self.writer.write_all(piece.get(..len)?).await.ok()?;
-        self.passed.fetch_add(len as u64, Ordering::Relaxed);
-        if let Some(left) = left {
-            *left = left.saturating_sub(len as u64);
-            if *left == 0 {
-                return None;
+            let len = left.map_or(piece.len(), |left| {
+                piece.len().min(usize::try_from(left).unwrap_or(usize::MAX))
+            });
+            let (now, later) = piece.split_at_checked(len)?;
+            self.writer.write_all(now).await.ok()?;
+            self.passed.fetch_add(len as u64, Ordering::Relaxed);
+            *left = left.map(|left| left.saturating_sub(len as u64));
+            if *left == Some(0) {
+                self.until_it_goes_on().await?;
+                *left = self.allowance();
             }
+            if later.is_empty() {
+                return Some(());
+            }
+            piece = later;
         }
-        Some(())
+    }
+
+    /// Waits while what is over stays here; none when the connection is to be reset.
+    async fn until_it_goes_on(&mut self) -> Option<()> {
+        let from = self.from;
+        let stalls =
+            |fault: &Fault| matches!(fault, Fault::Stall { from: side, .. } if *side == from);
+        if !stalls(&self.fault.borrow()) {
+            return None;
+        }
+        let waited = self.fault.wait_for(|fault| !stalls(fault)).await;
+        match waited.as_deref() {
+            Ok(Fault::Refuse | Fault::Status { .. }) | Err(_) => None,
+            Ok(_) => Some(()),
+        }
     }
 
     /// Tells the receiver that nothing more comes, as soon as anything passes.
@@ -160,7 +180,9 @@ impl Direction<'_> {
     /// How many bytes of this direction still pass; none for any number.
     fn allowance(&self) -> Option<u64> {
         match *self.fault.borrow() {
-            Fault::Cut { from, after } if from == self.from => Some(after),
+            Fault::Cut { from, after } | Fault::Stall { from, after } if from == self.from => {
+                Some(after)
+            }
             _ => None,
         }
     }

@@ -89,27 +89,12 @@ async fn a_refused_port_is_closed_until_it_heals_and_open_connections_are_reset(
     let mut byte = [0];
     let lost = timeout(PATIENCE, open.read_exact(&mut byte)).await.unwrap();
     assert!(is_reset(&lost.unwrap_err()));
-    // The port closes a moment after the connection is reset.
-    let refused = timeout(PATIENCE, async {
-        loop {
-            match TcpStream::connect(proxy.address()).await {
-                Err(error) => break error,
-                Ok(_) => tokio::task::yield_now().await,
-            }
-        }
-    });
-    assert_eq!(refused.await.unwrap().kind(), ErrorKind::ConnectionRefused);
+    timeout(PATIENCE, proxy.in_force()).await.unwrap();
+    let refused = TcpStream::connect(proxy.address()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     proxy.heal();
-    let mut again = timeout(PATIENCE, async {
-        loop {
-            match TcpStream::connect(proxy.address()).await {
-                Ok(stream) => break stream,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        }
-    })
-    .await
-    .unwrap();
+    timeout(PATIENCE, proxy.in_force()).await.unwrap();
+    let mut again = connect(&proxy).await;
     assert_eq!(ask(&mut again, b"back").await.unwrap(), b"back");
 }
 
@@ -189,6 +174,27 @@ async fn a_cut_of_the_answer_comes_in_the_middle_of_it() {
     let cut = ask(&mut stream, b"0123456789").await;
     assert!(is_reset(&cut.unwrap_err()));
     assert_eq!(proxy.traffic().bytes_to_client, 5 + 4);
+}
+
+#[tokio::test]
+async fn a_stall_comes_in_the_middle_and_what_it_held_back_passes_when_it_ends() {
+    let proxy = proxy().await;
+    let mut stream = connect(&proxy).await;
+    proxy.set(Fault::Stall {
+        from: Side::Server,
+        after: 4,
+    });
+    stream.write_all(b"0123456789").await.unwrap();
+    let mut back = [0; 10];
+    let (begin, rest) = back.split_at_mut(4);
+    let read = timeout(PATIENCE, stream.read_exact(begin)).await.unwrap();
+    read.unwrap();
+    assert!(timeout(SILENCE, stream.read(rest)).await.is_err());
+    proxy.heal();
+    let read = timeout(PATIENCE, stream.read_exact(rest)).await.unwrap();
+    read.unwrap();
+    assert_eq!(&back, b"0123456789");
+    assert_eq!(ask(&mut stream, b"again").await.unwrap(), b"again");
 }
 
 #[tokio::test]

@@ -11,6 +11,9 @@ use super::tap::Tap;
 /// More requests than any write sends.
 const REQUESTS_MAX: u64 = 40;
 
+/// More bytes than all answers of any write have together.
+const ANSWERS_MAX_BYTES: u64 = 64 << 10;
+
 /// Every write, and how many versions its path has before and after it.
 async fn writes(files: &dyn Files, path: &str) -> Vec<(FilesWrite, usize, usize)> {
     let path = path.to_owned();
@@ -148,8 +151,9 @@ async fn wherever_answers_are_cut_a_write_that_has_landed_is_not_said_to_have_ch
     };
     let (mut landed, mut nothing) = (0, 0);
     for kind in 0..writes(&*direct, "count").await.len() {
-        // Closer together than an answer is long, so that each answer on a connection is cut.
-        for after in (0..1_600).step_by(150) {
+        // Closer together than an answer is long, so that each answer on a connection is cut: also the write's, which comes
+        // last.
+        for after in (0..ANSWERS_MAX_BYTES).step_by(150) {
             let path = format!("cut-{kind}-{after}");
             let write = writes(&*direct, &path).await.swap_remove(kind).0;
             let stood = state(&*direct, write_path(&write)).await;
@@ -162,7 +166,7 @@ async fn wherever_answers_are_cut_a_write_that_has_landed_is_not_said_to_have_ch
             let (ctx, id) = fresh();
             let cut = files.apply(&ctx, id, &write).await;
             proxy.heal();
-            let Err(error) = cut else { continue };
+            let Err(error) = cut else { break };
             let what = format!("{write:?} cut after {after}");
             match check_kind(&error, &*direct, write_path(&write), &stood, &what).await {
                 true => landed += 1,

@@ -4,7 +4,6 @@ use stuga_aws::{AwsConfig, EventKind, HostEvent};
 use stuga_core::Timestamp;
 use stuga_fault_proxy::{Fault, FaultProxy};
 use stuga_test_servers::{Ministack, served};
-use tokio::net::TcpStream;
 
 use crate::common::{clock, open};
 use crate::{settings, tenant};
@@ -39,6 +38,7 @@ async fn events_are_published_in_batches_and_those_that_are_lost_are_counted() {
     });
     assert_eq!(seen.await.unwrap(), 0);
     proxy.set(Fault::Refuse);
+    proxy.in_force().await;
     publisher.publish(event(25));
     let too_large = HostEvent {
         detail: serde_json::json!("x".repeat(20 << 10)),
@@ -50,10 +50,8 @@ async fn events_are_published_in_batches_and_those_that_are_lost_are_counted() {
     }
     assert_eq!(publisher.published(), 25);
     proxy.heal();
-    // Its port opens a moment later, and nothing is tried twice here.
-    while TcpStream::connect(proxy.address()).await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    // Nothing is tried twice here.
+    proxy.in_force().await;
     publisher.publish(event(27));
     let clone = publisher.clone();
     publisher.close().await;

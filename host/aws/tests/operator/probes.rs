@@ -50,6 +50,7 @@ async fn a_service_that_is_away_or_refuses_is_told_with_its_permission() {
         ..settings(&format!("http://{}", proxy.address()))
     };
     proxy.set(Fault::Refuse);
+    proxy.in_force().await;
     for probed in probed(through()).await {
         assert!(probed.fix.unwrap().contains("aws.endpoints"));
     }
@@ -58,6 +59,7 @@ async fn a_service_that_is_away_or_refuses_is_told_with_its_permission() {
         retry_after: None,
         body: r#"{"__type": "AccessDeniedException", "message": "no"}"#.to_owned(),
     });
+    proxy.in_force().await;
     let found = probed(through()).await;
     let secrets = found.iter().find(|p| p.section == "secrets").unwrap();
     let fix = secrets.fix.as_deref().unwrap();
@@ -178,6 +180,7 @@ async fn a_monitor_learns_of_an_outage_and_of_nothing_else() {
     };
 
     cloud.set(Fault::Refuse);
+    cloud.in_force().await;
     let away = without(ErrorKind::Unavailable, &["model", "search"]);
     assert_eq!(monitored(&aws, PATIENCE).await, away);
     cloud.set(Fault::Status {
@@ -185,6 +188,7 @@ async fn a_monitor_learns_of_an_outage_and_of_nothing_else() {
         retry_after: None,
         body: String::new(),
     });
+    cloud.in_force().await;
     assert_eq!(monitored(&aws, PATIENCE).await, away);
     cloud.set(Fault::BlackHole);
     let silent = without(ErrorKind::Timeout, &["model", "search"]);
@@ -207,13 +211,16 @@ async fn a_monitor_learns_of_an_outage_and_of_nothing_else() {
 
     cloud.heal();
     cache.set(Fault::Refuse);
+    cache.in_force().await;
     let served = ["files", "search", "jobs", "model", "a2a", "secrets"];
     assert_eq!(
         monitored(&aws, PATIENCE).await,
         without(ErrorKind::Unavailable, &served)
     );
     cache.heal();
+    cache.in_force().await;
     model.set(Fault::Refuse);
+    model.in_force().await;
     let told = monitored(&aws, PATIENCE).await;
     assert_eq!(told["model"], Some(ErrorKind::Unavailable), "{told:?}");
     assert_eq!(told["memory"], None, "{told:?}");

@@ -98,6 +98,7 @@ async fn a_monitor_is_told_whether_the_domain_answers() {
     let aws = aws(&url, &unique("p"), clock(), ATTEMPT_TIMEOUT);
     monitored(&aws).await.unwrap();
     proxy.set(Fault::Refuse);
+    proxy.in_force().await;
     let away = monitored(&aws).await.unwrap_err();
     assert_eq!(away.kind(), ErrorKind::Unavailable);
     for (code, is_outage) in [(503, true), (429, true), (401, true), (403, false)] {
@@ -106,6 +107,7 @@ async fn a_monitor_is_told_whether_the_domain_answers() {
             retry_after: None,
             body: String::new(),
         });
+        proxy.in_force().await;
         // The first connection may be the one that was reset.
         let mut told = monitored(&aws).await;
         if told.is_err() {

@@ -107,6 +107,7 @@ async fn an_outage_of_kms_shuts_only_what_this_process_has_not_opened() {
     assert!(opened(&*opened_before, &made).await.unwrap());
     for outage in [Fault::Refuse, answer(500, "KMSInternalException")] {
         proxy.set(outage);
+        proxy.in_force().await;
         for keys in [&running, &opened_before] {
             renewed(&**keys, &made).await.unwrap_err();
             assert!(opened(&**keys, &made).await.unwrap(), "a renewal shut it");
@@ -117,6 +118,7 @@ async fn an_outage_of_kms_shuts_only_what_this_process_has_not_opened() {
         let refused = begun.make(used(&tenant("acme"))).await.unwrap_err();
         is_unavailable(&refused, "stuga check aws");
         proxy.heal();
+        proxy.in_force().await;
         assert!(opened(&*begun, &made).await.unwrap());
     }
 }

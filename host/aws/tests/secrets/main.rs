@@ -148,6 +148,7 @@ async fn what_was_read_is_served_while_aws_is_away_and_the_rest_is_an_outage() {
     let host = host(&format!("http://{}", proxy.address()), &prefix);
     assert_eq!(latest(&host, "known").await.unwrap().1, "one");
     proxy.set(Fault::Refuse);
+    proxy.in_force().await;
     assert_eq!(latest(&host, "known").await.unwrap().1, "one");
     let ctx = ctx("acme", "scribe");
     let refused = host.find(&ctx, "unknown", None).await.unwrap_err();
@@ -158,6 +159,7 @@ async fn what_was_read_is_served_while_aws_is_away_and_the_rest_is_an_outage() {
         refused.causes()
     );
     proxy.heal();
+    proxy.in_force().await;
     assert_eq!(latest(&host, "unknown").await.unwrap().1, "two");
 }
 
