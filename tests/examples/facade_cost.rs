@@ -1,7 +1,10 @@
 //! What the facade adds to a cloud that is well: memory on AgentCore and Redis, bare and behind the facade with its copy on
-//! this host, in turns.
+//! this host, one call and then the other.
 //!
-//! `cargo run --release -p stuga-tests --example facade_cost -- [SECONDS] [ROUNDS] [CLIENTS]`
+//! In turns call by call, as the server becomes slower with every event that it holds: within some seconds by more than a facade
+//! ever could be.
+//!
+//! `cargo run --release -p stuga-tests --example facade_cost -- [SECONDS] [CLIENTS]`
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,7 +37,7 @@ async fn main() {
         args.next()
             .map_or(otherwise, |n| n.expect("a whole number"))
     };
-    let (seconds, rounds, clients) = (number(5), number(5), number(8));
+    let (seconds, clients) = (number(20), number(8));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cloud = cloud(&clock).await;
     let folder = tempfile::tempdir().unwrap();
@@ -42,66 +45,79 @@ async fn main() {
     let local = Local::open_with(folder.path(), Arc::clone(&clock), config, &models).unwrap();
     let bare = Failover::<dyn Memory>::cloud(cloud.memory().unwrap());
     let facade = facade(&cloud, &local, &clock);
-    println!("{clients} clients, {rounds} rounds of {seconds} s, in turns; medians of the rounds");
+    println!("{clients} clients, {seconds} s, the bare cloud and the facade in turns call by call");
     for (name, writes) in [("put", true), ("get", false)] {
-        let (mut without, mut with) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            without.push(round(&bare, writes, seconds, clients).await);
-            with.push(round(&facade, writes, seconds, clients).await);
-        }
-        for (what, of) in [("p50", 0), ("p99", 1)] {
-            let median = |rounds: &[[f64; 2]]| {
-                let mut values: Vec<f64> = rounds.iter().map(|round| round[of]).collect();
-                values.sort_by(f64::total_cmp);
-                values[values.len() / 2]
-            };
-            let (without, with) = (median(&without), median(&with));
+        let took = run([&bare, &facade], writes, seconds, clients).await;
+        let calls = took[0].len() + took[1].len();
+        for (what, share) in [("p50", 0.5), ("p99", 0.99)] {
+            let [without, with] = [&took[0], &took[1]].map(|took| quantile(took, share));
             let more = 100.0 * (with / without - 1.0);
-            println!("{name} {what}: bare {without:.3} ms, facade {with:.3} ms, {more:+.1} %");
+            println!(
+                "{name} {what}: bare {without:.3} ms, facade {with:.3} ms, {more:+.1} % ({calls} calls)"
+            );
         }
     }
 }
 
-/// One round; answers with p50 and p99 in milliseconds.
-async fn round(
-    memory: &Failover<dyn Memory>,
+/// The value in a sorted list that this share of it is below.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    sorted[(sorted.len() as f64 * share) as usize]
+}
+
+/// How long calls took, in milliseconds, sorted: those of the first memory and of the second.
+async fn run(
+    memories: [&Failover<dyn Memory>; 2],
     writes: bool,
     seconds: u64,
     clients: u64,
-) -> [f64; 2] {
+) -> [Vec<f64>; 2] {
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut running = JoinSet::new();
     for client in 0..clients {
-        let memory = memory.clone();
+        let memories = memories.map(Clone::clone);
         running.spawn(async move {
-            let mut took = Vec::new();
+            let mut took = [Vec::new(), Vec::new()];
             let mut n = client;
             while Instant::now() < end {
                 n += clients;
-                let key = format!("k{}", n % KEYS);
-                let ctx = ctx();
-                let begin = Instant::now();
-                if writes {
-                    let write = MemoryWrite::Put {
-                        key,
-                        value: vec![b'x'; 200],
-                        ttl: None,
-                        expected: Expected::Any,
-                    };
-                    memory.write(&ctx, &write).await.unwrap();
-                } else {
-                    let (ctx, key) = (&ctx, key.as_str());
-                    let read = |memory: Arc<dyn Memory>| async move { memory.get(ctx, key).await };
-                    memory.read(ctx, "memory.get", key, read).await.unwrap();
+                // First the one and then the other first, so that neither always follows the other.
+                for turn in [n / clients, n / clients + 1] {
+                    let side = usize::from(turn % 2 == 1);
+                    let begin = Instant::now();
+                    call(&memories[side], writes, n % KEYS).await;
+                    took[side].push(begin.elapsed().as_secs_f64() * 1e3);
                 }
-                took.push(begin.elapsed().as_secs_f64() * 1e3);
             }
             took
         });
     }
-    let mut took = running.join_all().await.concat();
-    took.sort_by(f64::total_cmp);
-    [took[took.len() / 2], took[took.len() * 99 / 100]]
+    let mut all = [Vec::new(), Vec::new()];
+    for took in running.join_all().await {
+        for (all, took) in all.iter_mut().zip(took) {
+            all.extend(took);
+        }
+    }
+    for took in &mut all {
+        took.sort_by(f64::total_cmp);
+    }
+    all
+}
+
+async fn call(memory: &Failover<dyn Memory>, writes: bool, key: u64) {
+    let (ctx, key) = (ctx(), format!("k{key}"));
+    if writes {
+        let write = MemoryWrite::Put {
+            key,
+            value: vec![b'x'; 200],
+            ttl: None,
+            expected: Expected::Any,
+        };
+        memory.write(&ctx, &write).await.unwrap();
+    } else {
+        let (ctx, key) = (&ctx, key.as_str());
+        let read = |memory: Arc<dyn Memory>| async move { memory.get(ctx, key).await };
+        memory.read(ctx, "memory.get", key, read).await.unwrap();
+    }
 }
 
 fn ctx() -> CallCtx {

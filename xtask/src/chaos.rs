@@ -35,7 +35,7 @@ pub(crate) struct ChaosArgs {
     /// Longest time that a way to the cloud is broken, in seconds
     #[arg(long)]
     broken: Option<f64>,
-    /// Seconds that a host lives before it is ended, on average
+    /// Seconds that a host lives before it is ended, about
     #[arg(long)]
     lives: Option<f64>,
     #[command(flatten)]

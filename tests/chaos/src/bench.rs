@@ -27,32 +27,35 @@ use crate::stage::{Reach, Stage};
 const TENANT: &str = TENANTS[0];
 /// How often what must come is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long it may take. A full journal drains for minutes.
-const PATIENCE: Duration = Duration::from_secs(3_600);
+/// How long a breaker may take, and the first entry.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often the drain is told of.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Keys that reads and writes go to.
 const KEYS: u64 = 1_000;
 
 /// What to measure.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Settings {
-    /// Seconds for each measurement and round
-    #[arg(long, default_value_t = 5.0)]
+    /// Seconds for each measurement
+    #[arg(long, default_value_t = 20.0)]
     pub seconds: f64,
-    /// Rounds; the median is shown
-    #[arg(long, default_value_t = 3)]
-    pub rounds: u32,
     /// Clients at once
     #[arg(long, default_value_t = 8)]
     pub clients: u32,
-    /// Entries that are to wait for the cloud before it comes back
+    /// Least entries that are to wait for the cloud before it comes back; each put that was measured while it was away
+    /// is one
     #[arg(long, default_value_t = 10_000)]
     pub entries: u64,
+    /// Longest time that the journal is watched while it drains, in seconds
+    #[arg(long, default_value_t = 600.0)]
+    pub drain: f64,
 }
 
-/// How long calls took, in milliseconds: medians over the rounds.
+/// How long calls took, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Latency {
-    /// Calls in a second.
+    /// Calls in a second, had the clients called nobody else.
     pub per_second: f64,
     /// Half of the calls were faster.
     pub p50_ms: f64,
@@ -81,13 +84,15 @@ pub struct Figures {
     pub entries: u64,
     /// From the return of the cloud until the first entry was gone, in seconds.
     pub first_gone_s: f64,
-    /// From the return of the cloud until nothing waited any longer, in seconds.
-    pub empty_s: f64,
+    /// From the return of the cloud until nothing waited any longer, in seconds; none when that was not seen.
+    pub empty_s: Option<f64>,
+    /// Entries that still waited when nobody watched any longer.
+    pub left: u64,
     /// Entries that went in a second, from the first that went.
     pub drained_per_second: f64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Call {
     Put,
     Get,
@@ -107,36 +112,60 @@ pub async fn measure(settings: &Settings, folder: PathBuf, tools: &Tools) -> Res
     let local = host("local", Reach::Never)?;
     let cloud = host("cloud", Reach::Proxied(0))?;
     let desk = Desk::of(&cloud);
-    let cloud_puts = rounds(settings, &[&cloud], Call::Put).await?;
+    let [cloud_puts] = time("cloud", settings, [&cloud], Call::Put).await?;
     let idle_black_hole_s = lose(&stage, &desk, &Fault::BlackHole).await?;
+    eprintln!("idle, a cloud that does not answer: open after {idle_black_hole_s:.1} s");
     stage.set_way(0, Place::Everything, &Fault::None);
     until(|| async { Ok(breaker(&desk).await? == "closed") }).await?;
     let idle_refused_s = lose(&stage, &desk, &Fault::Refuse).await?;
-    // In turns, so that both meet the same machine.
-    let puts = rounds(settings, &[&local, &cloud], Call::Put).await?;
-    let gets = rounds(settings, &[&local, &cloud], Call::Get).await?;
+    eprintln!("idle, a cloud that refuses connections: open after {idle_refused_s:.1} s");
+    let hosts = [&local, &cloud];
+    let [local_puts, open_puts] = time("local, open", settings, hosts, Call::Put).await?;
+    let [local_gets, open_gets] = time("local, open", settings, hosts, Call::Get).await?;
     fill(settings, &cloud, &desk).await?;
     let entries = desk.backlog(TENANT).await?.waiting;
+    eprintln!("{entries} entries wait");
     stage.set_way(0, Place::Everything, &Fault::None);
     let began = Instant::now();
     until(|| async { Ok(desk.backlog(TENANT).await?.waiting < entries) }).await?;
     let first = began.elapsed();
-    until(|| async { Ok(desk.backlog(TENANT).await?.waiting == 0) }).await?;
-    let empty = began.elapsed();
-    let at = |latencies: &[Latency], n: usize| latencies.get(n).copied().unwrap_or_default();
+    let left = watch_drain(settings, &desk).await?;
+    let drained = began.elapsed();
     Ok(Figures {
-        local_puts: at(&puts, 0),
-        local_gets: at(&gets, 0),
-        open_puts: at(&puts, 1),
-        open_gets: at(&gets, 1),
-        cloud_puts: at(&cloud_puts, 0),
+        local_puts,
+        local_gets,
+        open_puts,
+        open_gets,
+        cloud_puts,
         idle_refused_s,
         idle_black_hole_s,
         entries,
         first_gone_s: first.as_secs_f64(),
-        empty_s: empty.as_secs_f64(),
-        drained_per_second: entries as f64 / (empty - first).as_secs_f64().max(1e-3),
+        empty_s: (left == 0).then_some(drained.as_secs_f64()),
+        left,
+        drained_per_second: (entries - left) as f64 / (drained - first).as_secs_f64().max(1e-3),
     })
+}
+
+/// Watches the journal drain, as long as it is to be watched, and answers with what is left.
+async fn watch_drain(settings: &Settings, desk: &Desk) -> Result<u64> {
+    let began = Instant::now();
+    let end = began + Duration::from_secs_f64(settings.drain);
+    let mut told = began;
+    loop {
+        let left = desk.backlog(TENANT).await?.waiting;
+        if left == 0 || Instant::now() >= end {
+            return Ok(left);
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            eprintln!(
+                "{left} entries wait after {:.0} s",
+                began.elapsed().as_secs_f64()
+            );
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Takes the cloud away from a host that nobody calls, and says after how many seconds its breaker is open.
@@ -171,52 +200,52 @@ where
     Ok(())
 }
 
-/// Calls each host in turn, and answers with the medians of each.
-async fn rounds(settings: &Settings, hosts: &[&Host], call: Call) -> Result<Vec<Latency>> {
-    let mut all: Vec<Vec<Latency>> = vec![Vec::new(); hosts.len()];
-    for _ in 0..settings.rounds.max(1) {
-        for (host, rounds) in hosts.iter().zip(&mut all) {
-            rounds.push(round(settings, host, call).await?);
-        }
-    }
-    let median = |rounds: &[Latency], of: fn(&Latency) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(of).collect();
-        quantile(&mut values, 0.5)
-    };
-    let medians = all.iter().map(|rounds| Latency {
-        per_second: median(rounds, |one| one.per_second),
-        p50_ms: median(rounds, |one| one.p50_ms),
-        p99_ms: median(rounds, |one| one.p99_ms),
-    });
-    Ok(medians.collect())
-}
-
-async fn round(settings: &Settings, host: &Host, call: Call) -> Result<Latency> {
-    let length = Duration::from_secs_f64(settings.seconds);
-    let began = Instant::now();
+/// Calls the hosts in turns, call by call so that all meet the same machine at the same time, and answers with what each took.
+/// `names` are told with the figures.
+async fn time<const N: usize>(
+    names: &str,
+    settings: &Settings,
+    hosts: [&Host; N],
+    call: Call,
+) -> Result<[Latency; N]> {
+    let end = Instant::now() + Duration::from_secs_f64(settings.seconds);
     let calls = (0..settings.clients).map(|id| async move {
-        let client = client(host, id)?;
+        let mut sides = Vec::new();
+        for (side, host) in hosts.iter().enumerate() {
+            sides.push((side, client(host, id)?));
+        }
         let mut took = Vec::new();
         let mut n = u64::from(id);
-        while began.elapsed() < length {
+        while Instant::now() < end {
             n += u64::from(settings.clients);
             let key = format!("bench/{}", n % KEYS);
-            let begin = Instant::now();
-            match call {
-                Call::Put => client.look("put", json!({"key": key, "text": "x".repeat(200)})),
-                Call::Get => client.look("get", json!({"key": key})),
+            for (side, client) in &sides {
+                let begin = Instant::now();
+                match call {
+                    Call::Put => client.look("put", json!({"key": key, "text": "x".repeat(200)})),
+                    Call::Get => client.look("get", json!({"key": key})),
+                }
+                .await?;
+                took.push((*side, begin.elapsed().as_secs_f64() * 1e3));
             }
-            .await?;
-            took.push(begin.elapsed().as_secs_f64() * 1e3);
+            // Another one is first the next time.
+            sides.rotate_left(1);
         }
         anyhow::Ok(took)
     });
-    let mut took = try_join_all(calls).await?.concat();
-    Ok(Latency {
-        per_second: took.len() as f64 / began.elapsed().as_secs_f64(),
-        p50_ms: quantile(&mut took, 0.5),
-        p99_ms: quantile(&mut took, 0.99),
-    })
+    let took = try_join_all(calls).await?.concat();
+    let latencies = std::array::from_fn(|side| {
+        let of_side = took.iter().filter(|(of, _)| *of == side);
+        let mut took: Vec<f64> = of_side.map(|(_, took)| *took).collect();
+        let mean = took.iter().sum::<f64>() / took.len() as f64;
+        Latency {
+            per_second: f64::from(settings.clients) * 1e3 / mean,
+            p50_ms: quantile(&mut took, 0.5),
+            p99_ms: quantile(&mut took, 0.99),
+        }
+    });
+    eprintln!("{call:?}, {names}: {latencies:?}");
+    Ok(latencies)
 }
 
 /// Writes to new keys until so many entries wait.

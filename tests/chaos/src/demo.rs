@@ -71,8 +71,8 @@ struct Part {
     name: &'static str,
     /// From when on, in microseconds of the history.
     from: u64,
-    /// Whether it is marked in the plot.
-    marked: bool,
+    /// Whether it is shaded in the plot.
+    shaded: bool,
 }
 
 /// Shows a scene and answers whether every rule held. The plot goes to `plots/NAME.svg`.
@@ -160,12 +160,12 @@ async fn rest(seconds: u64) {
     sleep(Duration::from_secs(seconds)).await;
 }
 
-fn begin(play: &Play, parts: &mut Vec<Part>, name: &'static str, marked: bool) {
+fn begin(play: &Play, parts: &mut Vec<Part>, name: &'static str, shaded: bool) {
     println!("  {name}");
     parts.push(Part {
         name,
         from: play.recorder.now(),
-        marked,
+        shaded,
     });
 }
 

@@ -15,6 +15,8 @@ use stuga_chaos::{bench, history};
 
 /// Shortest life of a host that can be asked for, in seconds.
 const SHORTEST_LIFE: f64 = 0.2;
+/// Longest measurement that can be asked for, in seconds.
+const LONGEST_MEASUREMENT: f64 = 86_400.0;
 
 /// Breaks everything around a host, and judges what its clients saw.
 #[derive(Parser)]
@@ -71,7 +73,7 @@ struct Run {
     /// Longest time that a way to the cloud is broken, in seconds: the longer, the more this host answers
     #[arg(long, default_value_t = 8.0)]
     broken: f64,
-    /// Seconds that a host lives before it is ended, on average
+    /// Seconds that a host lives before it is ended, about
     #[arg(long, conflicts_with = "spare_host")]
     lives: Option<f64>,
     /// Leave the host running throughout
@@ -149,6 +151,12 @@ async fn show(scenes: &[Scene]) -> Result<bool> {
 }
 
 async fn measure(settings: &bench::Settings) -> Result<bool> {
+    for (name, seconds) in [("--seconds", settings.seconds), ("--drain", settings.drain)] {
+        ensure!(
+            seconds > 0.0 && seconds <= LONGEST_MEASUREMENT,
+            "{name} must be more than 0 and at most {LONGEST_MEASUREMENT} seconds"
+        );
+    }
     let figures = bench::measure(settings, folder("bench")?, &Tools::find()?).await?;
     println!("{}", serde_json::to_string_pretty(&figures)?);
     Ok(true)

@@ -100,6 +100,9 @@ fn told(fault: &Fault) -> String {
         Fault::BlackHole => "is a black hole".to_owned(),
         Fault::Delay(by) => format!("is late by {} ms", by.as_millis()),
         Fault::Cut { from, after } => format!("cuts what the {from:?} says after {after} bytes"),
+        Fault::Stall { from, after } => {
+            format!("holds back what the {from:?} says after {after} bytes")
+        }
         Fault::Rate(bytes) => format!("passes {bytes} bytes a second"),
         Fault::Status { code, .. } => format!("answers {code}"),
     }
@@ -124,6 +127,9 @@ pub struct Temper {
     /// Shortest and longest time between two ends of the host; none to leave it alone.
     pub host: Option<(Duration, Duration)>,
 }
+
+/// How long after the cloud is back a host is ended, so that it is while it drains.
+const DRAINING: Duration = Duration::from_secs(4);
 
 impl Default for Temper {
     fn default() -> Self {
@@ -287,19 +293,21 @@ fn end_host(
     length: Duration,
     between: (Duration, Duration),
 ) {
-    let mends: Vec<Duration> = steps
+    let mut mends: Vec<Duration> = steps
         .iter()
         .filter(|step| matches!(step.act, Act::Way(_, _, Fault::None) | Act::Thaw))
         .map(|step| step.at)
         .collect();
+    mends.sort_unstable();
     let mut at = Duration::ZERO;
     loop {
         at += seeded.time(between.0, between.1);
+        let near = |mend: &&Duration| (at..at + between.1).contains(*mend);
         if seeded.chance(50)
-            && let Some(mend) = mends.iter().find(|mend| **mend > at)
+            && let Some(mend) = mends.iter().find(near)
         {
             // The journals begin to drain about a second after the cloud is back.
-            at = *mend + seeded.time(Duration::ZERO, Duration::from_secs(4));
+            at = *mend + seeded.time(Duration::ZERO, DRAINING.min(between.1));
         }
         if at >= length {
             return;
@@ -381,14 +389,25 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_host_that_is_to_be_left_alone_is() {
+    /// How often a host is ended in [`LENGTH`].
+    fn ends(host: Option<(Duration, Duration)>) -> usize {
         let temper = Temper {
-            host: None,
+            host,
             ..Temper::default()
         };
-        let steps = plan(5, LENGTH, &temper, 1);
-        let ended = |step: &Step| matches!(step.act, Act::KillHost(_) | Act::RestartHost(_));
-        assert!(!steps.iter().any(ended));
+        let ended = |step: &&Step| matches!(step.act, Act::KillHost(_) | Act::RestartHost(_));
+        plan(5, LENGTH, &temper, 1).iter().filter(ended).count()
+    }
+
+    #[test]
+    fn a_host_that_is_to_be_left_alone_is() {
+        assert_eq!(ends(None), 0);
+    }
+
+    #[test]
+    fn a_host_lives_about_as_long_as_it_is_to() {
+        let short = (Duration::from_millis(500), Duration::from_millis(1_500));
+        let lives = ends(Some(short));
+        assert!((300..=600).contains(&lives), "{lives} lives of a second");
     }
 }

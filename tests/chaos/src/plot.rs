@@ -9,6 +9,8 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 46.0;
 const BETWEEN: f64 = 34.0;
+/// Below the last panel: its legend, then the times.
+const BOTTOM: f64 = 40.0;
 /// Colours that people with any kind of sight can tell apart.
 const COLOURS: [&str; 6] = [
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
@@ -32,7 +34,7 @@ pub struct Panel {
     pub curves: Vec<Curve>,
 }
 
-/// A time that is marked through all panels.
+/// A time that is named above all panels.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// From this second.
@@ -41,6 +43,8 @@ pub struct Span {
     pub to: f64,
     /// What it was.
     pub name: String,
+    /// Whether it is shaded through all panels; else only its begin is marked.
+    pub shaded: bool,
 }
 
 /// A picture.
@@ -50,7 +54,7 @@ pub struct Plot {
     pub title: String,
     /// The panels, from the top.
     pub panels: Vec<Panel>,
-    /// What is marked.
+    /// What is named, in the order of time.
     pub spans: Vec<Span>,
 }
 
@@ -58,7 +62,8 @@ impl Plot {
     /// The picture as SVG.
     pub fn svg(&self) -> String {
         let panels = self.panels.len() as f64;
-        let height = TOP + panels * (PANEL_HEIGHT + BETWEEN) + 20.0;
+        let bottom = TOP + panels * (PANEL_HEIGHT + BETWEEN) - BETWEEN;
+        let height = bottom + BOTTOM;
         let points = self
             .panels
             .iter()
@@ -79,13 +84,17 @@ impl Plot {
         ));
         put(r#"<rect width="100%" height="100%" fill="white"/>"#.to_owned());
         put(text(LEFT, 18.0, 15, "start", &self.title));
-        let bottom = TOP + panels * (PANEL_HEIGHT + BETWEEN) - BETWEEN;
         for span in &self.spans {
             let (from, width) = (x(span.from), x(span.to) - x(span.from));
             let height = bottom - TOP;
-            put(format!(
-                r##"<rect x="{from:.1}" y="{TOP}" width="{width:.1}" height="{height:.1}" fill="#f3d9cf"/>"##
-            ));
+            put(match span.shaded {
+                true => format!(
+                    r##"<rect x="{from:.1}" y="{TOP}" width="{width:.1}" height="{height:.1}" fill="#f3d9cf"/>"##
+                ),
+                false => format!(
+                    r##"<line x1="{from:.1}" y1="{TOP}" x2="{from:.1}" y2="{bottom}" stroke="#999" stroke-dasharray="3 3"/>"##
+                ),
+            });
             put(text(from + 3.0, TOP - 5.0, 11, "start", &span.name));
         }
         for (number, panel) in self.panels.iter().enumerate() {
@@ -95,7 +104,7 @@ impl Plot {
         let step = nice(end / 10.0);
         let mut t = 0.0;
         while t <= end {
-            put(text(x(t), bottom + 16.0, 11, "middle", &format!("{t} s")));
+            put(text(x(t), bottom + 32.0, 11, "middle", &format!("{t} s")));
             t += step;
         }
         put("</svg>".to_owned());
@@ -190,6 +199,7 @@ mod tests {
                 from: 2.0,
                 to: 5.0,
                 name: "outage".to_owned(),
+                shaded: true,
             }],
         };
         let svg = plot.svg();

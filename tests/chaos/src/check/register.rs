@@ -141,8 +141,8 @@ impl Register<'_> {
             judge.broken(Rule::Phantom, reading.ops(&[number]), words);
             return;
         }
-        let settled = write.acked().is_some_and(|acked| acked < reading.begin);
-        if settled && version != write.version() {
+        // Until it is drained, another host may see what landed unheard under the version that it landed with.
+        if reading.must_show(write) && version != write.version() {
             let words = format!(
                 "write {number} was acknowledged as {:?} and stands as {version:?}",
                 write.version()
@@ -215,7 +215,13 @@ impl Register<'_> {
             return;
         }
         for write in &self.writes {
-            if write.acked().is_some() && !seen.contains(&write.number) {
+            // Of two hosts that gave one version apart, one write stands, and the journal keeps the other.
+            let displaced = self.writes.iter().any(|other| {
+                other.host != write.host
+                    && other.version() == write.version()
+                    && seen.contains(&other.number)
+            });
+            if write.acked().is_some() && !seen.contains(&write.number) && !displaced {
                 let words = format!("write {} is no version of the file", write.number);
                 judge.broken(Rule::Lost, vec![write.number], words);
             }

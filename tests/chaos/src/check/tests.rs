@@ -405,6 +405,34 @@ fn what_another_host_wrote_may_show_later_and_is_still_not_lost() {
 }
 
 #[test]
+fn another_host_may_see_a_write_under_the_version_that_it_landed_with() {
+    let story = || {
+        let story = Story::new().write(Store::Memory, 7);
+        story.read(Store::Memory, found(1, 5))
+    };
+    let drained = story().last(Store::Memory, found(1, 7));
+    assert_eq!(check(&elsewhere(drained.events, 2)).violations, []);
+    let kept = story().last(Store::Memory, found(1, 5));
+    assert_eq!(
+        check(&elsewhere(kept.events, 2)).count(Rule::Version),
+        1,
+        "in the end it must be the version that was acknowledged"
+    );
+    let here = story().last(Store::Memory, found(1, 7));
+    assert_eq!(here.broken(), [Rule::Version]);
+}
+
+#[test]
+fn of_one_version_that_two_hosts_gave_apart_one_write_is_kept() {
+    let story = || {
+        let story = Story::new().write(Store::Files, 5).write(Store::Files, 5);
+        story.versions(Store::Files, found(2, 5), vec![(5, value(2))])
+    };
+    assert_eq!(check(&elsewhere(story().events, 2)).violations, []);
+    assert!(story().broken().contains(&Rule::Lost));
+}
+
+#[test]
 fn another_host_that_is_down_forgives_nothing() {
     let events = Story::new()
         .append()

@@ -101,7 +101,6 @@ pub(super) fn of(scene: Scene, parts: &[Part], history: &[Event]) -> Plot {
     });
     let ends = parts.iter().skip(1).map(|part| part.from);
     let spans = parts.iter().zip(ends.chain([last]));
-    let spans = spans.filter(|(part, _)| part.marked);
     Plot {
         title: scene.title().to_owned(),
         panels,
@@ -110,6 +109,7 @@ pub(super) fn of(scene: Scene, parts: &[Part], history: &[Event]) -> Plot {
                 from: seconds(part.from),
                 to: seconds(to),
                 name: part.name.to_owned(),
+                shaded: part.shaded,
             })
             .collect(),
     }
