@@ -16,7 +16,8 @@ use tokio::time::Instant;
 /// How long the cloud may take.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BudgetSettings {
-    /// Longest wait for one call. [`Duration::MAX`] is as long as the caller waits, which then is all that the cloud deserves.
+    /// Longest wait for one call. [`Duration::MAX`] is as long as the caller waits, which then is all that the cloud deserves; such a
+    /// call is waited for also when the breaker trips meanwhile.
     pub call: Duration,
     /// Longest wait for one call in which nothing is heard of the cloud, by [`stuga_core::pulse`]: no answer to a request and no
     /// piece of one. None where a call is one request and `call` says the same.
@@ -43,8 +44,8 @@ impl Default for BudgetSettings {
 }
 
 impl BudgetSettings {
-    /// The cloud may take as long as the caller waits. For a cloud that lies on this machine, as in a mock host: there a slow
-    /// answer says how busy the machine is, and what comes of a call must not depend on that.
+    /// The cloud may take as long as the caller waits, also when the breaker trips meanwhile. For a cloud that lies on this machine,
+    /// as in a mock host: there a slow answer says how busy the machine is, and what comes of a call must not depend on that.
     pub fn until_deadline() -> Self {
         Self {
             call: Duration::MAX,
@@ -64,6 +65,8 @@ pub(crate) struct Allowance {
     /// Whether it is as long as the cloud deserves. What takes longer than a hurried caller can wait says nothing of the
     /// cloud.
     pub(crate) fair: bool,
+    /// Whether it is given up when the breaker trips meanwhile.
+    pub(crate) ends_with_trip: bool,
 }
 
 /// The budget of one capability.
@@ -106,6 +109,7 @@ impl Budget {
         Allowance {
             until: now + deserved.min(share),
             fair: share >= deserved || deserved == Duration::MAX,
+            ends_with_trip: deserved != Duration::MAX,
         }
     }
 

@@ -337,6 +337,7 @@ impl Attempt<'_> {
         self.allowance = Allowance {
             until: deadline,
             fair: true,
+            ends_with_trip: true,
         };
         self
     }
@@ -348,7 +349,7 @@ impl Attempt<'_> {
     }
 
     /// Asks the cloud: until it answers, its time is over, it has said nothing for too long, or the breaker trips, as then
-    /// nobody waits for it any longer. A write that was given up may have landed.
+    /// nobody waits for it any longer but callers who have all their time for it. A write that was given up may have landed.
     pub(crate) async fn make<T>(
         self,
         operation: &'static str,
@@ -372,7 +373,7 @@ impl Attempt<'_> {
                 // A permit that is dropped untold says nothing of the cloud.
                 return Tried::Away(Error::timeout(operation, "the cloud did not answer in time"));
             }
-            () = route.breaker.tripped() => {
+            () = route.breaker.tripped(), if allowance.ends_with_trip => {
                 return Tried::Away(Error::timeout(operation, "the cloud is away"));
             }
         };
@@ -423,7 +424,11 @@ mod tests {
         pulse.beat();
         tokio::time::advance(9 * SECOND).await;
         let began = Instant::now();
-        let (until, fair) = (began + call.0, call.1);
+        let allowance = Allowance {
+            until: began + call.0,
+            fair: call.1,
+            ends_with_trip: true,
+        };
         let silence = Some(Silence {
             pulse: pulse.clone(),
             longest: 3 * SECOND,
@@ -436,7 +441,7 @@ mod tests {
             std::future::pending().await
         };
         let counts = tokio::select! {
-            counts = given_up(began, Allowance { until, fair }, silence) => counts,
+            counts = given_up(began, allowance, silence) => counts,
             () = hears => false,
         };
         (began.elapsed(), counts)
@@ -479,6 +484,7 @@ mod tests {
         let allowance = Allowance {
             until: began + 60 * SECOND,
             fair: true,
+            ends_with_trip: true,
         };
         let longest = 3 * SECOND;
         assert!(given_up(began, allowance, Some(Silence { pulse, longest })).await);

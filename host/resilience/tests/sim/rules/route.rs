@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use stuga_core::memory::{Expected, MemoryWrite};
 use stuga_core::{Backend, BreakerState, CallCtx, Clock, ErrorKind};
-use stuga_resilience::{Counted, Pass, Why};
+use stuga_resilience::{BudgetSettings, Counted, Pass, Why};
 use tokio::time::{Instant, timeout};
 
 use super::{PATIENT, SECOND, Stage, acme, other, place, put, seconds};
@@ -49,6 +49,30 @@ async fn a_trip_wakes_the_calls_that_wait_for_the_cloud() {
     assert!(answers.iter().all(Result::is_ok));
     assert!(contexts.iter().all(|ctx| backend(ctx) == Backend::Local));
     assert_eq!(stage.counts().cloud_failed, 0, "they were not at fault");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trip_wakes_nobody_who_has_all_its_time_for_the_cloud() {
+    let stage = Stage::new();
+    let settings = stage.breaker().settings();
+    let budget = BudgetSettings::until_deadline();
+    stage.route().set((*settings).clone(), budget);
+    stage.cloud.become_(Weather::BlackHole);
+    let ctx = stage.ctx(&acme(), PATIENT);
+    let get = stage.get(&ctx, "a");
+    let trip = async {
+        seconds(1).await;
+        for _ in 0..settings.consecutive_failures {
+            stage.breaker().try_acquire().ok().unwrap().failed();
+        }
+        assert_eq!(stage.state(), BreakerState::Open);
+        seconds(1).await;
+        stage.cloud.become_(Weather::Steady);
+    };
+    let began = Instant::now();
+    let (answer, ()) = futures::future::join(get, trip).await;
+    answer.unwrap();
+    assert_eq!(began.elapsed(), PATIENT);
 }
 
 #[tokio::test(start_paused = true)]
