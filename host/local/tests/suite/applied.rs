@@ -1,13 +1,11 @@
 //! How long applied writes are remembered: until their invocation has ended, else for a day, and never beyond a bound.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{House, put, scribe};
 use stuga_core::invocation::{Answer, RUN_LONGEST};
 use stuga_core::{CallCtx, Capability, InvocationId, TenantId, Timestamp};
+
+use crate::common::{House, put, scribe};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// What a store needs at most to notice that something is old: a search begins every ten minutes.
@@ -31,7 +29,7 @@ async fn write_in(house: &House, ctx: &CallCtx, writes: u32) -> InvocationId {
 async fn steps(house: &House, steps: u32) {
     for _ in 0..steps {
         house.clock.advance(Duration::from_secs(1));
-        house.write(common::delete("none")).await.unwrap();
+        house.write(crate::common::delete("none")).await.unwrap();
     }
 }
 

@@ -1,9 +1,4 @@
 //! A data directory with an open store, and short forms of the calls that tests make on it.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test binary uses a part of it, and a test fails by panicking"
-)]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! The contract suites on the local backends, without a facade. A sentence that does not hold is named.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! Records whose embedder changes, is away, or is slow: a put always stands, and a recall catches up.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::sync::Arc;

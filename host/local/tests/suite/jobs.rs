@@ -1,11 +1,7 @@
 //! Jobs on SQLite beyond the contract: quotas, retention, several processes, marks.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{House, scribe};
 use stuga_core::jobs::queue::{Claimed, Outcome};
 use stuga_core::jobs::{JobAck, JobWrite, Options, State};
 use stuga_core::lease::{Lease, LeaseToken};
@@ -13,6 +9,8 @@ use stuga_core::{AgentName, ErrorKind, Result, TenantId};
 use stuga_local::{Local, Quotas};
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::common::{House, scribe};
 
 fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()
@@ -106,7 +104,7 @@ async fn inputs_and_outputs_count_until_they_are_gone() {
     // The sweep rides on the writes that come after.
     house.clock.advance(Duration::from_secs(10));
     for _ in 0..2 {
-        house.write(common::put("k", "v")).await.unwrap();
+        house.write(crate::common::put("k", "v")).await.unwrap();
         house.clock.advance(Duration::from_secs(2));
     }
     let usage = house.usage().await;

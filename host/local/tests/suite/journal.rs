@@ -1,16 +1,8 @@
 //! What the suite does not say of the journal: its caps, what lies on the disk, damage, other processes, what it keeps alive.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{House, put, scribe};
 use rusqlite::Connection;
 use stuga_core::files::{Contents, Expected, FilesWrite, Spooled};
 use stuga_core::journal::{Entry, EntryState, Journal, Settled};
@@ -20,6 +12,8 @@ use stuga_core::standby::Standby;
 use stuga_core::testkit::ctx;
 use stuga_core::{Capability, CapabilityName, ErrorKind, Result, TenantId};
 use stuga_local::{Local, Quotas};
+
+use crate::common::{House, put, scribe};
 
 const MEMORY: CapabilityName = CapabilityName::Memory;
 
@@ -100,7 +94,7 @@ async fn what_was_written_does_not_lie_open_in_the_journal() {
     let house = House::new();
     note(&house, "the-key", PLAIN).await.unwrap();
     // The item itself goes, so that only the journal has it.
-    house.write(common::delete("the-key")).await.unwrap();
+    house.write(crate::common::delete("the-key")).await.unwrap();
     house.local.close().await.unwrap();
     let conn = database(&house);
     conn.execute_batch("VACUUM").unwrap();

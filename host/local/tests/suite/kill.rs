@@ -2,12 +2,6 @@
 //!
 //! The test runs itself as a child that writes with several tasks and prints each acknowledgement; the parent kills it
 //! in the middle, opens the store and looks for everything that was acknowledged.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
@@ -365,7 +359,7 @@ fn kill_after(directory: &Path, round: u32, acks: u32, acknowledged: &mut BTreeM
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "every_acknowledged_write_survives_kill_9",
+            "kill::every_acknowledged_write_survives_kill_9",
             "--nocapture",
         ])
         .env(CHILD_DIRECTORY, directory)

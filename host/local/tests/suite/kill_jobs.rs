@@ -3,11 +3,6 @@
 //!
 //! The test runs itself as a child that submits and runs jobs with several tasks and prints what was acknowledged; the
 //! parent kills it in the middle and lets the next child go on. At the end it finishes the rest itself and counts.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -198,7 +193,7 @@ fn kill_after(directory: &Path, round: u64, acks: usize, told: &mut Told) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "after_kill_9_exactly_the_unfinished_jobs_run_again",
+            "kill_jobs::after_kill_9_exactly_the_unfinished_jobs_run_again",
             "--nocapture",
         ])
         .env(CHILD_DIRECTORY, directory)

@@ -1,12 +1,5 @@
 //! Mailboxes on a disk: what a quota refuses and to whom it tells what, and that no acknowledged message is lost or
 //! delivered twice when the process is killed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
@@ -15,7 +8,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::House;
 use stuga_core::a2a::delivery::{
     Delivery, Filter, MailDesk, MailQueue, Outcome, invocation_of_delivery,
 };
@@ -29,6 +21,8 @@ use stuga_core::{
 };
 use stuga_local::{Local, LocalConfig, Quotas};
 use uuid::Uuid;
+
+use crate::common::House;
 
 fn post(to: &str, input: String) -> MailboxWrite {
     MailboxWrite::Post {
@@ -361,7 +355,7 @@ fn kill_after(directory: &Path, round: u32, acks: u32, acknowledged: &mut BTreeM
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "every_acknowledged_message_survives_kill_9_and_is_delivered_once",
+            "mailbox::every_acknowledged_message_survives_kill_9_and_is_delivered_once",
             "--nocapture",
         ])
         .env(CHILD_DIRECTORY, directory)

@@ -1,21 +1,15 @@
 //! Memory against a model: random operations, with time moving and the store reopened, must answer what a map answers.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{House, scribe};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use stuga_core::memory::{Expected, Item, Memory, MemoryAck, MemoryWrite, Version};
 use stuga_core::{CallCtx, Capability, Clock, ErrorKind, Timestamp, WriteId};
+
+use crate::common::{House, scribe};
 
 /// Keys that are each other's neighbours and prefixes.
 const KEYS: [&str; 8] = ["a", "aa", "a/", "a/b", "b", "å", "å/", "~"];
@@ -211,7 +205,7 @@ fn write_of(step: Step, model: &Model) -> MemoryWrite {
                 expected,
             }
         }
-        Step::Delete { key } => common::delete(KEYS[key]),
+        Step::Delete { key } => crate::common::delete(KEYS[key]),
         other => unreachable!("{other:?} is no write"),
     }
 }

@@ -1,17 +1,9 @@
 //! Files against a model: random operations with versions, conditions, uploads, time and restarts must answer what a
 //! list of versions answers.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{House, scribe};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -20,6 +12,8 @@ use stuga_core::files::{
 };
 use stuga_core::memory::Expected;
 use stuga_core::{CallCtx, Capability, Clock, ErrorKind, Result, Timestamp, Write, WriteId};
+
+use crate::common::{House, scribe};
 
 /// Paths that are each other's neighbours and prefixes.
 const PATHS: [&str; 5] = ["a", "aa", "a/b", "a.b", "å"];

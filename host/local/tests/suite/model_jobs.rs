@@ -1,16 +1,8 @@
 //! Jobs against a model: random submissions, claims, ends, losses and times, with the store reopened, must answer what a
 //! few lines of plain code answer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{House, scribe};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -20,6 +12,8 @@ use stuga_core::lease::{Failure, Held, LOSSES_MAX, Lease, LeaseToken};
 use stuga_core::retry::{Next, RetryPolicy};
 use stuga_core::{AgentName, Clock, ErrorKind, TenantId, Timestamp};
 use uuid::Uuid;
+
+use crate::common::{House, scribe};
 
 /// Short, so that steps of time run over it.
 const LEASE: Duration = Duration::from_millis(10);

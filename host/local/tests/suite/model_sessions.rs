@@ -1,23 +1,17 @@
 //! Sessions and records against a model: random operations, with time moving and the store reopened, must answer what
 //! lists and a map answer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use common::{House, scribe};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use stuga_core::records::{Record, RecordAck, RecordWrite, Records, reaches};
 use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite, Sessions};
 use stuga_core::{CallCtx, Capability, Clock, ErrorKind, Timestamp, Write, WriteId};
+
+use crate::common::{House, scribe};
 
 const ACTORS: [&str; 3] = ["a", "a/b", "b"];
 const IDS: [&str; 3] = ["s", "s-1", "t"];

@@ -1,13 +1,9 @@
 //! Recall when the embedder changes or is away, and over more than a few rows.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use common::scribe;
 use stuga_core::embed::{self, Embedder};
 use stuga_core::records::{RecordWrite, Records};
 use stuga_core::sessions::{Role, SessionWrite, Sessions};
@@ -15,6 +11,8 @@ use stuga_core::testkit::ManualClock;
 use stuga_core::{Capability, Clock, Error, ErrorKind, Result, TenantId, Timestamp};
 use stuga_local::{Local, LocalConfig, Models};
 use tempfile::TempDir;
+
+use crate::common::scribe;
 
 /// The built-in embedder under another name, which can be away.
 struct Named {

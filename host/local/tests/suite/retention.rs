@@ -1,16 +1,14 @@
 //! What a tenant wants kept and no longer: by age, number and bytes, oldest first, in bounded steps.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{House, put, scribe};
 use stuga_core::memory::Memory;
 use stuga_core::records::{RecordWrite, Records};
 use stuga_core::sessions::{Order, Role, SessionWrite, Sessions};
 use stuga_core::{Capability, TenantId};
 use stuga_local::{Keep, Quotas, Retention, Usage};
+
+use crate::common::{House, put, scribe};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -265,7 +263,7 @@ async fn a_step_takes_a_bounded_part_beside_a_write() {
     });
     house.clock.advance(SECOND);
     for left in [700 - 256, 700 - 512, 100, 100] {
-        house.write(common::delete("none")).await.unwrap();
+        house.write(crate::common::delete("none")).await.unwrap();
         assert_eq!(house.usage().await.memory_items, left);
     }
 }

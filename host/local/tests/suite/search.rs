@@ -1,19 +1,11 @@
 //! What the contract cannot say of search on this host: that everything derived comes back whatever happens to it, that
 //! two processes see each other's writes, and what holds when the host embeds with another model.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{House, scribe};
 use stuga_core::embed::{Embedder, HashedEmbedder, embed};
 use stuga_core::search::{
     Analyzer, Answer, Change, Field, FieldKind, Freshness, Near, Operator, Query, Search,
@@ -21,6 +13,8 @@ use stuga_core::search::{
 };
 use stuga_core::{Capability, Clock, Error, ErrorKind, Result, SystemClock};
 use stuga_local::{Local, LocalConfig, Models, Quotas};
+
+use crate::common::{House, scribe};
 
 fn create() -> SearchWrite {
     let field = |name: &str, kind| Field {
@@ -304,7 +298,10 @@ async fn a_dropped_index_leaves_nothing_behind() {
     // Writes sweep what is left in tables.
     for n in 0..8 {
         house.clock.advance(std::time::Duration::from_secs(2));
-        house.write(common::put("k", &n.to_string())).await.unwrap();
+        house
+            .write(crate::common::put("k", &n.to_string()))
+            .await
+            .unwrap();
     }
     let conn = rusqlite::Connection::open(house.database()).unwrap();
     for table in ["search_document", "search_vector", "search_gone"] {

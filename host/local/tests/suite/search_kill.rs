@@ -2,11 +2,6 @@
 //!
 //! The test runs itself as a child that writes with several tasks and queries in between, so that it dies in transactions,
 //! commits of the derived index and merges; the parent opens the store and looks for everything that was acknowledged.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -183,7 +178,7 @@ fn kill_after(directory: &Path, round: u32, acks: u32, acknowledged: &mut BTreeM
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "every_acknowledged_document_survives_kill_9_and_is_found",
+            "search_kill::every_acknowledged_document_survives_kill_9_and_is_found",
             "--nocapture",
         ])
         .env(CHILD_DIRECTORY, directory)

@@ -1,17 +1,9 @@
 //! Search against a model: random changes and queries, with the store reopened and what is derived thrown away, must
 //! answer what looking at every document answers.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use common::{House, scribe};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -23,6 +15,8 @@ use stuga_core::search::{
     SearchWrite, Sort, TextPart, Value, VectorPart, VectorSource, value,
 };
 use stuga_core::{Capability, ErrorKind};
+
+use crate::common::{House, scribe};
 
 const IDS: [&str; 6] = ["a", "aa", "b", "å", "a/b", "z"];
 const WORDS: [&str; 8] = [

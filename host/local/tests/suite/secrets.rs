@@ -1,13 +1,6 @@
 //! What keeps a secret secret on a disk: who holds the database alone, or the key alone, or moves rows about, gets no
 //! value; and an acknowledged value survives `kill -9`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod wrapped;
 
 use std::io::{BufRead, BufReader, Write as _};
@@ -15,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use common::House;
 use rusqlite::Connection;
 use stuga_core::secrets::{Removal, SecretInfo, SecretStore, SecretValue, Secrets};
 use stuga_core::testkit::ctx;
 use stuga_core::{ErrorKind, Result, SystemClock, TenantId, Timestamp, WriteId};
 use stuga_local::{Local, LocalConfig, LocalSecrets};
+
+use crate::common::House;
 
 /// Long enough to be found in a file by chance never.
 const PLAIN: &str = "the-plain-text-of-a-secret-0123456789";
@@ -314,7 +308,7 @@ fn kill_after(directory: &Path, acks: usize, acknowledged: &mut Vec<(u64, String
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "every_acknowledged_value_survives_kill_9",
+            "secrets::every_acknowledged_value_survives_kill_9",
             "--nocapture",
         ])
         .env(CHILD_DIRECTORY, directory)

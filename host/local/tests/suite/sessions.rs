@@ -1,17 +1,15 @@
 //! What the contract of sessions does not say and a store must keep: quotas, sweeping, restarts, a clock that goes back.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{House, put, scribe};
 use stuga_core::sessions::{Event, Order, Role, SessionAck, SessionWrite, Sessions};
 use stuga_core::{Capability, Clock, ErrorKind, Result, Timestamp};
 use stuga_local::{Local, LocalConfig, Quotas, Usage};
 use tempfile::TempDir;
+
+use crate::common::{House, put, scribe};
 
 const TTL: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,15 +1,7 @@
 //! What the suites do not say of a side that takes over: versions that are no numbers of rows, moments that are one, counters.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{House, delete, put, put_for, scribe};
 use rusqlite::Connection;
 use stuga_core::files::{Expected, FileInfo, FilesAck, FilesWrite};
 use stuga_core::memory::{Memory, MemoryAck, MemoryWrite};
@@ -18,6 +10,8 @@ use stuga_core::sessions::{Order, Role, SessionAck, SessionWrite, Sessions};
 use stuga_core::standby::{Adopted, Made, Replica};
 use stuga_core::{Capability, Clock, ErrorKind, Result};
 use stuga_local::Quotas;
+
+use crate::common::{House, delete, put, put_for, scribe};
 
 /// What the cloud says of a put of memory, in answer to which nothing stood before.
 fn made(house: &House, version: u64) -> Made<MemoryAck> {

@@ -1,23 +1,17 @@
 //! What the contract does not say and a store must keep: quotas, sweeping, closing, other processes, damage.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{House, delete, put, put_for};
 use rusqlite::Connection;
 use stuga_core::files::Files;
 use stuga_core::memory::Memory;
 use stuga_core::testkit::ctx;
 use stuga_core::{Capability, ErrorKind};
 use stuga_local::{LocalConfig, Quotas, Usage};
+
+use crate::common::{House, delete, put, put_for};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
