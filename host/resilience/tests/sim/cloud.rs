@@ -298,6 +298,9 @@ impl Replica<MemoryWrite> for Reach {
 /// The key whose puts name what is brought sooner than it is missed.
 pub(crate) const LIGHT: &str = "light";
 
+/// Another one, and this host does not have what they name either.
+pub(crate) const LIGHT_AND_LOST: &str = "light and lost";
+
 /// Brings what the cloud lacks, slowly.
 pub(crate) struct Cart {
     pub(crate) cloud: Arc<Cloud>,
@@ -306,14 +309,17 @@ pub(crate) struct Cart {
 
 #[async_trait]
 impl Carrier<MemoryWrite> for Cart {
-    async fn carry(&self, _: &CallCtx, _: &MemoryWrite, _: Option<&MemoryAck>) -> Result<()> {
+    async fn carry(&self, _: &CallCtx, write: &MemoryWrite, _: Option<&MemoryAck>) -> Result<()> {
         sleep(self.takes).await;
+        if write.key() == LIGHT_AND_LOST {
+            return Err(Error::not_found("cart.carry", "it is not kept here either"));
+        }
         self.cloud.loses(None);
         Ok(())
     }
 
     fn is_light(&self, write: &MemoryWrite) -> bool {
-        write.key() == LIGHT
+        matches!(write.key(), LIGHT | LIGHT_AND_LOST)
     }
 }
 

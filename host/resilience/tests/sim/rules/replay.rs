@@ -9,7 +9,7 @@ use stuga_resilience::{Pass, ReplaySettings};
 use tokio::time::{Instant, timeout};
 
 use super::{SECOND, Stage, acme, seconds};
-use crate::cloud::{LIGHT, Weather};
+use crate::cloud::{LIGHT, LIGHT_AND_LOST, Weather};
 use crate::local::Local;
 
 #[tokio::test(start_paused = true)]
@@ -57,6 +57,23 @@ async fn what_is_light_is_brought_and_of_all_else_the_cloud_is_asked_first() {
         assert_eq!(stage.calls() - before, asked, "{key}");
         assert!(stage.agrees(&acme(), key));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_light_and_not_kept_here_either_is_left_to_the_clouds_answer() {
+    let stage = Stage::new();
+    stage.note(&acme(), &[LIGHT_AND_LOST]).await;
+    assert_eq!(stage.wired.replay.pass().await.unwrap(), Pass::Drained);
+    assert!(stage.agrees(&acme(), LIGHT_AND_LOST), "the cloud had it");
+
+    let stage = Stage::new();
+    stage.cloud.loses(Some(LIGHT_AND_LOST));
+    stage.note(&acme(), &[LIGHT_AND_LOST]).await;
+    stage.wired.replay.pass().await.unwrap();
+    let entries = stage.entries(&acme(), Parked);
+    assert_eq!(entries.len(), 1, "nobody has it, so an operator must look");
+    let reason = entries[0].reason.as_deref();
+    assert_eq!(reason, Some("cart.carry: it is not kept here either"));
 }
 
 #[tokio::test(start_paused = true)]
