@@ -4,9 +4,7 @@
 //! in the middle, opens the store and looks for everything that was acknowledged.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +20,8 @@ use stuga_core::{
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;
 
-/// Set for the child: where the store is, and where its numbering begins.
-const CHILD_DIRECTORY: &str = "STUGA_KILL_TEST_DIRECTORY";
-const CHILD_ROUND: &str = "STUGA_KILL_TEST_ROUND";
+use crate::mortal;
+
 /// How often the child is killed, unless `STUGA_KILL_ROUNDS` says otherwise.
 const ROUNDS: u32 = 24;
 /// Whose sessions they are.
@@ -34,9 +31,8 @@ const WRITERS: u32 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_write_survives_kill_9() {
-    if let Some(directory) = std::env::var_os(CHILD_DIRECTORY) {
-        let round = std::env::var(CHILD_ROUND).unwrap().parse().unwrap();
-        write_until_killed(Path::new(&directory), round).await;
+    if let Some((directory, round)) = mortal::as_child() {
+        write_until_killed(&directory, round).await;
     }
     let rounds = std::env::var("STUGA_KILL_ROUNDS");
     let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap());
@@ -48,7 +44,7 @@ async fn every_acknowledged_write_survives_kill_9() {
         kill_after(
             directory.path(),
             round,
-            1 + (round * 7) % 90,
+            1 + (round as usize * 7) % 90,
             &mut acknowledged,
         );
         assert!(acknowledged.len() > before, "the child wrote nothing");
@@ -342,9 +338,7 @@ async fn write_until_killed(directory: &Path, round: u32) {
                 for n in 0.. {
                     let number = Number { round, writer, n };
                     let version = number.apply(&local).await;
-                    // One call, so that lines do not mix.
-                    let line = format!("ack {writer} {n} {version}\n");
-                    std::io::stdout().write_all(line.as_bytes()).unwrap();
+                    mortal::tell(&format!("ack {writer} {n} {version}"));
                 }
             })
         })
@@ -354,46 +348,21 @@ async fn write_until_killed(directory: &Path, round: u32) {
     }
 }
 
-/// Starts a child, kills it after `acks` acknowledgements and takes down all that it printed.
-fn kill_after(directory: &Path, round: u32, acks: u32, acknowledged: &mut BTreeMap<Number, u64>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "kill::every_acknowledged_write_survives_kill_9",
-            "--nocapture",
-        ])
-        .env(CHILD_DIRECTORY, directory)
-        .env(CHILD_ROUND, round.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
-    let mut seen = 0;
-    let mut line = String::new();
-    // To the end of the pipe: what was printed before the kill was acknowledged, too.
-    while lines.read_line(&mut line).unwrap() > 0 {
-        // The kill may cut the last line; then its write was not acknowledged to anybody.
-        let whole = line.ends_with('\n');
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let (true, ["ack", writer, n, version]) = (whole, words.as_slice()) {
-            let number = Number {
-                round,
-                writer: writer.parse().unwrap(),
-                n: n.parse().unwrap(),
-            };
-            acknowledged.insert(number, version.parse().unwrap());
-            seen += 1;
-            if seen == acks {
-                child.kill().unwrap();
-            }
-        }
-        line.clear();
-    }
-    let status = child.wait().unwrap();
-    assert!(
-        !status.success() && seen >= acks,
-        "the child ended by itself: {status}"
-    );
+/// Kills a child after so many acknowledgements and takes down all that it told.
+fn kill_after(directory: &Path, round: u32, acks: usize, acknowledged: &mut BTreeMap<Number, u64>) {
+    let test = "kill::every_acknowledged_write_survives_kill_9";
+    mortal::kill_after(test, (directory, round), acks, |words| {
+        let ["ack", writer, n, version] = words else {
+            return false;
+        };
+        let number = Number {
+            round,
+            writer: writer.parse().unwrap(),
+            n: n.parse().unwrap(),
+        };
+        acknowledged.insert(number, version.parse().unwrap());
+        true
+    });
 }
 
 async fn verify(directory: &Path, acknowledged: &BTreeMap<Number, u64>) {

@@ -5,9 +5,7 @@
 //! parent kills it in the middle and lets the next child go on. At the end it finishes the rest itself and counts.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,28 +19,26 @@ use stuga_core::{AgentName, CallCtx, Capability, Clock, RequestId, TenantId, Tim
 use stuga_local::{Local, LocalConfig};
 use uuid::Uuid;
 
-/// Set for the child: where the store is, and which round it is.
-const CHILD_DIRECTORY: &str = "STUGA_KILL_JOBS_TEST_DIRECTORY";
-const CHILD_ROUND: &str = "STUGA_KILL_JOBS_TEST_ROUND";
+use crate::mortal;
+
 /// How often the child is killed.
-const ROUNDS: u64 = 24;
+const ROUNDS: u32 = 24;
 /// Tasks that submit, and tasks that run, at the same time in the child.
-const TASKS: u64 = 3;
+const TASKS: u32 = 3;
 /// How long a job is held; each child's clock begins that much later than the last one's, so that it finds the leases of
 /// the dead run out.
 const LEASE: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_kill_9_exactly_the_unfinished_jobs_run_again() {
-    if let Some(directory) = std::env::var_os(CHILD_DIRECTORY) {
-        let round = std::env::var(CHILD_ROUND).unwrap().parse().unwrap();
-        work_until_killed(Path::new(&directory), round).await;
+    if let Some((directory, round)) = mortal::as_child() {
+        work_until_killed(&directory, round).await;
     }
     let directory = tempfile::tempdir().unwrap();
     let mut told = Told::default();
     for round in 0..ROUNDS {
         // A different moment each time.
-        let acks = 2 + usize::try_from((round * 11) % 40).unwrap();
+        let acks = 2 + (round as usize * 11) % 40;
         kill_after(directory.path(), round, acks, &mut told);
     }
     assert!(!told.submitted.is_empty() && !told.finished.is_empty());
@@ -102,8 +98,8 @@ fn ctx_of(invocation: stuga_core::InvocationId) -> CallCtx {
     )
 }
 
-fn open(directory: &Path, round: u64) -> Local {
-    let start = 1_700_000_000_000 + round * 2 * LEASE.as_millis() as u64;
+fn open(directory: &Path, round: u32) -> Local {
+    let start = 1_700_000_000_000 + u64::from(round) * 2 * LEASE.as_millis() as u64;
     let clock = ManualClock::at(Timestamp::from_millis(start));
     let clock: Arc<dyn Clock> = Arc::new(clock);
     Local::open(directory, clock, LocalConfig::default()).unwrap()
@@ -156,9 +152,8 @@ async fn run(local: &Local, job: &Claimed) -> Settled {
     queue.settle(&tenant(), &job.token, outcome).await.unwrap()
 }
 
-async fn work_until_killed(directory: &Path, round: u64) {
+async fn work_until_killed(directory: &Path, round: u32) {
     let local = open(directory, round);
-    let say = |line: String| std::io::stdout().write_all(line.as_bytes()).unwrap();
     let mut tasks = Vec::new();
     for task in 0..TASKS {
         let mine = local.clone();
@@ -166,8 +161,7 @@ async fn work_until_killed(directory: &Path, round: u64) {
             for n in 1_u64.. {
                 let number = (u128::from(round) << 80) | (u128::from(task) << 64) | u128::from(n);
                 let id = submit(&mine, number).await;
-                // One call, so that lines do not mix.
-                say(format!("submitted {id}\n"));
+                mortal::tell(&format!("submitted {id}"));
             }
         }));
         let mine = local.clone();
@@ -176,7 +170,7 @@ async fn work_until_killed(directory: &Path, round: u64) {
                 match claim(&mine).await {
                     Some(job) => {
                         assert_eq!(run(&mine, &job).await, Settled::Succeeded);
-                        say(format!("finished {}\n", job.id));
+                        mortal::tell(&format!("finished {}", job.id));
                     }
                     None => tokio::task::yield_now().await,
                 }
@@ -188,46 +182,18 @@ async fn work_until_killed(directory: &Path, round: u64) {
     }
 }
 
-/// Starts a child, kills it after `acks` lines and takes down all that it printed.
-fn kill_after(directory: &Path, round: u64, acks: usize, told: &mut Told) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "kill_jobs::after_kill_9_exactly_the_unfinished_jobs_run_again",
-            "--nocapture",
-        ])
-        .env(CHILD_DIRECTORY, directory)
-        .env(CHILD_ROUND, round.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
-    let mut seen = 0;
-    let mut line = String::new();
-    // To the end of the pipe: what was printed before the kill was acknowledged, too.
-    while lines.read_line(&mut line).unwrap() > 0 {
-        let whole = line.ends_with('\n');
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let noted = match (whole, words.as_slice()) {
-            (true, ["submitted", id]) => told.submitted.insert((*id).to_owned()),
-            (true, ["finished", id]) => {
-                let first = told.finished.insert((*id).to_owned());
-                assert!(first, "{id} was finished twice");
-                first
-            }
-            _ => false,
-        };
-        seen += usize::from(noted);
-        if seen == acks && noted {
-            child.kill().unwrap();
+/// Kills a child after so many lines and takes down all that it told.
+fn kill_after(directory: &Path, round: u32, lines: usize, told: &mut Told) {
+    let test = "kill_jobs::after_kill_9_exactly_the_unfinished_jobs_run_again";
+    mortal::kill_after(test, (directory, round), lines, |words| match words {
+        ["submitted", id] => told.submitted.insert((*id).to_owned()),
+        ["finished", id] => {
+            let first = told.finished.insert((*id).to_owned());
+            assert!(first, "{id} was finished twice");
+            first
         }
-        line.clear();
-    }
-    let status = child.wait().unwrap();
-    assert!(
-        !status.success() && seen >= acks,
-        "the child ended by itself: {status}"
-    );
+        _ => false,
+    });
 }
 
 /// Counters and rows agree after a crash.

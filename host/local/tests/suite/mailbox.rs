@@ -2,9 +2,7 @@
 //! delivered twice when the process is killed.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +21,7 @@ use stuga_local::{Local, LocalConfig, Quotas};
 use uuid::Uuid;
 
 use crate::common::House;
+use crate::mortal;
 
 fn post(to: &str, input: String) -> MailboxWrite {
     MailboxWrite::Post {
@@ -151,9 +150,6 @@ fn check_counters(database: &Path) {
     assert_eq!(counted, kept);
 }
 
-/// Set for the child: where the store is, and which round it is.
-const CHILD_DIRECTORY: &str = "STUGA_KILL_MAIL_DIRECTORY";
-const CHILD_ROUND: &str = "STUGA_KILL_MAIL_ROUND";
 /// How often the child is killed.
 const ROUNDS: u32 = 16;
 /// Agents that post at the same time in the child.
@@ -163,9 +159,8 @@ const SENDERS: u32 = 3;
 /// After each kill: every acknowledged post is in the mailbox or was delivered, in order, and none was delivered twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_message_survives_kill_9_and_is_delivered_once() {
-    if let Some(directory) = std::env::var_os(CHILD_DIRECTORY) {
-        let round = std::env::var(CHILD_ROUND).unwrap().parse().unwrap();
-        live_until_killed(Path::new(&directory), round).await;
+    if let Some((directory, round)) = mortal::as_child() {
+        live_until_killed(&directory, round).await;
     }
     let directory = tempfile::tempdir().unwrap();
     let mut acknowledged: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
@@ -173,7 +168,7 @@ async fn every_acknowledged_message_survives_kill_9_and_is_delivered_once() {
         kill_after(
             directory.path(),
             round,
-            3 + (round * 11) % 60,
+            3 + (round as usize * 11) % 60,
             &mut acknowledged,
         );
     }
@@ -333,8 +328,7 @@ async fn live_until_killed(directory: &Path, round: u32) {
             for n in 0_u64.. {
                 let number = (u64::from(round) << 32) | n;
                 post_number(&local, sender, number).await;
-                let line = format!("ack {sender} {number}\n");
-                std::io::stdout().write_all(line.as_bytes()).unwrap();
+                mortal::tell(&format!("ack {sender} {number}"));
             }
         }));
     }
@@ -350,34 +344,20 @@ async fn live_until_killed(directory: &Path, round: u32) {
     }
 }
 
-/// Starts a child, kills it after `acks` acknowledgements and takes down all that it printed.
-fn kill_after(directory: &Path, round: u32, acks: u32, acknowledged: &mut BTreeMap<u32, Vec<u64>>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "mailbox::every_acknowledged_message_survives_kill_9_and_is_delivered_once",
-            "--nocapture",
-        ])
-        .env(CHILD_DIRECTORY, directory)
-        .env(CHILD_ROUND, round.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
-    let (mut line, mut seen) = (String::new(), 0);
-    while lines.read_line(&mut line).unwrap() > 0 {
-        let whole = line.ends_with('\n');
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let (true, ["ack", sender, number]) = (whole, words.as_slice()) {
-            let sender = sender.parse().unwrap();
-            let numbers = acknowledged.entry(sender).or_default();
-            numbers.push(number.parse().unwrap());
-            seen += 1;
-            if seen == acks {
-                child.kill().unwrap();
-            }
-        }
-        line.clear();
-    }
-    assert!(!child.wait().unwrap().success() && seen >= acks);
+/// Kills a child after so many acknowledgements and takes down all that it told.
+fn kill_after(
+    directory: &Path,
+    round: u32,
+    acks: usize,
+    acknowledged: &mut BTreeMap<u32, Vec<u64>>,
+) {
+    let test = "mailbox::every_acknowledged_message_survives_kill_9_and_is_delivered_once";
+    mortal::kill_after(test, (directory, round), acks, |words| {
+        let ["ack", sender, number] = words else {
+            return false;
+        };
+        let numbers = acknowledged.entry(sender.parse().unwrap()).or_default();
+        numbers.push(number.parse().unwrap());
+        true
+    });
 }

@@ -19,6 +19,7 @@ mod model;
 mod model_files;
 mod model_jobs;
 mod model_sessions;
+mod mortal;
 mod recall;
 mod retention;
 mod search;

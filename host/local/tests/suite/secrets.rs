@@ -3,9 +3,7 @@
 
 mod wrapped;
 
-use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -15,6 +13,7 @@ use stuga_core::{ErrorKind, Result, SystemClock, TenantId, Timestamp, WriteId};
 use stuga_local::{Local, LocalConfig, LocalSecrets};
 
 use crate::common::House;
+use crate::mortal;
 
 /// Long enough to be found in a file by chance never.
 const PLAIN: &str = "the-plain-text-of-a-secret-0123456789";
@@ -249,21 +248,20 @@ async fn a_rotation_that_meets_a_damaged_row_changes_nothing() {
     assert_eq!(store.rotate(&acme, write_id()).await.unwrap(), 1);
 }
 
-/// Set for the child: where the store is.
-const CHILD_DIRECTORY: &str = "STUGA_KILL_SECRETS_DIRECTORY";
 /// How often the child is killed.
-const ROUNDS: usize = 8;
+const ROUNDS: u32 = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acknowledged_value_survives_kill_9() {
-    if let Some(directory) = std::env::var_os(CHILD_DIRECTORY) {
-        set_until_killed(Path::new(&directory)).await;
+    if let Some((directory, _)) = mortal::as_child() {
+        set_until_killed(&directory).await;
     }
     let directory = tempfile::tempdir().unwrap();
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
     for round in 0..ROUNDS {
         let before = acknowledged.len();
-        kill_after(directory.path(), 1 + (round * 5) % 23, &mut acknowledged);
+        let acks = 1 + (round as usize * 5) % 23;
+        kill_after(directory.path(), round, acks, &mut acknowledged);
         assert!(acknowledged.len() > before, "the child set nothing");
         let (local, store) = open(directory.path());
         let list = store.list(&tenant("acme")).await.unwrap();
@@ -294,8 +292,7 @@ async fn set_until_killed(directory: &Path) {
             call: 0,
         };
         let set = store.set(&tenant("acme"), id, "k", &value).await.unwrap();
-        let line = format!("ack {} {text}\n", set.version);
-        std::io::stdout().write_all(line.as_bytes()).unwrap();
+        mortal::tell(&format!("ack {} {text}", set.version));
         if n % 7 == 6 {
             let id = WriteId { call: 1, ..id };
             store.rotate(&tenant("acme"), id).await.unwrap();
@@ -303,30 +300,14 @@ async fn set_until_killed(directory: &Path) {
     }
 }
 
-/// Starts a child, kills it after `acks` acknowledgements and takes down all that it printed.
-fn kill_after(directory: &Path, acks: usize, acknowledged: &mut Vec<(u64, String)>) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "secrets::every_acknowledged_value_survives_kill_9",
-            "--nocapture",
-        ])
-        .env(CHILD_DIRECTORY, directory)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
-    let (mut line, mut seen) = (String::new(), 0);
-    while lines.read_line(&mut line).unwrap() > 0 {
-        if let Some(ack) = line.strip_prefix("ack ").and_then(|l| l.strip_suffix('\n')) {
-            let (version, text) = ack.split_once(' ').unwrap();
-            acknowledged.push((version.parse().unwrap(), text.to_owned()));
-            seen += 1;
-            if seen == acks {
-                child.kill().unwrap();
-            }
-        }
-        line.clear();
-    }
-    assert!(!child.wait().unwrap().success() && seen >= acks);
+/// Kills a child after so many acknowledgements and takes down all that it told.
+fn kill_after(directory: &Path, round: u32, acks: usize, acknowledged: &mut Vec<(u64, String)>) {
+    let test = "secrets::every_acknowledged_value_survives_kill_9";
+    mortal::kill_after(test, (directory, round), acks, |words| {
+        let ["ack", version, text @ ..] = words else {
+            return false;
+        };
+        acknowledged.push((version.parse().unwrap(), text.join(" ")));
+        true
+    });
 }
