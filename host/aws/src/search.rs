@@ -28,6 +28,8 @@ mod failed;
 mod many;
 mod names;
 mod query;
+#[cfg(test)]
+mod samples;
 mod shape;
 mod sweep;
 mod taken;

@@ -249,6 +249,7 @@ pub(super) fn is_left(
 #[cfg(test)]
 mod tests {
     use super::super::many::Place;
+    use super::super::samples::{all, change, fields, value};
     use super::*;
 
     const DECIDED: Decided = Decided {
@@ -256,43 +257,11 @@ mod tests {
         now: Timestamp::from_millis(7),
     };
 
-    fn fields() -> Vec<Field> {
-        vec![Field {
-            name: "n".to_owned(),
-            kind: stuga_core::search::FieldKind::Number,
-        }]
-    }
-
-    fn value(n: f64) -> Fields {
-        vec![("n".to_owned(), Value::Number(n))]
-    }
-
     fn standing_as(stored: Stored) -> Standing {
         Standing {
             place: Place::default(),
             stored,
         }
-    }
-
-    fn change(kind: usize, id: &str, n: f64) -> Change {
-        let id = id.to_owned();
-        match kind {
-            0 => Change::Put {
-                id,
-                fields: value(n),
-            },
-            1 => Change::Update {
-                id,
-                set: value(n),
-                remove: Vec::new(),
-            },
-            _ => Change::Delete { id },
-        }
-    }
-
-    fn all(changes: &[Change]) -> impl Iterator<Item = (usize, &Change, &[Made])> {
-        let none: &[Made] = &[];
-        changes.iter().enumerate().map(move |(at, c)| (at, c, none))
     }
 
     fn apply(to: &mut HashMap<String, Standing>, effects: Vec<Effect>) {

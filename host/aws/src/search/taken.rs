@@ -100,43 +100,10 @@ impl Taken<'_> {
 
 #[cfg(test)]
 mod tests {
-    use stuga_core::search::{FieldKind, Fields, Value};
-
     use super::super::effects::Effect;
     use super::super::many::Place;
+    use super::super::samples::{all, change, fields, value};
     use super::*;
-
-    fn fields() -> Vec<Field> {
-        vec![Field {
-            name: "n".to_owned(),
-            kind: FieldKind::Number,
-        }]
-    }
-
-    fn value(n: f64) -> Fields {
-        vec![("n".to_owned(), Value::Number(n))]
-    }
-
-    fn change(kind: usize, id: &str, n: f64) -> Change {
-        let id = id.to_owned();
-        match kind {
-            0 => Change::Put {
-                id,
-                fields: value(n),
-            },
-            1 => Change::Update {
-                id,
-                set: value(n),
-                remove: Vec::new(),
-            },
-            _ => Change::Delete { id },
-        }
-    }
-
-    fn all(changes: &[Change]) -> impl Iterator<Item = (usize, &Change, &[Made])> {
-        let none: &[Made] = &[];
-        changes.iter().enumerate().map(move |(at, c)| (at, c, none))
-    }
 
     fn standing(version: u64) -> Standing {
         Standing {
