@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use serde_json::{Value, json};
-use stuga_aws::{AccessKeys, Aws};
 use stuga_core::files::Files;
 use stuga_core::{
     AgentName, CallCtx, CapabilityName, Clock, InvocationId, RequestId, SystemClock, TenantId,
@@ -19,7 +18,7 @@ use stuga_resilience::{Capabilities, Failover};
 use stuga_runtime::{
     Agent, AgentSettings, InstanceMode, JobCheck, Limits, Request, Runtime, RuntimeConfig,
 };
-use stuga_test_servers::{SeaweedFs, unique};
+use stuga_test_servers::SeaweedFs;
 use uuid::Uuid;
 
 /// Bytes of a part.
@@ -73,7 +72,9 @@ async fn main() -> Result<()> {
         Keeper::Local => None,
         Keeper::S3 => {
             let seaweed = SeaweedFs::start()?;
-            let files: Arc<dyn Files> = on_s3(&seaweed)?.files().context("files are not on S3")?;
+            let files: Arc<dyn Files> = stuga_bench::files_on(&seaweed)?
+                .files()
+                .context("files are not on S3")?;
             capabilities.files = Failover::cloud(files);
             Some(seaweed)
         }
@@ -117,27 +118,6 @@ async fn main() -> Result<()> {
     });
     println!("{figures}");
     Ok(())
-}
-
-/// AWS with files in a bucket of their own.
-fn on_s3(seaweed: &SeaweedFs) -> Result<Aws> {
-    let bucket = unique("large");
-    seaweed.make_bucket(&bucket)?;
-    let config = json!({
-        "region": "eu-north-1",
-        "endpoints": {"s3": seaweed.endpoint()},
-        // A busy machine's disk is slow now and then.
-        "attempt_timeout": "60s",
-        "files": {"bucket": bucket, "path_style": true},
-    });
-    let (id, secret) = seaweed.keys();
-    let keys = AccessKeys {
-        id: id.to_owned(),
-        secret: secret.into(),
-        session_token: None,
-    };
-    let config = serde_json::from_value(config)?;
-    Aws::open_with_keys(config, Arc::new(SystemClock), keys).map_err(|e| anyhow!("{e}"))
 }
 
 fn settings() -> Result<AgentSettings> {

@@ -4,15 +4,25 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Two tables: over HTTP, and in one process.
-pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
+use super::Group;
+
+/// The tables of a group.
+pub(super) fn of(group: Group, figures: &Value) -> String {
+    match group {
+        Group::Calls => calls(figures),
+        Group::Puts => stores(figures),
+        Group::Large => large(figures),
+        Group::Aws => overhead(figures),
+        Group::Failover => failover(figures),
+        Group::Http => http(figures),
+        Group::Search => search(figures),
+    }
+}
+
+/// Servers over HTTP.
+fn http(http: &Value) -> String {
     let mut text = String::new();
-    let servers: Vec<&Value> = http
-        .get("servers")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .collect();
+    let servers: Vec<&Value> = rows(http, "/servers").collect();
     let base = servers
         .first()
         .map_or(0.0, |server| figure(server, "cpu_us_per_request"));
@@ -26,7 +36,7 @@ pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
     );
     for server in servers {
         let cpu = figure(server, "cpu_us_per_request");
-        let name = server.get("server").and_then(Value::as_str).unwrap_or("?");
+        let name = word(server, "server");
         let row = format!(
             "| {name} | {cpu:.1} | {:.2} | {:.0} | {:.2} | {:.2} | {:.0} |",
             cpu / base,
@@ -37,7 +47,13 @@ pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
         );
         line(&mut text, &row);
     }
-    line(&mut text, "\n| in one process, one thread | time |");
+    text
+}
+
+/// Instances and calls in one process.
+fn calls(micro: &Value) -> String {
+    let mut text = String::new();
+    line(&mut text, "| in one process, one thread | time |");
     line(&mut text, "| --- | ---: |");
     for (label, name, unit) in [
         ("compile the 1 KB echo's component", "compile_ms", "ms"),
@@ -58,22 +74,21 @@ pub(crate) fn markdown(micro: &Value, http: &Value) -> String {
             "us",
         ),
     ] {
-        let value = micro.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+        let value = number(micro, name);
         line(&mut text, &format!("| {label} | {value:.2} {unit} |"));
     }
     text
 }
 
 /// Durable puts beside plain SQLite.
-pub(crate) fn stores(puts: &Value) -> String {
+fn stores(puts: &Value) -> String {
     let mut text = String::new();
     line(
         &mut text,
         "| durable puts, writers at once | plain SQLite puts/s | Stuga puts/s | ratio | CPU us/put, plain | CPU us/put, Stuga |",
     );
     line(&mut text, "| ---: | ---: | ---: | ---: | ---: | ---: |");
-    let rows = puts.get("puts").and_then(Value::as_array);
-    for row in rows.into_iter().flatten() {
+    for row in rows(puts, "/puts") {
         let plain = number(row, "plain_per_second");
         let stuga = number(row, "stuga_per_second");
         let row = format!(
@@ -89,8 +104,8 @@ pub(crate) fn stores(puts: &Value) -> String {
 }
 
 /// A large file through a guest, a column for each place where it was kept.
-pub(crate) fn large(runs: &[Option<&Value>]) -> String {
-    let runs: Vec<&Value> = runs.iter().flatten().copied().collect();
+fn large(runs: &Value) -> String {
+    let runs: Vec<&Value> = runs.as_array().into_iter().flatten().collect();
     let mut text = String::new();
     let mut cells = |label: &str, cell: &dyn Fn(&Value) -> String| {
         let cells: Vec<String> = runs.iter().map(|run| cell(run)).collect();
@@ -123,29 +138,117 @@ pub(crate) fn large(runs: &[Option<&Value>]) -> String {
 }
 
 /// Backends on AWS beside bare clients.
-pub(crate) fn overhead(overhead: &Value) -> String {
+fn overhead(overhead: &Value) -> String {
     let mut text = String::new();
     line(
         &mut text,
         "| | operation | beside | ours, ms | bare, ms | ratio | server |",
     );
     line(&mut text, "| --- | --- | --- | ---: | ---: | ---: | --- |");
-    let rows = overhead.get("rows").and_then(Value::as_array);
-    for row in rows.into_iter().flatten() {
-        let word = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or("?");
+    for row in rows(overhead, "/rows") {
         let row = format!(
             "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {} |",
-            word("capability"),
-            word("operation"),
-            word("bare"),
+            word(row, "capability"),
+            word(row, "operation"),
+            word(row, "bare"),
             number(row, "ours_ms"),
             number(row, "bare_ms"),
             number(row, "ratio"),
-            word("server"),
+            word(row, "server"),
         );
         line(&mut text, &row);
     }
     text
+}
+
+/// What it costs to stand in for a cloud.
+fn failover(failover: &Value) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        "| memory in one process, in turns call by call | callers | bare p50, ms | facade p50, ms | | bare p99, ms | facade p99, ms | |",
+    );
+    line(
+        &mut text,
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    );
+    for row in rows(failover, "/inside/turns") {
+        let label = format!("{} before {}", word(row, "call"), word(row, "behind"));
+        let callers = number(row, "callers");
+        let cells = beside(row.get("bare"), row.get("facade"));
+        line(&mut text, &format!("| {label} | {callers:.0} | {cells} |"));
+    }
+    line(
+        &mut text,
+        "\n| memory over HTTP, in turns call by call | without a cloud p50, ms | breaker open p50, ms | | without p99, ms | open p99, ms | |",
+    );
+    line(
+        &mut text,
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    );
+    for (call, without, open) in [
+        ("put", "local_puts", "open_puts"),
+        ("get", "local_gets", "open_gets"),
+    ] {
+        let of = |name: &str| failover.pointer(&format!("/outside/{name}"));
+        let cells = beside(of(without), of(open));
+        line(&mut text, &format!("| {call} | {cells} |"));
+    }
+    line(
+        &mut text,
+        "\n| a journal of | entries | at a time | noted/s | the cloud's own/s | drained/s | ratio | s |",
+    );
+    line(
+        &mut text,
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    );
+    for row in rows(failover, "/inside/drains") {
+        let [entries, seconds] = ["entries", "seconds"].map(|name| number(row, name));
+        let (alone, rate) = (number(row, "alone_per_second"), entries / seconds);
+        let row = format!(
+            "| {} | {entries:.0} | {:.0} | {:.0} | {alone:.0} | {rate:.0} | {:.2} | {seconds:.1} |",
+            word(row, "what"),
+            number(row, "at_a_time"),
+            number(row, "noted_per_second"),
+            rate / alone,
+        );
+        line(&mut text, &row);
+    }
+    line(&mut text, "\n| a whole host without traffic | |");
+    line(&mut text, "| --- | ---: |");
+    for (label, name) in [
+        ("s to Open, connections refused", "idle_refused_s"),
+        ("s to Open, no answer", "idle_black_hole_s"),
+        ("entries that waited when the cloud came back", "entries"),
+        ("s from then until the first was gone", "first_gone_s"),
+        ("drained a second, to ministack", "drained_per_second"),
+    ] {
+        let value = failover.pointer(&format!("/outside/{name}"));
+        let value = value.and_then(Value::as_f64).unwrap_or(f64::NAN);
+        line(&mut text, &format!("| {label} | {value:.1} |"));
+    }
+    text
+}
+
+/// Cells of two latencies and how much more the second is.
+fn beside(first: Option<&Value>, second: Option<&Value>) -> String {
+    let cells = ["p50_ms", "p99_ms"].map(|name| {
+        let [first, second] = [first, second].map(|of| of.map_or(f64::NAN, |of| number(of, name)));
+        let more = 100.0 * (second / first - 1.0);
+        format!("{first:.3} | {second:.3} | {more:+.1} %")
+    });
+    cells.join(" | ")
+}
+
+fn rows<'v>(of: &'v Value, path: &str) -> impl Iterator<Item = &'v Value> {
+    of.pointer(path)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+fn word<'v>(of: &'v Value, name: &str) -> &'v str {
+    of.get(name).and_then(Value::as_str).unwrap_or("?")
 }
 
 fn number(of: &Value, name: &str) -> f64 {
@@ -153,7 +256,7 @@ fn number(of: &Value, name: &str) -> f64 {
 }
 
 /// Search beside tantivy and hnsw_rs alone.
-pub(crate) fn search(search: &Value) -> String {
+fn search(search: &Value) -> String {
     let at = |path: &str| {
         let found = search.pointer(path).and_then(Value::as_f64);
         found.unwrap_or(f64::NAN)
