@@ -212,7 +212,7 @@ fn explain(scene: Scene, report: &Report) {
     let words = match scene {
         Scene::Cloud => "Every write is in AWS and in this host's copy before it is acknowledged.",
         Scene::Outage => {
-            "No request failed. What was written meanwhile waits in the journals, and was found in AWS by a second host in the end."
+            "What was written meanwhile waited in the journals, and was found in AWS by a second host in the end."
         }
         Scene::Recovery => {
             "A second host without a past has read AWS: every acknowledged write is there, once, with its latest value."
@@ -221,8 +221,14 @@ fn explain(scene: Scene, report: &Report) {
             "Only the drilled tenant was answered by this host; what it wrote went to AWS when the drill had ended."
         }
     };
-    if report.is_clean() {
-        println!("{words}");
+    if !report.is_clean() {
+        return;
+    }
+    match report.verdict.counted.retried {
+        0 => println!("No request failed. {words}"),
+        retried => println!(
+            "Answers that told a client to repeat a conditional write, as it may have landed: {retried}. No other request failed. {words}"
+        ),
     }
 }
 

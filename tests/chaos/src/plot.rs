@@ -95,7 +95,11 @@ impl Plot {
                     r##"<line x1="{from:.1}" y1="{TOP}" x2="{from:.1}" y2="{bottom}" stroke="#999" stroke-dasharray="3 3"/>"##
                 ),
             });
-            put(text(from + 3.0, TOP - 5.0, 11, "start", &span.name));
+            put(match from + 3.0 + letters(&span.name) <= WIDTH {
+                true => text(from + 3.0, TOP - 5.0, 11, "start", &span.name),
+                // What begins late would end outside.
+                false => text(WIDTH - 3.0, TOP - 5.0, 11, "end", &span.name),
+            });
         }
         for (number, panel) in self.panels.iter().enumerate() {
             let top = TOP + number as f64 * (PANEL_HEIGHT + BETWEEN);
@@ -137,7 +141,7 @@ impl Panel {
             "start",
             &self.axis,
         ));
-        legend += 8.0 + 6.5 * self.axis.chars().count() as f64;
+        legend += 8.0 + letters(&self.axis);
         for (curve, colour) in self.curves.iter().zip(COLOURS.iter().cycle()) {
             let points = curve.points.iter();
             let points: Vec<String> = points
@@ -152,7 +156,7 @@ impl Panel {
                 r#"<rect x="{legend:.1}" y="{at:.1}" width="12" height="3" fill="{colour}"/>"#
             ));
             put(text(legend + 16.0, at + 4.0, 11, "start", &curve.name));
-            legend += 34.0 + 6.5 * curve.name.chars().count() as f64;
+            legend += 34.0 + letters(&curve.name);
         }
     }
 
@@ -168,6 +172,11 @@ fn nice(least: f64) -> f64 {
     let factors = [1.0, 2.0, 5.0, 10.0];
     let fits = factors.iter().find(|factor| **factor * power >= least);
     fits.copied().unwrap_or(10.0) * power
+}
+
+/// About how wide words in small letters are.
+fn letters(words: &str) -> f64 {
+    6.5 * words.chars().count() as f64
 }
 
 fn text(x: f64, y: f64, size: u32, anchor: &str, words: &str) -> String {
@@ -221,6 +230,31 @@ mod tests {
             "{points:?}"
         );
         assert_eq!(svg.matches("<svg").count(), svg.matches("</svg>").count());
+    }
+
+    #[test]
+    fn the_name_of_a_span_that_begins_late_ends_within_the_picture() {
+        let span = |from, to, name: &str| Span {
+            from,
+            to,
+            name: name.to_owned(),
+            shaded: false,
+        };
+        let plot = Plot {
+            title: String::new(),
+            panels: Vec::new(),
+            spans: vec![
+                span(0.0, 9.9, "early"),
+                span(9.9, 10.0, "nothing waits any longer"),
+            ],
+        };
+        let svg = plot.svg();
+        let anchored = |anchor: &str, name: &str| {
+            let end = format!(r#"text-anchor="{anchor}">{name}</text>"#);
+            svg.contains(&end)
+        };
+        assert!(anchored("start", "early"), "{svg}");
+        assert!(anchored("end", "nothing waits any longer"), "{svg}");
     }
 
     #[test]
