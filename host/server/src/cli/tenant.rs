@@ -254,7 +254,10 @@ fn create_key(config: &Config, tenant: &str, name: &str, printer: &Printer) -> a
     rewrite(config, &id, |path, file| edit::add_key(path, file, &key))?;
     let shown = json!({ "tenant": id, "id": key.id, "name": key.name, "key": text });
     printer.print(&shown, |_| {
-        print::note(&format!("key {} of {id}; it is shown this once:", key.id));
+        print::note(&format!(
+            "key {} of {id}, valid in a moment where a server runs; it is shown this once:",
+            key.id
+        ));
         text.clone()
     })
 }
