@@ -20,6 +20,7 @@ use crate::history::Recorder;
 use crate::host::Host;
 use crate::nemesis::Place;
 use crate::report::quantile;
+use crate::run::TELL_EVERY;
 use crate::site::{TENANTS, Tools};
 use crate::stage::{Reach, Stage};
 
@@ -29,8 +30,6 @@ const TENANT: &str = TENANTS[0];
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a breaker may take, and the first entry.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often the drain is told of.
-const TELL_EVERY: Duration = Duration::from_secs(10);
 /// Keys that reads and writes go to.
 const KEYS: u64 = 1_000;
 

@@ -31,6 +31,8 @@ const CLIENT_STREAMS: u64 = 1_000;
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// How long the journals may take in peace to become less than they ever were.
 const EMPTY_PATIENCE: Duration = Duration::from_secs(180);
+/// How often what waits is told of.
+pub(crate) const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How many things are read at a time in the end.
 const READERS: usize = 12;
 /// How often the last reading of a thing is tried.
@@ -70,7 +72,11 @@ pub struct Settings {
 /// # Errors
 /// When the run could not be made: a server, the host or the reading failed. What clients saw is in the report.
 pub async fn run(settings: &Settings, tools: &Tools) -> Result<Report> {
+    let (seed, seconds) = (settings.seed, settings.length.as_secs());
+    let clients = settings.clients as usize * TENANTS.len();
+    eprintln!("seed {seed}: servers and hosts begin");
     let mut play = Play::begin(settings, tools).await?;
+    eprintln!("seed {seed}: {clients} clients work while things go wrong for {seconds} s");
     let steps = plan(
         settings.seed,
         settings.length,
@@ -79,6 +85,7 @@ pub async fn run(settings: &Settings, tools: &Tools) -> Result<Report> {
     );
     play.harm(&steps).await?;
     play.rest().await?;
+    eprintln!("seed {seed}: all is mended and the clients rest; the journals drain");
     let (report, _) = play.end().await?;
     Ok(report)
 }
@@ -310,10 +317,15 @@ async fn sample(desks: &[Desk], recorder: &Recorder) -> Result<u64> {
 pub async fn wait_until_empty(hosts: &[Host], recorder: &Recorder) -> Result<()> {
     let desks: Vec<_> = hosts.iter().map(Desk::of).collect();
     let mut least = (u64::MAX, Instant::now());
+    let mut told = Instant::now();
     loop {
         let left = sample(&desks, recorder).await?;
         if left == 0 {
             return Ok(());
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            eprintln!("{left} entries wait");
         }
         if left < least.0 {
             least = (left, Instant::now());
